@@ -1,0 +1,23 @@
+/*
+ * fault.h - named points at which a test may kill the daemon
+ *
+ * INFERFS_FAULT=POINT:N in the daemon's environment: the N-th time that POINT is passed the process
+ * kills itself as kill -9 would. Nothing else reads it; without it a point costs one load.
+ *
+ *   accepted   the acceptance is committed, close(2) has not been answered
+ *   release    the last writer has closed the file, nothing was sent
+ *   last-byte  the answer's end mark was seen, nothing is stored
+ *   object     the object is in answers/, not yet in the store or the ledger
+ *   committed  the hand-out is in the ledger, nobody was told
+ *
+ * Threads: any. Blocks: never.
+ */
+#ifndef BASE_FAULT_H
+#define BASE_FAULT_H
+
+/* fault_init - read the environment; once, before threads */
+void fault_init(void);
+/* fault_at - one passage of a point */
+void fault_at(const char *point);
+
+#endif
