@@ -1,0 +1,83 @@
+/*
+ * answer.c - one sample as a provider gave it
+ */
+#include <stdlib.h>
+
+#include "core/answer.h"
+
+#include "base/banned.h"
+
+struct answer *answer_new(void)
+{
+	struct answer *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return NULL;
+	buf_init(&a->text, ANSWER_TEXT_MAX);
+	buf_init(&a->reasoning, ANSWER_TEXT_MAX);
+	buf_init(&a->raw, ANSWER_TEXT_MAX);
+	a->usage = (struct answer_usage){ -1, -1, -1, -1, -1 };
+	a->cost_usd = -1;
+	return a;
+}
+
+struct answer *answer_free(struct answer *a)
+{
+	if (!a)
+		return NULL;
+	buf_done(&a->text);
+	buf_done(&a->reasoning);
+	buf_done(&a->raw);
+	free(a->finish_reason);
+	free(a->model);
+	free(a->refusal);
+	free(a->provider_request_id);
+	json_decref(a->tool_calls);
+	json_decref(a->logprobs);
+	free(a);
+	return NULL;
+}
+
+static json_t *text_or_null(const char *s)
+{
+	return s ? json_string(s) : json_null();
+}
+
+static json_t *bytes_or_null(const struct buf *b)
+{
+	return b->len ? json_stringn(b->data, b->len) : json_null();
+}
+
+/* What the provider did not say is null: a 0 would be a claim. */
+static json_t *count_or_null(int64_t n)
+{
+	return n < 0 ? json_null() : json_integer(n);
+}
+
+static json_t *value_or_null(json_t *v)
+{
+	return v ? json_incref(v) : json_null();
+}
+
+json_t *answer_usage_json(const struct answer_usage *u)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "input_tokens", count_or_null(u->input),
+			 "cached_input_tokens", count_or_null(u->cached_input), "cache_write_tokens",
+			 count_or_null(u->cache_write), "output_tokens", count_or_null(u->output),
+			 "reasoning_tokens", count_or_null(u->reasoning));
+}
+
+/* json_pack fails, and frees the rest, when any value is NULL: one check for all of them. */
+json_t *answer_sample(const struct answer *a, const char *provider, const char *call_id)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:i}}", "text",
+			 json_stringn(a->text.len ? a->text.data : "", a->text.len), "finish_reason",
+			 text_or_null(a->finish_reason), "tool_calls", value_or_null(a->tool_calls),
+			 "reasoning", bytes_or_null(&a->reasoning), "logprobs",
+			 value_or_null(a->logprobs), "refusal", text_or_null(a->refusal), "usage",
+			 answer_usage_json(&a->usage), "cost_usd",
+			 a->cost_usd < 0 ? json_null() : json_real(a->cost_usd), "model",
+			 text_or_null(a->model), "provider", text_or_null(provider),
+			 "provider_request_id", text_or_null(a->provider_request_id), "call", "id",
+			 json_string(call_id), "samples", 1);
+}

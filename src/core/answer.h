@@ -1,0 +1,46 @@
+/*
+ * answer.h - one sample as a provider gave it, before it is an object of the store
+ *
+ * Made by infer/, owned by whoever holds it. Numbers the provider did not give are -1.
+ * Threads: one owner. Blocks: never.
+ */
+#ifndef CORE_ANSWER_H
+#define CORE_ANSWER_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+#define ANSWER_TEXT_MAX (256u << 20)
+
+struct answer_usage {
+	int64_t input, cached_input, cache_write, output, reasoning;
+};
+
+struct answer {
+	struct buf text;      /* exact, without an added newline */
+	struct buf reasoning; /* empty: none */
+	struct buf raw;	      /* provider's body byte for byte; a stream: its events as NDJSON */
+	char *finish_reason;  /* stop, length, tool_calls, content_filter, pause, other:VALUE */
+	char *model;	      /* the model that answered */
+	char *refusal;	      /* NULL: none */
+	char *provider_request_id; /* NULL: none */
+	json_t *tool_calls;   /* array or NULL */
+	json_t *logprobs;     /* or NULL */
+	struct answer_usage usage;
+	double cost_usd;      /* < 0: unknown */
+};
+
+/* answer_new - empty, usage -1, cost unknown; NULL when out of memory */
+struct answer *answer_new(void);
+struct answer *answer_free(struct answer *a);
+/* answer_usage_json - {"input_tokens", ...}, null for -1; NULL when out of memory */
+json_t *answer_usage_json(const struct answer_usage *u);
+/* answer_sample - the object's "sample" member: text, finish_reason, tool_calls, reasoning, logprobs,
+ * refusal, usage{input_tokens,...}, cost_usd, model, provider, provider_request_id, call{id,samples}
+ *   provider  the backend's name; call_id: id of the provider call, never NULL
+ * Errors: NULL when out of memory or a text is not UTF-8 */
+json_t *answer_sample(const struct answer *a, const char *provider, const char *call_id);
+
+#endif

@@ -1,0 +1,106 @@
+/*
+ * request.h - what a user wrote, checked, and what of it reaches a provider
+ *
+ *   1. request_parse      text + defaults -> struct request; every field's name, type and range is
+ *                         checked here, and only here
+ *   2. request_effective  + the chosen backend and model -> the effective request: one JSON object
+ *                         with every member that can change the answer; its canonical form is
+ *                         request.json and its SHA-256 the key
+ *   3. request_free
+ *
+ * Backends read only the effective request, so what is sent is what was hashed.
+ * Threads: one owner. Blocks: never. Source: the request format page.
+ */
+#ifndef CORE_REQUEST_H
+#define CORE_REQUEST_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+enum request_form {
+	REQUEST_JSON, /* .json, or ask text that begins with { */
+	REQUEST_TEXT  /* .txt, .md: the text is the prompt, less one final LF or CRLF */
+};
+
+enum request_cache { REQUEST_CACHE_USE, REQUEST_CACHE_BYPASS, REQUEST_CACHE_REFRESH, REQUEST_CACHE_ONLY };
+
+enum request_endpoint {
+	REQUEST_CHAT,
+	REQUEST_COMPLETION,
+	REQUEST_FIM,
+	REQUEST_EMBEDDING,
+	REQUEST_RESPONSES
+};
+
+struct request {
+	char *model;	  /* as written or defaulted, NULL: none chosen */
+	char *request_id; /* NULL: the default, the path */
+	enum request_endpoint endpoint;
+	enum request_cache cache;
+	bool has_cache;	  /* cache or use_cache was given; else the mount's cache_mode applies */
+	bool own_messages; /* it came with `messages`, not with a prompt */
+	bool user_max_tokens; /* max_tokens came from the user or defaults: then length is stored */
+	int n;		  /* 1..1000 */
+	int priority;	  /* -20..19, lower first */
+	double timeout_s; /* 0: the mount's */
+	double ttl_s;	  /* 0: the engine's default */
+	double max_cost_usd; /* < 0: none */
+	json_t *metadata; /* object of strings or NULL */
+	json_t *body;	  /* object: messages (prompt, system expanded) or prompt/suffix/input, and every
+			   * field that is sent, validated, in the OpenAI spelling; max_tokens always so
+			   * named; stop always a list; no nulls at top level */
+};
+
+/* request_parse - read and check one request
+ *
+ *   src->defaults  array of objects, the nearest directory first; NULL or empty: none. Fields in them
+ *                  are checked like the request's own; null removes what a farther one set
+ *   out_unfinished may be NULL; set for a JSON text that only ends too early, and for empty text
+ *
+ * Fields of later versions (n > 1, namespace, tools, images and image parts, input, fallback, model
+ * "auto", auto_route true, extra_body for batch ...) are ERR_UNSUPPORTED naming the field.
+ * Errors: negative errno of e's kind; -ENOMEM
+ */
+struct request_source {
+	const char *text; /* not NUL-terminated */
+	size_t len;
+	enum request_form form;
+	const json_t *defaults;
+};
+int request_parse(const struct request_source *src, struct request **out, bool *out_unfinished,
+		  struct err *e);
+struct request *request_free(struct request *r);
+
+/* request_check_defaults - is this a good .defaults.json? */
+int request_check_defaults(const char *text, size_t len, json_t **out, struct err *e);
+
+/* request_prepend - ask: body's messages become history + this request's own last turn
+ *   history  array of messages, earlier turns; not consumed. A request with own `messages` is left alone */
+int request_prepend(struct request *r, const json_t *history);
+
+struct request_target {
+	const char *backend;  /* the section's name */
+	const char *model;    /* as sent */
+	const char *url;      /* only when not the type's default, without user info; else NULL */
+	const char *scope;    /* "" or NULL: none */
+	int64_t default_max_tokens; /* 0: none */
+};
+
+/* request_effective - new reference in out: {"format":1,"backend","endpoint","model",...body...}
+ *   extra_body stays a member of its own
+ * Errors: -ENOMEM */
+int request_effective(const struct request *r, const struct request_target *t, json_t **out);
+
+/* request_endpoint_name - "chat", "completion", "fim", "embedding", "responses" */
+const char *request_endpoint_name(enum request_endpoint e);
+/* request_cache_name / request_cache_parse - "use", "bypass", "refresh", "only" */
+const char *request_cache_name(enum request_cache c);
+int request_cache_parse(const char *name, enum request_cache *out);
+
+#define REQUEST_FORMAT 1
+
+#endif
