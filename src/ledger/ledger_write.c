@@ -1,0 +1,386 @@
+/*
+ * ledger_write.c - one change, inside the caller's transaction
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/auto.h"
+#include "base/str.h"
+#include "ledger/ledger_write.h"
+
+#include "base/banned.h"
+
+/* no namespace has such a name: where one side waits while two exchange their places */
+#define ASIDE "\001"
+
+enum { CACHED = 1 << 0, DUPLICATED = 1 << 1 };
+
+static struct ledger_db_text text_of(const char *s)
+{
+	return (struct ledger_db_text){ s, s ? strlen(s) : 0 };
+}
+
+static void bind_int(sqlite3_stmt *st, int i, int64_t v)
+{
+	if (st)
+		(void)sqlite3_bind_int64(st, i, v);
+}
+
+static int delete_name(struct ledger_db *db, const char *root, const char *path)
+{
+	sqlite3_stmt *st = ledger_db_stmt(db, LEDGER_SQL_DELETE_NAME);
+
+	ledger_db_bind_name(st, 1, root, path);
+	return ledger_db_run(db, st);
+}
+
+/* ---- one row ---- */
+
+static int insert_row(struct ledger_db *db, const struct ledger_row *r)
+{
+	sqlite3_stmt *st = ledger_db_stmt(db, LEDGER_SQL_INSERT);
+
+	bind_int(st, 1, r->id);
+	bind_int(st, 2, r->gen);
+	bind_int(st, 3, r->state);
+	ledger_db_bind_name(st, 4, r->root, r->path);
+	ledger_db_bind(st, 7, text_of(r->suffix));
+	if (r->has_key)
+		ledger_db_bind_key(st, 8, &r->key);
+	ledger_db_bind_key(st, 9, &r->file_sha);
+	bind_int(st, 10, r->n);
+	bind_int(st, 11, r->cache_mode);
+	ledger_db_bind(st, 12, text_of(r->envelope));
+	ledger_db_bind(st, 13, text_of(r->facts));
+	ledger_db_bind(st, 14, text_of(r->error));
+	bind_int(st, 15, (int64_t)r->accepted_ns);
+	bind_int(st, 16, (int64_t)r->final_ns);
+	bind_int(st, 17, (int64_t)r->text_bytes);
+	return ledger_db_run(db, st);
+}
+
+static int put_request(struct ledger_db *db, int64_t id, const char *p, size_t n)
+{
+	sqlite3_stmt *st = ledger_db_stmt(db, LEDGER_SQL_PUT_BLOB);
+
+	bind_int(st, 1, id);
+	if (st)
+		(void)sqlite3_bind_blob64(st, 2, p, n, SQLITE_STATIC);
+	return ledger_db_run(db, st);
+}
+
+static int put_handouts(struct ledger_db *db, const struct ledger_change *c)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < c->n_handouts && !rc; i++) {
+		const struct ledger_handout *h = &c->handouts[i];
+		sqlite3_stmt *st = ledger_db_stmt(db, LEDGER_SQL_HANDOUT);
+
+		bind_int(st, 1, c->row.id);
+		bind_int(st, 2, h->pos);
+		ledger_db_bind_key(st, 3, &h->key);
+		bind_int(st, 4, h->index);
+		bind_int(st, 5, h->variant);
+		bind_int(st, 6, (h->cached ? CACHED : 0) | (h->duplicated ? DUPLICATED : 0));
+		rc = ledger_db_run(db, st);
+	}
+	return rc;
+}
+
+static int op_put(struct ledger_db *db, const struct ledger_change *c)
+{
+	int rc;
+
+	if (!c->row.root || !c->row.path || c->row.id <= 0)
+		return -EINVAL;
+	rc = delete_name(db, c->row.root, c->row.path);
+	if (!rc)
+		rc = insert_row(db, &c->row);
+	if (!rc && c->request && c->row.state != LEDGER_DONE)
+		rc = put_request(db, c->row.id, c->request, c->request_len);
+	return rc ? rc : put_handouts(db, c);
+}
+
+static int run_with_id(struct ledger_db *db, enum ledger_db_sql which, int64_t id)
+{
+	sqlite3_stmt *st = ledger_db_stmt(db, which);
+
+	bind_int(st, 1, id);
+	return ledger_db_run(db, st);
+}
+
+/* A row that was taken over or removed meanwhile stays gone. */
+static int op_finish(struct ledger_db *db, const struct ledger_change *c)
+{
+	sqlite3_stmt *st = ledger_db_stmt(db, LEDGER_SQL_FINISH);
+	int rc;
+
+	bind_int(st, 1, c->row.id);
+	bind_int(st, 2, c->row.state);
+	ledger_db_bind(st, 3, text_of(c->row.facts));
+	ledger_db_bind(st, 4, text_of(c->row.error));
+	bind_int(st, 5, (int64_t)c->row.final_ns);
+	bind_int(st, 6, (int64_t)c->row.text_bytes);
+	rc = ledger_db_run(db, st);
+	if (rc || !sqlite3_changes(db->db))
+		return rc;
+	if (c->row.state == LEDGER_DONE)
+		rc = run_with_id(db, LEDGER_SQL_DELETE_BLOB, c->row.id);
+	return rc ? rc : put_handouts(db, c);
+}
+
+/* ---- names ---- */
+
+/* one end of a move */
+struct place {
+	const char *root, *path;
+};
+
+static bool same_place(struct place a, struct place b)
+{
+	return strcmp(a.root, b.root) == 0 && strcmp(a.path, b.path) == 0;
+}
+
+static int move_row(struct ledger_db *db, struct place from, struct place to, int gen,
+		    const char *suffix)
+{
+	sqlite3_stmt *st = ledger_db_stmt(db, LEDGER_SQL_MOVE);
+
+	ledger_db_bind_name(st, 1, from.root, from.path);
+	ledger_db_bind_name(st, 4, to.root, to.path);
+	bind_int(st, 7, gen);
+	ledger_db_bind(st, 8, text_of(suffix));
+	return ledger_db_run(db, st);
+}
+
+/* A rename onto a name replaces what was there, also when the moved file has no row yet. */
+static int move_over(struct ledger_db *db, struct place from, struct place to, const char *suffix)
+{
+	int rc = same_place(from, to) ? 0 : delete_name(db, to.root, to.path);
+
+	return rc ? rc : move_row(db, from, to, 1, suffix);
+}
+
+static int swap_rows(struct ledger_db *db, struct place a, struct place b)
+{
+	struct place aside = { ASIDE, "x" };
+	int rc;
+
+	if (same_place(a, b))
+		return 0;
+	rc = move_row(db, a, aside, 1, NULL);
+	if (!rc)
+		rc = move_row(db, b, a, 1, NULL);
+	return rc ? rc : move_row(db, aside, b, 0, NULL);
+}
+
+/* ---- directories: the rows in it, and the range of the index that is everything below it ---- */
+
+/* Of directory "a" the directories below are in ["a/", "a0"), '0' being what follows '/'. Of the top,
+ * "", they are all others: texts that are not empty, and every text sorts before every blob. */
+struct below {
+	char *lo, *hi; /* hi NULL: no end */
+	size_t strip;  /* bytes of lo */
+};
+
+static void below_done(struct below *b)
+{
+	free(b->lo);
+	free(b->hi);
+}
+
+static int below_of(const char *path, struct below *out)
+{
+	bool top = !*path;
+
+	out->lo = top ? strdup("\001") : str_printf("%s/", path);
+	out->hi = top ? NULL : str_printf("%s0", path);
+	out->strip = top ? 0 : strlen(path) + 1;
+	if (out->lo && (top || out->hi))
+		return 0;
+	below_done(out);
+	return -ENOMEM;
+}
+
+static void bind_below(sqlite3_stmt *st, int i, const struct below *b)
+{
+	ledger_db_bind(st, i, text_of(b->lo));
+	if (b->hi)
+		ledger_db_bind(st, i + 1, text_of(b->hi));
+	else if (st)
+		(void)sqlite3_bind_zeroblob(st, i + 1, 0);
+}
+
+static int delete_tree(struct ledger_db *db, struct place at)
+{
+	sqlite3_stmt *st = ledger_db_stmt(db, LEDGER_SQL_DELETE_DIR);
+	struct below b;
+	int rc;
+
+	ledger_db_bind(st, 1, text_of(at.root));
+	ledger_db_bind(st, 2, text_of(at.path));
+	rc = ledger_db_run(db, st);
+	if (!rc)
+		rc = below_of(at.path, &b);
+	if (rc)
+		return rc;
+	st = ledger_db_stmt(db, LEDGER_SQL_DELETE_BELOW);
+	ledger_db_bind(st, 1, text_of(at.root));
+	bind_below(st, 2, &b);
+	rc = ledger_db_run(db, st);
+	below_done(&b);
+	return rc;
+}
+
+static int move_dir(struct ledger_db *db, struct place from, struct place to, int gen)
+{
+	sqlite3_stmt *st = ledger_db_stmt(db, LEDGER_SQL_MOVE_DIR);
+
+	ledger_db_bind(st, 1, text_of(from.root));
+	ledger_db_bind(st, 2, text_of(from.path));
+	ledger_db_bind(st, 3, text_of(to.root));
+	ledger_db_bind(st, 4, text_of(to.path));
+	bind_int(st, 5, gen);
+	return ledger_db_run(db, st);
+}
+
+static int move_below(struct ledger_db *db, struct place from, struct place to, int gen)
+{
+	AUTO_FREE char *prefix = str_printf("%s%s", to.path, *to.path ? "/" : "");
+	struct below b;
+	sqlite3_stmt *st;
+	int rc = prefix ? below_of(from.path, &b) : -ENOMEM;
+
+	if (rc)
+		return rc;
+	st = ledger_db_stmt(db, LEDGER_SQL_MOVE_BELOW);
+	ledger_db_bind(st, 1, text_of(from.root));
+	bind_below(st, 2, &b);
+	ledger_db_bind(st, 4, text_of(to.root));
+	ledger_db_bind(st, 5, text_of(prefix));
+	bind_int(st, 6, (int64_t)b.strip + 1);
+	bind_int(st, 7, gen);
+	rc = ledger_db_run(db, st);
+	below_done(&b);
+	return rc;
+}
+
+static int move_tree(struct ledger_db *db, struct place from, struct place to, int gen)
+{
+	int rc = move_below(db, from, to, gen);
+
+	return rc ? rc : move_dir(db, from, to, gen);
+}
+
+static bool is_below(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	return !n || (strncmp(path, dir, n) == 0 && (path[n] == '/' || !path[n]));
+}
+
+static bool nested(struct place a, struct place b)
+{
+	return strcmp(a.root, b.root) == 0 && (is_below(a.path, b.path) || is_below(b.path, a.path));
+}
+
+static int replace_tree(struct ledger_db *db, struct place from, struct place to)
+{
+	int rc;
+
+	if (same_place(from, to))
+		return 0;
+	if (nested(from, to))
+		return -EINVAL;
+	rc = delete_tree(db, to);
+	return rc ? rc : move_tree(db, from, to, 1);
+}
+
+static int swap_trees(struct ledger_db *db, struct place a, struct place b)
+{
+	struct place aside = { ASIDE, "x" };
+	int rc;
+
+	if (same_place(a, b))
+		return 0;
+	if (nested(a, b))
+		return -EINVAL;
+	rc = move_tree(db, a, aside, 1);
+	if (!rc)
+		rc = move_tree(db, b, a, 1);
+	return rc ? rc : move_tree(db, aside, b, 0);
+}
+
+static int op_names(struct ledger_db *db, const struct ledger_change *c)
+{
+	struct place from = { c->root, c->path }, to = { c->to_root, c->to_path };
+
+	if (!from.root || !from.path || !to.root || !to.path)
+		return -EINVAL;
+	switch (c->op) {
+	case LEDGER_OP_MOVE:
+		return move_over(db, from, to, c->row.suffix);
+	case LEDGER_OP_MOVE_TREE:
+		return replace_tree(db, from, to);
+	case LEDGER_OP_SWAP:
+		return swap_rows(db, from, to);
+	default:
+		return swap_trees(db, from, to);
+	}
+}
+
+/* ---- objects, counters ---- */
+
+static int op_object(struct ledger_db *db, const struct ledger_handout *o, enum ledger_db_sql which)
+{
+	sqlite3_stmt *st = ledger_db_stmt(db, which);
+
+	ledger_db_bind_key(st, 1, &o->key);
+	bind_int(st, 2, o->index);
+	bind_int(st, 3, o->variant);
+	return ledger_db_run(db, st);
+}
+
+int ledger_write_change(struct ledger_db *db, const struct ledger_change *c)
+{
+	switch (c->op) {
+	case LEDGER_OP_PUT:
+		return op_put(db, c);
+	case LEDGER_OP_FINISH:
+		return op_finish(db, c);
+	case LEDGER_OP_REMOVE:
+		return run_with_id(db, LEDGER_SQL_DELETE, c->row.id);
+	case LEDGER_OP_MOVE:
+	case LEDGER_OP_MOVE_TREE:
+	case LEDGER_OP_SWAP:
+	case LEDGER_OP_SWAP_TREE:
+		return op_names(db, c);
+	case LEDGER_OP_UNSTORED:
+		return op_object(db, &c->object, LEDGER_SQL_UNSTORED);
+	case LEDGER_OP_STORED:
+		return op_object(db, &c->object, LEDGER_SQL_STORED);
+	}
+	return -EINVAL;
+}
+
+int ledger_write_counters(struct ledger_db *db, const int64_t add[LEDGER_COUNTERS])
+{
+	int rc = 0;
+
+	for (int i = 0; i < LEDGER_COUNTERS && !rc; i++) {
+		sqlite3_stmt *st;
+
+		if (!add[i])
+			continue;
+		st = ledger_db_stmt(db, LEDGER_SQL_COUNT);
+		bind_int(st, 1, i);
+		bind_int(st, 2, add[i]);
+		rc = ledger_db_run(db, st);
+	}
+	return rc;
+}
