@@ -1,0 +1,141 @@
+/*
+ * infer/backend.h - the contract of a provider: one file exports one const table
+ *
+ * The life of one call, all on the net thread but check and build:
+ *   1. check     effective request -> can this backend express it? any thread, pure
+ *   2. build     effective request -> path, headers, body; any thread, pure
+ *   3. reply_new a fresh parser for one attempt
+ *      event     each SSE or NDJSON event, or the whole plain body
+ *      end       the body ended: was the end mark seen?
+ *      reply_free
+ *   4. error     a reply that is no success: what does it mean, may it be retried
+ *
+ * What differs between servers of one dialect is data in `variant`.
+ * Blocks: never. Errors: negative errno with a sentence.
+ */
+#ifndef INFER_BACKEND_H
+#define INFER_BACKEND_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "core/answer.h"
+
+#define BACKEND_API 1u
+
+enum backend_dialect { BACKEND_OPENAI, BACKEND_VLLM, BACKEND_LLAMACPP };
+enum backend_framing { BACKEND_SSE, BACKEND_NDJSON };
+
+struct backend_type;
+
+/* where and who: of one [backend NAME] section, with its type's defaults applied */
+struct backend_endpoint {
+	char *url;	    /* base, without a slash at its end */
+	char *key;	    /* secret; NULL: none */
+	char *key_hint;	    /* how to give one: "set MISTRAL_API_KEY, or key_file in ..."; NULL: needs none */
+	char **headers;	    /* "Name: value", NULL-terminated; NULL: none */
+	char *proxy, *ca_file, *client_cert, *client_key, *unix_socket; /* NULL: none */
+	char *identity;	    /* replaces url in the key; NULL */
+	char *api_version;
+	bool http2;	    /* auto */
+	bool default_url;   /* url is the type's default */
+};
+
+/* patience and limits */
+struct backend_limits {
+	unsigned concurrency;	 /* calls at once */
+	double timeout_s;	 /* whole request from the first sending, retries included */
+	double connect_timeout_s, stall_timeout_s;
+	unsigned retries;
+	double backoff_ms, backoff_max_ms;
+	unsigned breaker_failures; /* read and shown; the breaker itself is a later version's */
+	double breaker_seconds;
+	unsigned models_ttl_s;
+};
+
+struct backend_config {
+	char *name;		 /* of the section */
+	const struct backend_type *type;
+	enum backend_dialect dialect;
+	struct backend_endpoint at;
+	struct backend_limits limits;
+	int64_t max_tokens;	 /* default where the provider requires one; 0 none */
+	bool free_of_charge;
+	char *provider;		 /* whose price list; NULL */
+};
+
+struct backend_body {
+	char path[256];	  /* below the base URL, "/chat/completions" */
+	struct buf body;
+	bool stream;	  /* the reply is expected as events */
+};
+
+/* what the first bytes past the delta mean to the caller */
+struct backend_sink {
+	/* text - more of the answer's text; may be NULL */
+	void (*text)(void *arg, const char *p, size_t n);
+	void *arg;
+};
+
+struct backend_failure {
+	int status;		/* HTTP status */
+	const char *body;
+	size_t len;
+	double retry_after_s;	/* from the headers; < 0 none */
+	int should_retry;	/* x-should-retry: 1, 0; -1 none */
+};
+
+/* how fast an in-process answer is handed out */
+struct backend_pace {
+	double delay_ms;     /* before the first token, or before the failure */
+	double tokens_per_s; /* 0: all at once */
+};
+
+/* an in-process backend computes the whole answer at once; the front (local.c) paces it on loop timers */
+struct backend_local {
+	/* answer - fill a from the effective request; index: of the sample. 0, or -errno with e: the request
+	 * fails so after the delay, and is not retried. out is set in both cases */
+	int (*answer)(const struct backend_config *c, const json_t *effective, uint32_t index,
+		      struct answer *a, struct backend_pace *out, struct err *e);
+	/* token - length of the first token of n > 0 bytes of text */
+	size_t (*token)(const char *text, size_t n);
+};
+
+struct backend_type {
+	size_t size;
+	unsigned api;
+	const char *name;
+	const char *url;	  /* default base URL; NULL: in-process or must be set */
+	const char *const *key_env; /* variables in order, NULL-terminated; NULL: none */
+	const char *const *url_env;
+	bool names_with_slash;	  /* model names may have slashes or be bare: "Qwen/Qwen3-0.6B" */
+	bool free_by_default;
+	enum backend_framing framing;
+
+	/* check - drop or refuse what it cannot express: with lossy, removed from effective and its name
+	 * appended to dropped; else ERR_UNSUPPORTED naming backend and field. effective is the caller's. */
+	int (*check)(const struct backend_config *c, json_t *effective, json_t *dropped, bool lossy,
+		     struct err *e);
+	int (*build)(const struct backend_config *c, const json_t *effective, struct backend_body *out,
+		     struct err *e);
+	/* reply_new - fills a as events come; NULL: out of memory */
+	void *(*reply_new)(const struct backend_config *c, struct answer *a, const struct backend_sink *s);
+	/* event - name "" or the SSE event's name; whole: a plain JSON body instead of events.
+	 * 1: the end mark was seen, 0: go on, negative: failed with e; of these ERR_PROVIDER, ERR_RATE_LIMIT and
+	 * ERR_TIMEOUT are tried once more. An answer whose finish_reason is "error" is failed by the front */
+	int (*event)(void *reply, const char *name, const char *data, size_t len, bool whole,
+		     struct err *e);
+	/* end - the body ended before an end mark was returned: 0 that is an end here, else -errno */
+	int (*end)(void *reply, struct err *e);
+	void (*reply_free)(void *reply);
+	/* error - fill e from a reply with an error status; true: may be retried */
+	bool (*error)(const struct backend_config *c, const struct backend_failure *f, struct err *e);
+	/* local - instead of HTTP (echo); NULL for all others: then build to error are there */
+	const struct backend_local *local;
+};
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * infer/body.h - the effective request as a provider's JSON body: what OpenAI-like dialects share
+ *
+ *   1. body_check    every field is in the backend's list, or refused, or dropped
+ *   2. body_begin    an object with model, stream and the fields under their wire names
+ *      (the backend adds what is its own)
+ *   3. body_finish   extra_body over it, written as canonical JSON
+ *
+ * Threads: any; pure. Blocks: never. Source: the request table of the protocol mapping.
+ */
+#ifndef INFER_BODY_H
+#define INFER_BODY_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "infer/backend.h"
+
+#define BODY_MAX (64u << 20)
+
+/* one field that a backend takes; the list ends with name NULL */
+struct body_field {
+	const char *name; /* in the effective request */
+	const char *wire; /* in the body; NULL: the backend writes it itself */
+};
+
+struct body_rules {
+	const struct body_field *fields;
+	const char *const *endpoints;	    /* NULL-terminated */
+	const char *const *message_members; /* besides role and content; NULL-terminated */
+	const char *const *tool_members;    /* the same for role tool */
+	size_t stop_max;		    /* stop strings; 0: any number */
+};
+
+struct body_check {
+	const struct backend_config *config;
+	json_t *effective; /* the caller's; changed with lossy only */
+	json_t *dropped;   /* array; names are appended with lossy */
+	bool lossy;
+	struct err *e;
+};
+
+/* body_check - 0, or ERR_UNSUPPORTED naming backend and field; -ENOMEM */
+int body_check(const struct body_check *k, const struct body_rules *r);
+/* body_refuse - this field cannot be expressed: with lossy it is dropped (0), else ERR_UNSUPPORTED */
+int body_refuse(const struct body_check *k, const char *field, const char *why);
+/* body_is - the effective request's endpoint is name */
+bool body_is(const json_t *effective, const char *endpoint);
+/* body_begin - new object, NULL when out of memory; messages are copied, developer is system when asked */
+json_t *body_begin(const json_t *effective, const struct body_rules *r, bool developer_as_system);
+/* body_finish - take_body is consumed (NULL: out of memory); fills out->body and out->stream */
+int body_finish(const struct backend_config *c, json_t *take_body, const json_t *effective,
+		struct backend_body *out, struct err *e);
+
+#endif

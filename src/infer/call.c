@@ -1,0 +1,521 @@
+/*
+ * infer/call.c - one call's life
+ *
+ * begin, try_again, pause and finish are its steps; whatever ends a call goes through finish, once.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/mono.h"
+#include "base/str.h"
+#include "infer/attempt.h"
+#include "infer/call.h"
+#include "infer/local.h"
+#include "infer/retry.h"
+
+#include "base/banned.h"
+
+/* what is asked, and the form it is sent in */
+struct order {
+	json_t *effective;
+	struct backend_body body;
+	bool built;
+	char *url; /* NULL: in process */
+	uint32_t index;
+	double timeout_s;
+};
+
+enum { C_OPENED = 1 << 0, C_BEGUN = 1 << 1, C_FINISHED = 1 << 2 };
+
+struct infer_call {
+	struct loop_task open, cancel;
+	bool cancel_posted; /* env->lock */
+	struct list link;   /* env->calls; env->cancelled */
+	struct list ready_link;
+	struct limit_waiter place; /* env->lock */
+	struct call_env *env;
+	struct call_backend *backend;
+	struct infer_sink sink;
+	void *arg;
+	struct order order;
+	struct loop_timer limit, pause;
+	uint64_t opened_ns, limit_ns; /* limit 0: none */
+	struct attempt *attempt;
+	struct local *local;
+	struct retry retry;
+	unsigned flags;
+	struct err *last; /* why the attempt before failed; NULL: none did */
+};
+
+static const char *name_of(const struct infer_call *c)
+{
+	return c->backend->config->name;
+}
+
+/* ---- the call as memory ---- */
+
+static void on_open(struct loop_task *t);
+static void on_cancel(struct loop_task *t);
+static void on_limit(struct loop_timer *t);
+static void on_pause_over(struct loop_timer *t);
+
+struct infer_call *call_free(struct infer_call *c)
+{
+	if (!c)
+		return NULL;
+	json_decref(c->order.effective);
+	buf_done(&c->order.body.body);
+	free(c->order.url);
+	free(c->last);
+	free(c);
+	return NULL;
+}
+
+struct infer_call *call_new(struct call_env *env, struct call_backend *b, const struct infer_spec *spec,
+			    const struct infer_sink *sink, void *arg)
+{
+	struct infer_call *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->env = env;
+	c->backend = b;
+	c->sink = *sink;
+	c->arg = arg;
+	c->open.run = on_open;
+	c->cancel.run = on_cancel;
+	c->limit.fire = on_limit;
+	c->pause.fire = on_pause_over;
+	list_init(&c->link);
+	list_init(&c->ready_link);
+	limit_waiter_init(&c->place, spec->priority);
+	c->limit_ns = spec->deadline_ns;
+	c->order.effective = json_incref((json_t *)(uintptr_t)spec->request);
+	c->order.index = spec->index;
+	c->order.timeout_s = spec->timeout_s > 0 ? spec->timeout_s : b->config->limits.timeout_s;
+	buf_init(&c->order.body.body, 0);
+	return c;
+}
+
+static int build(struct infer_call *c, struct err *e)
+{
+	const struct backend_config *config = c->backend->config;
+	int rc;
+
+	if (c->order.built || config->type->local)
+		return 0;
+	rc = config->type->build(config, c->order.effective, &c->order.body, e);
+	if (rc)
+		return rc;
+	c->order.url = str_printf("%s%s", config->at.url ? config->at.url : "", c->order.body.path);
+	if (!c->order.url)
+		return err_set(e, ERR_INTERNAL, "no memory for a request to %s", config->name);
+	c->order.built = true;
+	return 0;
+}
+
+void call_prepare(struct infer_call *c)
+{
+	if (build(c, NULL))
+		buf_done(&c->order.body.body); /* begin() tries again and tells why */
+}
+
+/* ---- the end ---- */
+
+static void count_end(struct infer_status *s, const struct err *e)
+{
+	if (!e) {
+		s->ok++;
+		s->last_ok_real_ns = mono_real_ns();
+	} else if (e->kind != ERR_CANCELLED && e->kind != ERR_ENDING) {
+		s->failed++;
+		s->last_error_real_ns = mono_real_ns();
+		(void)str_copy(s->last_error, sizeof(s->last_error), e->message); /* same size */
+	}
+}
+
+static void pump_ready(struct call_env *env)
+{
+	if (!env->pumping)
+		env->pumping = loop_post(env->loop, &env->pump) == 0;
+}
+
+/* A place became free and next has it. One whose open task has not run yet begins there. */
+static void wake_next(struct call_env *env, struct limit_waiter *next)
+{
+	struct infer_call *c;
+
+	if (!next)
+		return;
+	c = CONTAINER_OF(next, struct infer_call, place);
+	if (!(c->flags & C_OPENED))
+		return;
+	list_append(&env->ready, &c->ready_link);
+	pump_ready(env);
+}
+
+static void leave_place(struct infer_call *c)
+{
+	struct limit_waiter *next;
+
+	lock_take(&c->env->lock);
+	next = limit_leave(&c->backend->limit, &c->place);
+	lock_drop(&c->env->lock);
+	wake_next(c->env, next);
+}
+
+static void drop_work(struct infer_call *c)
+{
+	loop_timer_cancel(c->env->loop, &c->limit);
+	loop_timer_cancel(c->env->loop, &c->pause);
+	attempt_cancel(TAKE(c->attempt));
+	local_cancel(TAKE(c->local));
+	list_del(&c->link);
+	list_del(&c->ready_link);
+}
+
+/* answer is consumed; NULL: failed with e. c is gone afterwards, or when its cancel task has run. */
+static void finish(struct infer_call *c, struct answer *take_answer, struct err *e)
+{
+	struct call_env *env = c->env;
+	bool kept;
+
+	assert(!(c->flags & C_FINISHED));
+	c->flags |= C_FINISHED;
+	drop_work(c);
+	lock_take(&env->lock);
+	count_end(&c->backend->status, take_answer ? NULL : e);
+	lock_drop(&env->lock);
+	leave_place(c);
+	if (take_answer) {
+		c->sink.done(c->arg, take_answer, c->retry.attempts);
+	} else {
+		e->attempts = c->retry.attempts;
+		if (!e->backend[0])
+			(void)str_copy(e->backend, sizeof(e->backend), name_of(c)); /* cut is fine */
+		c->sink.failed(c->arg, e);
+	}
+	lock_take(&env->lock);
+	kept = c->cancel_posted;
+	if (kept)
+		list_append(&env->cancelled, &c->link);
+	lock_drop(&env->lock);
+	if (!kept)
+		(void)call_free(c);
+}
+
+static void finish_internal(struct infer_call *c)
+{
+	struct err e;
+
+	(void)err_set(&e, ERR_INTERNAL, "no memory for a request to %s", name_of(c));
+	finish(c, NULL, &e);
+}
+
+/* ---- time ---- */
+
+static double seconds_since(uint64_t then)
+{
+	uint64_t now = mono_ns();
+
+	return now > then ? (double)(now - then) / 1e9 : 0;
+}
+
+static void say_waited_for(const struct infer_call *c, bool waiting, struct err *e)
+{
+	const struct backend_config *config = c->backend->config;
+	double s = seconds_since(c->opened_ns);
+	char url[160];
+
+	attempt_url(config, url, sizeof(url));
+	if (waiting && !c->retry.attempts)
+		(void)err_set(e, ERR_TIMEOUT,
+			      "time was over after %.3g s in the queue: all %u places of %s were taken", s,
+			      config->limits.concurrency ? config->limits.concurrency : 1, config->name);
+	else if (c->last)
+		(void)err_set(e, ERR_TIMEOUT, "time was over after %.3g s and %u attempts; before that: %s",
+			      s, c->retry.attempts, c->last->message);
+	else if (c->local)
+		(void)err_set(e, ERR_TIMEOUT, "time was over after %.3g s: %s was still answering", s,
+			      config->name);
+	else if (!c->attempt)
+		(void)err_set(e, ERR_TIMEOUT, "time was over after %.3g s, before %s was asked", s,
+			      config->name);
+	else if (attempt_phase(c->attempt) == ATTEMPT_CONNECTING)
+		(void)err_set(e, ERR_TIMEOUT, "time was over after %.3g s: no connection to %s yet", s, url);
+	else if (attempt_phase(c->attempt) == ATTEMPT_SENT)
+		(void)err_set(e, ERR_TIMEOUT,
+			      "time was over after %.3g s: %s had the request and no byte of an answer came",
+			      s, config->name);
+	else
+		(void)err_set(e, ERR_TIMEOUT,
+			      "time was over after %.3g s: %s was still answering (raise `timeout`?)", s,
+			      config->name);
+}
+
+static void on_limit(struct loop_timer *t)
+{
+	struct infer_call *c = CONTAINER_OF(t, struct infer_call, limit);
+	struct err e;
+	bool waiting;
+
+	lock_take(&c->env->lock);
+	waiting = c->place.state == LIMIT_WAITING;
+	lock_drop(&c->env->lock);
+	say_waited_for(c, waiting, &e);
+	finish(c, NULL, &e);
+}
+
+/* false: time is over already, or there is no memory to measure it; c is finished */
+static bool arm_limit(struct infer_call *c)
+{
+	if (!c->limit_ns)
+		return true;
+	if (mono_ns() >= c->limit_ns) {
+		on_limit(&c->limit);
+		return false;
+	}
+	if (loop_timer_arm(c->env->loop, &c->limit, c->limit_ns)) {
+		finish_internal(c);
+		return false;
+	}
+	return true;
+}
+
+/* ---- attempts ---- */
+
+static void on_text(void *arg, const char *p, size_t n)
+{
+	struct infer_call *c = arg;
+
+	c->sink.text(c->arg, p, n);
+}
+
+static void on_attempt_end(void *arg, struct attempt_end *end);
+
+static int start_attempt(struct infer_call *c)
+{
+	const struct attempt_sink sink = { .text = on_text, .end = on_attempt_end, .arg = c };
+	const struct backend_config *config = c->backend->config;
+	const struct attempt_spec spec = { .config = config,
+					   .http = c->env->http,
+					   .target = c->backend->target,
+					   .url = c->order.url,
+					   .body = &c->order.body.body };
+
+	if (config->type->local)
+		return local_start(c->env->loop, config, c->order.effective, c->order.index, &sink,
+				   &c->local);
+	return attempt_start(&spec, &sink, &c->attempt);
+}
+
+static void try_now(struct infer_call *c)
+{
+	if (start_attempt(c)) {
+		finish_internal(c);
+		return;
+	}
+	c->retry.attempts++;
+	c->sink.started(c->arg, c->retry.attempts);
+}
+
+static void count_begun(struct infer_call *c)
+{
+	lock_take(&c->env->lock);
+	c->backend->status.calls++;
+	lock_drop(&c->env->lock);
+}
+
+/* It has a place: the first attempt, or the next one when its pause let the place go. */
+static void begin(struct infer_call *c)
+{
+	uint64_t until;
+	struct err e;
+
+	if (!(c->flags & C_BEGUN)) {
+		c->flags |= C_BEGUN;
+		count_begun(c);
+		if (c->order.timeout_s > 0 && c->order.timeout_s < 1e9) {
+			until = mono_ns() + (uint64_t)(c->order.timeout_s * 1e9);
+			if (!c->limit_ns || until < c->limit_ns)
+				c->limit_ns = until;
+		}
+		if (!arm_limit(c))
+			return;
+	}
+	if (build(c, &e)) {
+		finish(c, NULL, &e);
+		return;
+	}
+	try_now(c);
+}
+
+static void on_open(struct loop_task *t)
+{
+	struct infer_call *c = CONTAINER_OF(t, struct infer_call, open);
+	bool in;
+
+	c->flags |= C_OPENED;
+	c->opened_ns = mono_ns();
+	list_append(&c->env->calls, &c->link);
+	lock_take(&c->env->lock);
+	in = c->place.state == LIMIT_IN;
+	lock_drop(&c->env->lock);
+	if (in)
+		begin(c);
+	else
+		(void)arm_limit(c); /* finished or not: nothing else to do here */
+}
+
+static void on_pump(struct loop_task *t)
+{
+	struct call_env *env = CONTAINER_OF(t, struct call_env, pump);
+	struct list *e;
+
+	env->pumping = false;
+	while ((e = list_pop(&env->ready)))
+		begin(CONTAINER_OF(e, struct infer_call, ready_link));
+}
+
+/* xorshift: chance only spreads retries, nothing is kept secret by it */
+static double chance(struct call_env *env)
+{
+	env->random ^= env->random << 13;
+	env->random ^= env->random >> 7;
+	env->random ^= env->random << 17;
+	return (double)(env->random >> 11) / (double)(1ull << 53);
+}
+
+/* A call that was told to come slower keeps its place, so that the queue behind it slows down too. */
+static void pause_for(struct infer_call *c, uint64_t pause_ns, const struct err *why)
+{
+	unsigned broken = c->retry.attempts;
+
+	lock_take(&c->env->lock);
+	c->backend->status.retried++;
+	lock_drop(&c->env->lock);
+	if (!c->last)
+		c->last = malloc(sizeof(*c->last));
+	if (!c->last || loop_timer_arm(c->env->loop, &c->pause, mono_ns() + pause_ns)) {
+		finish_internal(c);
+		return;
+	}
+	*c->last = *why;
+	if (why->kind != ERR_RATE_LIMIT)
+		leave_place(c);
+	c->sink.restart(c->arg, broken, c->last);
+}
+
+static void on_pause_over(struct loop_timer *t)
+{
+	struct infer_call *c = CONTAINER_OF(t, struct infer_call, pause);
+	bool in;
+
+	lock_take(&c->env->lock);
+	in = c->place.state == LIMIT_IN || limit_again(&c->backend->limit, &c->place) == 0;
+	lock_drop(&c->env->lock);
+	if (in)
+		begin(c);
+}
+
+static void on_attempt_end(void *arg, struct attempt_end *end)
+{
+	struct infer_call *c = arg;
+	struct retry_when when = { .now_ns = mono_ns(), .limit_ns = c->limit_ns };
+	int64_t pause;
+
+	c->attempt = NULL;
+	c->local = NULL;
+	if (end->answer) {
+		finish(c, end->answer, NULL);
+		return;
+	}
+	end->err.attempts = c->retry.attempts;
+	when.random = chance(c->env);
+	pause = retry_next(&c->retry, &c->backend->config->limits, &end->why, &when);
+	if (pause < 0)
+		finish(c, NULL, &end->err);
+	else
+		pause_for(c, (uint64_t)pause, &end->err);
+}
+
+/* ---- from other threads ---- */
+
+int call_submit(struct infer_call *c)
+{
+	int rc;
+
+	assert(lock_held(&c->env->lock));
+	if (c->env->ending)
+		return -ESHUTDOWN;
+	rc = limit_enter(&c->backend->limit, &c->place);
+	if (rc == -ENOBUFS)
+		return rc;
+	return loop_post(c->env->loop, &c->open); /* cannot refuse before ending */
+}
+
+void call_cancel(struct infer_call *c)
+{
+	assert(lock_held(&c->env->lock));
+	if (!c->cancel_posted)
+		c->cancel_posted = loop_post(c->env->loop, &c->cancel) == 0;
+}
+
+static void on_cancel(struct loop_task *t)
+{
+	struct infer_call *c = CONTAINER_OF(t, struct infer_call, cancel);
+	struct err e;
+
+	lock_take(&c->env->lock);
+	c->cancel_posted = false;
+	if (c->flags & C_FINISHED)
+		list_del(&c->link);
+	lock_drop(&c->env->lock);
+	if (c->flags & C_FINISHED) {
+		(void)call_free(c);
+		return;
+	}
+	(void)err_set(&e, ERR_CANCELLED, "the request to %s was cancelled", name_of(c));
+	finish(c, NULL, &e);
+}
+
+/* ---- all of them ---- */
+
+void call_env_init(struct call_env *env, size_t queue_max)
+{
+	memset(env, 0, sizeof(*env));
+	lock_init(&env->lock, LOCK_ENGINE);
+	list_init(&env->calls);
+	list_init(&env->ready);
+	list_init(&env->cancelled);
+	env->pump.run = on_pump;
+	env->queue.max = queue_max;
+	env->random = (mono_ns() ^ (uint64_t)getpid() << 32) | 1;
+}
+
+void call_env_done(struct call_env *env)
+{
+	lock_done(&env->lock);
+}
+
+void call_end_all(struct call_env *env)
+{
+	struct err e;
+
+	while (!list_empty(&env->calls)) {
+		(void)err_set(&e, ERR_ENDING, "the program is ending");
+		finish(CONTAINER_OF(env->calls.next, struct infer_call, link), NULL, &e);
+	}
+}
+
+void call_free_rest(struct call_env *env)
+{
+	struct list *e;
+
+	while ((e = list_pop(&env->cancelled)))
+		(void)call_free(CONTAINER_OF(e, struct infer_call, link));
+}

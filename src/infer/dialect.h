@@ -1,0 +1,23 @@
+/*
+ * infer/dialect.h - reading an answer of the OpenAI family: chunks, whole bodies, usage, end mark
+ *
+ * Everything is optional and every list is open, as the protocol reference says. Choices are routed by
+ * their index; the answer takes one of them, the others are let go.
+ *
+ * These four are the callbacks of backend.h of the same names. Threads: one owner. Blocks: never.
+ * Source: protocol reference, OpenAI 3.3, 3.5, 4, 9, 10; Mistral 3.2, 3.3.
+ */
+#ifndef INFER_DIALECT_H
+#define INFER_DIALECT_H
+
+#include "infer/backend.h"
+
+/* dialect_new - a is filled as events come; s->text gets the text as it comes */
+void *dialect_new(const struct backend_config *c, struct answer *a, const struct backend_sink *s);
+/* dialect_event - 1 at [DONE] or after a whole body; -errno: an error object, or no JSON (ERR_PROTOCOL) */
+int dialect_event(void *reply, const char *name, const char *data, size_t len, bool whole, struct err *e);
+/* dialect_end - the body ended without [DONE]: always a failure */
+int dialect_end(void *reply, struct err *e);
+void dialect_free(void *reply);
+
+#endif

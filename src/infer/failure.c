@@ -1,0 +1,333 @@
+/*
+ * infer/failure.c - what an error reply means
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* strcasestr */
+#endif
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/auto.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "infer/failure.h"
+
+#include "base/banned.h"
+
+enum { BODY_LOOKED_AT = 64 << 10, MESSAGE_MAX = 320 };
+
+/* what a body says of itself; "" where it says nothing */
+struct facts {
+	char message[MESSAGE_MAX];
+	char type[ERR_NAME_MAX];
+	char code[ERR_NAME_MAX];
+	int status; /* code as a number 400..599; 0 none */
+};
+
+/* ---- text from elsewhere ---- */
+
+static size_t clean(char *dst, size_t cap, const char *src, size_t n)
+{
+	size_t out = 0;
+
+	for (size_t i = 0; i < n && out + 1 < cap;) {
+		int len = str_utf8_next(src + i, n - i, NULL);
+		bool space = len == 1 && ((unsigned char)src[i] <= 0x20 || src[i] == 0x7f);
+
+		if (len <= 0) {
+			dst[out++] = '?';
+			i++;
+			continue;
+		}
+		if (out + (size_t)len >= cap)
+			break;
+		if (space) {
+			if (out && dst[out - 1] != ' ')
+				dst[out++] = ' ';
+		} else {
+			memcpy(dst + out, src + i, (size_t)len);
+			out += (size_t)len;
+		}
+		i += (size_t)len;
+	}
+	while (out && dst[out - 1] == ' ')
+		out--;
+	dst[out] = '\0';
+	return out;
+}
+
+/* Masked before it is cut: a cut in the middle of a key would leave its beginning readable. */
+void failure_text(char *dst, size_t cap, const char *src, size_t n)
+{
+	size_t room = n < BODY_LOOKED_AT ? n : BODY_LOOKED_AT;
+	AUTO_FREE char *whole = malloc(room + 1);
+
+	dst[0] = '\0';
+	if (!whole)
+		return; /* the sentence goes without it */
+	(void)clean(whole, room + 1, src, room);
+	log_mask(whole);
+	(void)clean(dst, cap, whole, strlen(whole));
+}
+
+static void take_text(char *dst, size_t cap, const json_t *v)
+{
+	if (json_is_string(v) && json_string_length(v) && !dst[0])
+		failure_text(dst, cap, json_string_value(v), json_string_length(v));
+}
+
+static void take_code(struct facts *f, const json_t *v)
+{
+	if (json_is_integer(v)) {
+		json_int_t n = json_integer_value(v);
+
+		(void)snprintf(f->code, sizeof(f->code), "%" JSON_INTEGER_FORMAT, n);
+		if (n >= 400 && n < 600)
+			f->status = (int)n;
+	} else {
+		take_text(f->code, sizeof(f->code), v);
+	}
+}
+
+/* [{"loc":["body","messages"],"msg":"Field required","type":"missing"}] */
+static void take_detail(struct facts *f, const json_t *detail)
+{
+	const json_t *first = json_array_get(detail, 0), *loc = json_object_get(first, "loc"), *at;
+	const char *msg = json_string_value(json_object_get(first, "msg"));
+	AUTO_BUF struct buf text = BUF_INIT(4096);
+	size_t i;
+
+	take_text(f->message, sizeof(f->message), detail);
+	if (!json_is_object(first) || f->message[0])
+		return;
+	json_array_foreach (loc, i, at)
+		if (json_is_string(at))
+			(void)buf_addf(&text, "%s%s", text.len ? "." : "", json_string_value(at));
+	(void)buf_addf(&text, "%s%s", text.len ? ": " : "", msg ? msg : "refused");
+	failure_text(f->message, sizeof(f->message), buf_str(&text), text.len);
+	take_text(f->type, sizeof(f->type), json_object_get(first, "type"));
+}
+
+static void take_object(struct facts *f, const json_t *o)
+{
+	const json_t *message = json_object_get(o, "message");
+
+	take_text(f->message, sizeof(f->message), message);
+	take_detail(f, json_object_get(message, "detail"));
+	take_detail(f, json_object_get(o, "detail"));
+	take_text(f->type, sizeof(f->type), json_object_get(o, "type"));
+	take_code(f, json_object_get(o, "code"));
+}
+
+static void read_object(struct facts *f, const json_t *o)
+{
+	const json_t *error = json_object_get(o, "error");
+
+	if (json_is_object(error))
+		take_object(f, error);
+	else
+		take_text(f->message, sizeof(f->message), error);
+	take_object(f, o);
+}
+
+static const char *skip_blank(const char *p, const char *end)
+{
+	while (p < end && strchr(" \t\r\n", *p) && *p)
+		p++;
+	return p;
+}
+
+static void read_body(struct facts *f, const char *body, size_t len)
+{
+	const char *p = body ? skip_blank(body, body + len) : NULL;
+	json_t *o = NULL;
+
+	memset(f, 0, sizeof(*f));
+	if (!body || p == body + len)
+		return;
+	if (*p == '{')
+		o = json_loadb(body, len, JSON_ALLOW_NUL, NULL);
+	if (o)
+		read_object(f, o);
+	else if (*p == '<')
+		(void)str_copy(f->message, sizeof(f->message), "a web page instead of JSON");
+	else
+		failure_text(f->message, sizeof(f->message), body, len);
+	json_decref(o);
+}
+
+/* ---- what it means ---- */
+
+static bool has_any(const char *text, const char *const *words)
+{
+	for (; *words; words++)
+		if (strcasestr(text, *words))
+			return true;
+	return false;
+}
+
+static bool says_context(const struct facts *f)
+{
+	static const char *const names[] = { "context_length_exceeded", "exceed_context_size",
+					     "context_window_exceeded", "prompt_too_long", NULL };
+	static const char *const words[] = { "maximum context length",	 "context size",
+					     "context window",		 "context length exceeded",
+					     "exceeds the context",	 "longer than the context",
+					     "exceed context limit",	 "prompt is too long",
+					     "too large for model with", "maximum prompt length", NULL };
+
+	return has_any(f->code, names) || has_any(f->type, names) || has_any(f->message, words);
+}
+
+static bool says_key(const struct facts *f)
+{
+	static const char *const names[] = { "invalid_api_key", "authentication_error",
+					     "api_key_invalid", NULL };
+	static const char *const key[] = { "api key", "api-key", "apikey", "api_key", NULL };
+	static const char *const bad[] = { "invalid", "incorrect", "not valid", "expired",
+					   "revoked", "missing",   "wrong",	NULL };
+
+	return has_any(f->code, names) || has_any(f->type, names) ||
+	       (has_any(f->message, key) && has_any(f->message, bad));
+}
+
+static bool says_quota(const struct facts *f)
+{
+	static const char *const names[] = { "insufficient_quota", "billing", "quota_exceeded",
+					     "spend_limit",	   NULL };
+	static const char *const words[] = {
+		"exceeded your current quota", "insufficient quota", "spend limit",	 "spending limit",
+		"spending cap",		       "credit balance",     "out of credits", "daily quota",
+		"daily limit",		       "per day",	     NULL
+	};
+
+	return has_any(f->code, names) || has_any(f->type, names) || has_any(f->message, words);
+}
+
+static enum err_kind kind_of(int status, const struct facts *f)
+{
+	switch (status) {
+	case 400:
+		return says_key(f)     ? ERR_KEY_REJECTED :
+		       says_context(f) ? ERR_CONTEXT :
+					 ERR_REQUEST;
+	case 401:
+	case 403:
+		return ERR_KEY_REJECTED;
+	case 402:
+		return ERR_QUOTA;
+	case 404:
+		return ERR_NOT_FOUND;
+	case 408:
+		return ERR_TIMEOUT;
+	case 409:
+	case 425:
+		return ERR_PROVIDER;
+	case 413:
+		return ERR_CONTEXT;
+	case 429:
+		return says_quota(f) ? ERR_QUOTA : ERR_RATE_LIMIT;
+	default:
+		return status >= 500 ? ERR_PROVIDER : status >= 400 ? ERR_REQUEST : ERR_PROTOCOL;
+	}
+}
+
+static bool may_retry(int status, enum err_kind kind, int wish)
+{
+	if (kind == ERR_QUOTA || kind == ERR_PROTOCOL)
+		return false;
+	if (wish >= 0)
+		return wish == 1;
+	return status == 408 || status == 409 || status == 425 || status == 429 || status >= 500;
+}
+
+static const char *advice(const struct backend_config *c, enum err_kind kind, int status)
+{
+	switch (kind) {
+	case ERR_KEY_REJECTED:
+		return c->at.key_hint ? c->at.key_hint : "check the key of this backend";
+	case ERR_NOT_FOUND:
+		return "check the model's name and the backend's url";
+	case ERR_CONTEXT:
+		return "shorten the request, or choose a model with a longer context";
+	case ERR_QUOTA:
+		return "check the account's balance and limits at the provider";
+	case ERR_RATE_LIMIT:
+		return "wait, or lower `concurrency` of this backend";
+	case ERR_PROVIDER:
+		return "the provider's side failed; try again later";
+	case ERR_TIMEOUT:
+		return "the server gave up waiting; try again later";
+	case ERR_PROTOCOL:
+		return status < 400 ? "redirects are not followed: set `url` to the final address" :
+				      "is `url` the address of an API?";
+	default:
+		return "correct the request";
+	}
+}
+
+static void fill(const struct backend_config *c, const struct facts *f, enum err_kind kind, int status,
+		 struct err *e)
+{
+	const char *what = f->message[0] ? f->message : "no explanation";
+	size_t len = strlen(what);
+	const char *stop = len && strchr(".!?", what[len - 1]) ? "" : ".";
+
+	if (status)
+		(void)err_set(e, kind, "%s answered %d: %s%s (%s)", c->name, status, what, stop,
+			      advice(c, kind, status));
+	else
+		(void)err_set(e, kind, "%s broke its answer off: %s%s (%s)", c->name, what, stop,
+			      advice(c, kind, 500));
+	if (!e)
+		return;
+	e->http_status = status;
+	(void)str_copy(e->backend, sizeof(e->backend), c->name); /* these three are cut when too long */
+	(void)str_copy(e->provider_type, sizeof(e->provider_type), f->type[0] ? f->type : f->code);
+	(void)str_copy(e->provider_message, sizeof(e->provider_message), f->message);
+}
+
+bool failure_reply(const struct backend_config *c, const struct backend_failure *f, struct err *e)
+{
+	struct facts facts;
+	enum err_kind kind;
+
+	read_body(&facts, f->body, f->len < BODY_LOOKED_AT ? f->len : BODY_LOOKED_AT);
+	kind = kind_of(f->status, &facts);
+	fill(c, &facts, kind, f->status, e);
+	if (e)
+		e->retry_after_s = f->retry_after_s > 0 ? f->retry_after_s : 0;
+	return may_retry(f->status, kind, f->should_retry);
+}
+
+static bool says_rate(const struct facts *f)
+{
+	static const char *const names[] = { "rate_limit", "rate_limited", NULL };
+
+	return has_any(f->code, names) || has_any(f->type, names);
+}
+
+int failure_event(const struct backend_config *c, const json_t *object, struct err *e)
+{
+	struct facts f;
+	enum err_kind kind = ERR_PROVIDER;
+
+	memset(&f, 0, sizeof(f));
+	read_object(&f, object);
+	if (f.status)
+		kind = kind_of(f.status, &f);
+	else if (says_quota(&f))
+		kind = ERR_QUOTA;
+	else if (says_rate(&f))
+		kind = ERR_RATE_LIMIT;
+	else if (says_key(&f))
+		kind = ERR_KEY_REJECTED;
+	else if (says_context(&f))
+		kind = ERR_CONTEXT;
+	else if (strcasestr(f.type, "invalid_request"))
+		kind = ERR_REQUEST;
+	fill(c, &f, kind, 0, e);
+	return -err_errno(kind);
+}

@@ -1,0 +1,24 @@
+/*
+ * infer/failure.h - what an error reply means: kind, sentence, and whether to try again
+ *
+ * The shapes that OpenAI, Mistral, vLLM, llama.cpp and the proxies before them use; nothing is required of
+ * a body, it may be HTML, empty, huge or no text at all. Sentences hold no secret and no control character.
+ * Threads: any. Blocks: never. Source: the sections "Errors" of the protocol reference.
+ */
+#ifndef INFER_FAILURE_H
+#define INFER_FAILURE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "infer/backend.h"
+
+/* failure_reply - a reply with an error status; true: it may be tried again */
+bool failure_reply(const struct backend_config *c, const struct backend_failure *f, struct err *e);
+/* failure_event - an object with an error inside a reply of status 200; returns the negative errno */
+int failure_event(const struct backend_config *c, const json_t *object, struct err *e);
+/* failure_text - copy n bytes of a provider's text for people: secrets masked, control characters and what
+ * is not UTF-8 replaced, cut at cap between characters */
+void failure_text(char *dst, size_t cap, const char *src, size_t n);
+
+#endif

@@ -1,0 +1,287 @@
+/*
+ * infer/infer.c - the front: backends, the loop thread, and the door for calls
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/auto.h"
+#include "base/str.h"
+#include "infer/call.h"
+#include "infer/infer.h"
+#include "infer/registry.h"
+#include "infer/secret.h"
+
+#include "base/banned.h"
+
+struct infer {
+	struct call_env env;
+	struct call_backend *backends;
+	size_t n_backends;
+	struct loop_task stop;
+	struct cond stopped; /* env.lock */
+	bool is_stopped;
+};
+
+const struct backend_type *const *infer_types(void)
+{
+	return registry_types();
+}
+
+const struct backend_type *infer_type(const char *name)
+{
+	return registry_type(name);
+}
+
+/* ---- making and ending ---- */
+
+static bool names_header(char *const *headers, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (; headers && *headers; headers++)
+		if (strncasecmp(*headers, name, n) == 0)
+			return true;
+	return false;
+}
+
+/* The key goes into a header and nowhere else; a header of the user's own replaces ours. */
+static struct http_target *target_new(const struct backend_config *c)
+{
+	enum { OURS = 4 };
+	const struct backend_endpoint *at = &c->at;
+	size_t n = 0, theirs = 0;
+	AUTO_FREE const char **headers = NULL;
+	char *auth = NULL;
+	struct http_target *t = NULL;
+
+	while (at->headers && at->headers[theirs])
+		theirs++;
+	headers = calloc(theirs + OURS + 1, sizeof(*headers));
+	if (at->key)
+		auth = str_printf("Authorization: Bearer %s", at->key);
+	if (headers && (auth || !at->key)) {
+		if (auth && !names_header(at->headers, "authorization:"))
+			headers[n++] = auth;
+		if (!names_header(at->headers, "user-agent:"))
+			headers[n++] = "User-Agent: inferfs";
+		headers[n++] = "Content-Type: application/json";
+		headers[n++] = "Accept: text/event-stream, application/json";
+		for (size_t i = 0; i < theirs; i++)
+			headers[n++] = at->headers[i];
+		t = http_target_new(&(struct http_target_spec){
+			.headers = headers,
+			.proxy = at->proxy,
+			.ca_file = at->ca_file,
+			.client_cert = at->client_cert,
+			.client_key = at->client_key,
+			.unix_socket = at->unix_socket,
+			.http2 = at->http2,
+			.connect_timeout_s = c->limits.connect_timeout_s,
+			.stall_timeout_s = c->limits.stall_timeout_s,
+		});
+	}
+	(void)secret_free(auth);
+	return t;
+}
+
+static int add_backend(struct infer *i, const struct backend_config *c)
+{
+	struct call_backend *b = &i->backends[i->n_backends];
+
+	b->config = c;
+	if (!c->type->local) {
+		b->target = target_new(c);
+		if (!b->target)
+			return -ENOMEM;
+	}
+	limit_init(&b->limit, &i->env.queue, c->limits.concurrency);
+	i->n_backends++;
+	return 0;
+}
+
+static struct infer *infer_free(struct infer *i)
+{
+	if (!i)
+		return NULL;
+	for (size_t k = 0; k < i->n_backends; k++)
+		(void)http_target_free(i->backends[k].target);
+	free(i->backends);
+	call_free_rest(&i->env);
+	call_env_done(&i->env);
+	cond_done(&i->stopped);
+	free(i);
+	return NULL;
+}
+
+static void on_stop(struct loop_task *t)
+{
+	struct infer *i = CONTAINER_OF(t, struct infer, stop);
+
+	call_end_all(&i->env);
+	i->env.http = http_free(i->env.http);
+	lock_take(&i->env.lock);
+	i->is_stopped = true;
+	cond_broadcast(&i->stopped);
+	lock_drop(&i->env.lock);
+}
+
+struct infer *infer_stop(struct infer *i)
+{
+	if (!i)
+		return NULL;
+	lock_take(&i->env.lock);
+	i->env.ending = true;
+	if (i->env.loop && loop_post(i->env.loop, &i->stop) == 0)
+		while (!i->is_stopped)
+			cond_wait(&i->stopped, &i->env.lock);
+	lock_drop(&i->env.lock);
+	i->env.loop = loop_stop(i->env.loop);
+	return infer_free(i);
+}
+
+int infer_new(const struct infer_options *o, struct infer **out, struct err *e)
+{
+	struct infer *i = calloc(1, sizeof(*i));
+	bool good;
+
+	if (!i)
+		return err_set(e, ERR_INTERNAL, "out of memory");
+	call_env_init(&i->env, o->queue_max);
+	cond_init(&i->stopped);
+	i->stop.run = on_stop;
+	i->backends = calloc(o->n_backends + 1, sizeof(*i->backends));
+	good = i->backends != NULL;
+	for (size_t k = 0; good && k < o->n_backends; k++)
+		good = add_backend(i, &o->backends[k]) == 0;
+	i->env.loop = good ? loop_new() : NULL;
+	i->env.http = i->env.loop ? http_new(i->env.loop) : NULL;
+	if (!i->env.http) {
+		(void)infer_stop(i);
+		return err_set(e, ERR_INTERNAL, "the network thread cannot start: out of memory");
+	}
+	*out = i;
+	return 0;
+}
+
+/* ---- asking about backends ---- */
+
+static struct call_backend *find(struct infer *i, const char *name)
+{
+	for (size_t k = 0; k < i->n_backends; k++)
+		if (strcmp(i->backends[k].config->name, name) == 0)
+			return &i->backends[k];
+	return NULL;
+}
+
+const struct backend_config *infer_find(struct infer *i, const char *name)
+{
+	const struct call_backend *b = find(i, name);
+
+	return b ? b->config : NULL;
+}
+
+static int unknown(struct infer *i, const char *name, struct err *e)
+{
+	AUTO_FREE const char **names = calloc(i->n_backends + 1, sizeof(*names));
+	AUTO_BUF struct buf list = BUF_INIT(256);
+	const char *near;
+
+	for (size_t k = 0; names && k < i->n_backends; k++) {
+		names[k] = i->backends[k].config->name;
+		(void)buf_addf(&list, "%s%s", k ? ", " : "", names[k]); /* a long list is cut */
+	}
+	near = names ? str_nearest(name, names) : NULL;
+	return err_set(e, ERR_NOT_FOUND, "there is no backend `%s`%s%s%s; the backends are: %s", name,
+		       near ? ": did you mean `" : "", near ? near : "", near ? "`?" : "",
+		       buf_str(&list));
+}
+
+int infer_ready(struct infer *i, const char *backend, struct err *e)
+{
+	const struct call_backend *b = find(i, backend);
+	int rc;
+
+	if (!b)
+		return unknown(i, backend, e);
+	if (b->config->at.key || !b->config->at.key_hint || b->config->type->local)
+		return 0;
+	rc = err_set(e, ERR_NO_KEY, "there is no key for %s: %s", backend, b->config->at.key_hint);
+	if (e)
+		(void)str_copy(e->backend, sizeof(e->backend), backend); /* cut is fine */
+	return rc;
+}
+
+int infer_room(struct infer *i, struct err *e)
+{
+	size_t waiting, max;
+
+	lock_take(&i->env.lock);
+	waiting = i->env.queue.waiting;
+	max = i->env.queue.max;
+	lock_drop(&i->env.lock);
+	if (waiting < max)
+		return 0;
+	return err_set(e, ERR_QUEUE_FULL, "%zu requests are waiting already (`queue` = %zu)", waiting,
+		       max);
+}
+
+int infer_status(struct infer *i, const char *backend, struct infer_status *out)
+{
+	struct call_backend *b = find(i, backend);
+
+	if (!b)
+		return -ENXIO;
+	lock_take(&i->env.lock);
+	*out = b->status;
+	out->in_flight = b->limit.in;
+	out->queued = (unsigned)b->limit.waiting;
+	out->concurrency = b->limit.max;
+	lock_drop(&i->env.lock);
+	out->has_key = b->config->at.key != NULL;
+	return 0;
+}
+
+/* ---- calls ---- */
+
+static bool has_free_place(struct infer *i, const struct call_backend *b)
+{
+	bool is_free;
+
+	lock_take(&i->env.lock);
+	is_free = b->limit.in < b->limit.max;
+	lock_drop(&i->env.lock);
+	return is_free;
+}
+
+int infer_call(struct infer *i, const struct infer_spec *spec, const struct infer_sink *sink, void *arg,
+	       struct infer_call **out)
+{
+	struct call_backend *b = find(i, spec->backend);
+	struct infer_call *c;
+	int rc;
+
+	if (!b)
+		return -ENXIO;
+	c = call_new(&i->env, b, spec, sink, arg);
+	if (!c)
+		return -ENOMEM;
+	if (has_free_place(i, b)) /* one that waits builds its body when its turn comes: less memory */
+		call_prepare(c);
+	lock_take(&i->env.lock);
+	rc = call_submit(c);
+	if (rc == 0)
+		*out = c; /* under the lock: the sink may already be on its way */
+	lock_drop(&i->env.lock);
+	if (rc)
+		(void)call_free(c);
+	return rc;
+}
+
+void infer_cancel(struct infer *i, struct infer_call *c)
+{
+	lock_take(&i->env.lock);
+	call_cancel(c);
+	lock_drop(&i->env.lock);
+}

@@ -1,0 +1,84 @@
+/*
+ * infer/infer.h - ask a backend: queue, concurrency limit, attempts, backoff, deadline, one answer
+ *
+ *   1. infer_new      backends from the configuration; starts the net thread
+ *   2. infer_find     a backend by name; infer_check
+ *   3. infer_call     queued at once; the sink is called on the net thread, in this order:
+ *                     (started (text | restart)*)* then exactly one of done, failed
+ *      infer_cancel   unless done or failed was called before, failed(ECANCELED) comes soon
+ *   4. infer_stop     every open call gets failed(ESHUTDOWN) before it returns
+ *
+ * No lock is held while a sink is called. A call belongs to infer until done or failed returned.
+ * Threads: any, but infer_new and infer_stop: one. Blocks: only infer_stop (milliseconds).
+ */
+#ifndef INFER_INFER_H
+#define INFER_INFER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/answer.h"
+#include "infer/backend.h"
+
+struct infer;
+struct infer_call;
+
+struct infer_sink {
+	/* started - an attempt was handed to the network (or began in process); attempt counts from 1 */
+	void (*started)(void *arg, unsigned attempt);
+	/* text - more of the answer */
+	void (*text)(void *arg, const char *p, size_t n);
+	/* restart - attempt broke and is tried again, perhaps after a pause: its text is void */
+	void (*restart)(void *arg, unsigned attempt, const struct err *why);
+	/* done - the end mark was seen; take_answer is the sink's */
+	void (*done)(void *arg, struct answer *take_answer, unsigned attempts);
+	/* failed - e->attempts is set; e is only lent */
+	void (*failed)(void *arg, const struct err *e);
+};
+
+struct infer_spec {
+	const char *backend;
+	const json_t *request;	/* effective, checked; a reference is taken */
+	double timeout_s;	/* 0: the backend's; from the first sending, retries included */
+	uint64_t deadline_ns;	/* mono_ns; 0 none: queue included */
+	int priority;		/* -20..19 */
+	uint32_t index;		/* sample index (echo) */
+};
+
+struct infer_options {
+	struct backend_config *backends; /* borrowed until infer_stop */
+	size_t n_backends;
+	size_t queue_max;	/* calls waiting over all backends */
+};
+
+int infer_new(const struct infer_options *o, struct infer **out, struct err *e);
+struct infer *infer_stop(struct infer *i);
+
+/* infer_find - NULL: no such backend */
+const struct backend_config *infer_find(struct infer *i, const char *name);
+/* infer_types - every registered type, NULL-terminated; by name: infer_type */
+const struct backend_type *const *infer_types(void);
+const struct backend_type *infer_type(const char *name);
+/* infer_ready - key there, name known: 0, or the error a request would meet (ENOKEY, ENXIO) */
+int infer_ready(struct infer *i, const char *backend, struct err *e);
+/* infer_room - may one more call be queued? 0 or ERR_QUEUE_FULL */
+int infer_room(struct infer *i, struct err *e);
+
+/* infer_call - 0 and the call, or -errno (-ENOBUFS, -ESHUTDOWN, -ENOMEM) and no sink is called */
+int infer_call(struct infer *i, const struct infer_spec *spec, const struct infer_sink *sink, void *arg,
+	       struct infer_call **out);
+/* infer_cancel - c must not yet have had done or failed (the caller's own lock or flag tells) */
+void infer_cancel(struct infer *i, struct infer_call *c);
+
+/* one backend's health for status.json; no secret in it */
+struct infer_status {
+	unsigned in_flight, queued, concurrency;
+	uint64_t calls, ok, failed, retried; /* requests begun, their ends (cancelled in neither), more attempts */
+	uint64_t last_ok_real_ns, last_error_real_ns; /* 0: never */
+	char last_error[ERR_MESSAGE_MAX];
+	bool has_key;
+};
+int infer_status(struct infer *i, const char *backend, struct infer_status *out);
+
+#endif
