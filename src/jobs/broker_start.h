@@ -1,0 +1,56 @@
+/*
+ * jobs/broker_start.h - how main/ builds and ends the broker
+ *
+ *   1. broker_new       everything below is open; recovery has not begun
+ *   2. broker_recover   after the mount answers: finishes what had been accepted
+ *   3. broker_quiet     no new requests; every waiter and stream reader is answered with ESHUTDOWN
+ *   4. broker_stop      after the tree is gone: calls are dropped (they are done again after the next
+ *                       mount), infer is stopped and the ledger closed, for their last callbacks come
+ *                       here; then freed
+ *
+ * Threads: main's only. Blocks: broker_stop, up to a second.
+ */
+#ifndef JOBS_BROKER_START_H
+#define JOBS_BROKER_START_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "core/request.h"
+#include "jobs/broker.h"
+
+struct infer;
+struct ledger;
+struct answers;
+struct store;
+
+struct broker_alias {
+	const char *from, *to;
+};
+
+struct broker_options {
+	struct infer *infer;
+	struct ledger *ledger;
+	struct answers *answers;
+	struct store *store;
+	const char *model;	    /* default "BACKEND/MODEL"; NULL: none, then choices names what there is */
+	const char *choices;	    /* for the sentence: "mistral/..., openai/..." */
+	const char *scope;	    /* "" none */
+	enum request_cache cache_mode;
+	bool lossy;
+	double timeout_s;	    /* of a request, from the first sending */
+	const struct broker_alias *aliases;
+	size_t n_aliases;
+	unsigned pool_threads;
+	const char *const *backends;/* configured names, NULL-terminated */
+};
+
+int broker_new(const struct broker_options *o, struct broker **out, struct err *e);
+/* broker_recover - file_sha answers the SHA-256 of the prompt file now (0 or -ENOENT); blocks on the disk */
+typedef int broker_file_sha_fn(void *arg, const struct broker_name *name, struct key *out);
+void broker_recover(struct broker *b, broker_file_sha_fn *file_sha, void *arg);
+void broker_quiet(struct broker *b);
+struct broker *broker_stop(struct broker *b);
+
+#endif

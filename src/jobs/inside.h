@@ -1,0 +1,240 @@
+/*
+ * jobs/inside.h - what the files of jobs/ share: the job, the flight, the broker's tables
+ *
+ * Private to jobs/. One lock (rank LOCK_BROKER) guards every member of a job, a flight and the tables
+ * but those marked otherwise; nothing is called back, read from disk or posted while it is held.
+ */
+#ifndef JOBS_INSIDE_H
+#define JOBS_INSIDE_H
+
+#include "base/lock.h"
+#include "base/map.h"
+#include "base/pool.h"
+#include "infer/infer.h"
+#include "jobs/broker_start.h"
+#include "ledger/answers.h"
+#include "ledger/ledger.h"
+#include "store/store.h"
+
+#define JOB_MAGIC 0x4a0b1e55u
+#define JOB_GRACE_NS 1000000000ULL /* between losing the name and losing the call */
+
+struct flight;
+
+/* where a request stands; what each step does is in job.c */
+enum job_step {
+	STEP_CHECK, STEP_ROUTE, STEP_BUDGET, STEP_LOOKUP, STEP_JOIN, STEP_QUEUE, STEP_CALL, STEP_STREAM,
+	STEP_STORE, STEP_DONE, STEP_FAILED, STEP_CANCELLED
+};
+
+/* what the user asked for beside the effective request; kept in the ledger as the envelope */
+struct job_terms {
+	char *request_id; /* NULL: the path */
+	char *backend, *model;
+	enum request_cache cache;
+	int n, priority;
+	double timeout_s; /* the request's own, queue included; 0: none */
+	double ttl_s;
+	bool user_max_tokens;
+	json_t *dropped; /* array */
+};
+
+struct job_body {
+	struct key key, file_sha;
+	json_t *request; /* effective */
+	char *canon;	 /* its canonical bytes */
+	size_t canon_len;
+};
+
+struct job_times {
+	uint64_t accepted_ns, changed_ns;	     /* CLOCK_REALTIME */
+	uint64_t accepted_mono, sent_mono, first_mono; /* 0: not yet */
+	unsigned attempts;
+};
+
+struct job {
+	unsigned magic, refs;
+	int64_t id; /* 0: an ask */
+	uint32_t gen;
+	char *root, *path, *suffix; /* NULL for an ask */
+	struct job_terms terms;
+	struct job_body body;
+	struct job_times times;
+	enum broker_state state;
+	enum job_step step;
+	bool hold;   /* accepted, its writer has not closed the file yet */
+	bool named;  /* in by_name */
+	bool ending; /* its end is being recorded; nothing else may end it */
+	bool over;   /* it is recorded or could not be: nobody is woken any more */
+	struct stream *stream; /* made when somebody reads it */
+	struct flight *flight;
+	struct list in_flight, in_deadlines;
+	struct list waiters;
+	struct map_link by_id, by_name;
+	struct err *error;
+};
+
+/* one purchase of (key, index) and everybody who waits for it: single-flight */
+struct flight {
+	struct broker *b;
+	unsigned refs;	     /* table, call, store task */
+	struct key key;
+	enum request_cache mode; /* bypass and refresh ones are in no table */
+	json_t *request;
+	char *canon;
+	size_t canon_len;
+	struct list jobs;    /* in order of acceptance */
+	struct buf sofar;    /* text of the running attempt, for readers who come later */
+	struct infer_call *call;
+	bool tabled, calling, ended; /* ended: done, failed or a hit; late joiners start anew */
+	uint64_t orphan_until_mono;  /* nobody waits; cancelled then */
+	struct list in_orphans;
+	struct map_link by_key;
+	struct answer *answer;
+	unsigned attempts;
+	struct pool_task task;
+};
+
+struct broker {
+	struct broker_options o;
+	struct lock lock;
+	struct map by_id, by_name, flights, holds;
+	struct list deadlines; /* jobs with a time-out of their own */
+	struct list orphans;   /* flights nobody waits for */
+	struct cond tick;
+	struct thread tick_thread;
+	struct pool *pool;
+	bool stopping, tick_stop;
+	unsigned n_queued, n_running;
+	struct list asks; /* every open ask */
+	struct list unstored; /* objects the engine has not taken yet */
+	uint64_t offer_at_mono;
+};
+
+/* job.c: the steps */
+struct job *job_new(void);
+struct job *job_ref(struct job *j);	/* lock held */
+void job_unref(struct broker *b, struct job *j);
+/* job_send - the request may be bought: lookup, join or call; no lock held */
+void job_send(struct broker *b, struct job *j);
+/* job_end - record the outcome of one job that got no answer, then tell its waiters */
+void job_end(struct broker *b, struct job *j, enum broker_state state, const struct err *e);
+/* job_detach_locked - its name was taken or removed: out of the tables; returns what to tell afterwards */
+void job_detach_locked(struct broker *b, struct job *j, struct list *out_waiters);
+/* job_wake_all - call wake of every waiter on the list; no lock held */
+void job_wake_all(struct broker *b, struct list *waiters);
+struct job *job_by_id_locked(struct broker *b, int64_t id);
+struct job *job_by_name_locked(struct broker *b, const char *root, const char *path);
+int job_table_locked(struct broker *b, struct job *j, bool by_name);
+void job_untable_locked(struct broker *b, struct job *j);
+void job_view_locked(const struct job *j, struct broker_view *out);
+void job_set_state_locked(struct broker *b, struct job *j, enum broker_state s);
+/* job_stream_locked - its stream, made with what has come so far */
+struct stream *job_stream_locked(struct job *j);
+
+/* terms.c: envelope and facts as text */
+char *terms_write(const struct job_terms *t);
+int terms_read(const char *envelope, struct job_terms *out);
+void terms_done(struct job_terms *t);
+struct terms_outcome {
+	const struct answer *answer; /* NULL: from the cache */
+	const json_t *sample;	     /* of the object */
+	const struct job *job;
+	uint64_t now_mono;
+	unsigned attempts;
+	double cost_usd, saved_usd;
+	bool bought;
+};
+char *terms_facts(const struct terms_outcome *o);
+
+/* route.c: which backend and model */
+struct route {
+	const struct backend_config *backend;
+	const char *model; /* points into the request's or the options' strings */
+};
+int route_model(struct broker *b, const char *model, struct route *out, struct err *e);
+
+/* check.c -> the request of a text, routed, checked and keyed; used by ask too */
+struct checked {
+	struct request *request;
+	struct job_terms terms;
+	struct job_body body;
+};
+int check_request(struct broker *b, const struct request_source *src, const json_t *history,
+		  struct checked *out, bool *out_unfinished, struct err *e);
+void check_done(struct checked *c);
+
+/* flight.c: join, buy, store */
+void flight_join(struct broker *b, struct job *j);
+/* flight_leave_locked - j waits no longer; grace: the call may go on for a second, else a call nobody
+ * waits for is cancelled now (infer_cancel only posts, and its sink takes our lock first) */
+void flight_leave_locked(struct broker *b, struct job *j, bool grace);
+void flight_unref(struct flight *f);
+/* flight_orphans_locked - cancel the calls whose second is over; when the next one is due, else 0 */
+uint64_t flight_orphans_locked(struct broker *b, uint64_t now_mono);
+
+/* flight_end_locked - close it to joiners and take everybody who waits */
+void flight_end_locked(struct flight *f, struct list *out_jobs);
+/* flight_fail - end it without an answer */
+void flight_fail(struct flight *f, const struct err *e);
+void flight_fail_jobs(struct broker *b, struct list *jobs, const struct err *e);
+/* purchase.c: the callbacks of its call */
+extern const struct infer_sink purchase_sink;
+/* flight_lookup - the store, then what it has not taken yet: STORE_OK, STORE_MISS, STORE_AGAIN (nowait) */
+int flight_lookup(struct broker *b, const struct key *key, bool nowait, struct object *o,
+		  struct buf *bytes);
+/* flight_adopt - a stored object becomes the response's own; id->variant is set */
+int flight_adopt(struct broker *b, const struct buf *bytes, struct answers_id *id);
+
+/* names.c: a job from its row; the row's strings are taken */
+int job_from_row(struct broker *b, struct ledger_row *row, struct job **out);
+
+/* settle.c: an object is there; record the hand-outs, seal, wake */
+struct settle {
+	const struct answers_id *object;
+	const json_t *sample;	     /* of the object */
+	const struct answer *answer; /* what was bought; NULL: from the cache */
+	const struct buf *streamed;  /* what the readers have got; NULL: nothing yet */
+	unsigned attempts;
+	bool unstored; /* the engine has not taken it */
+};
+/* settle_jobs - jobs (linked by in_flight, one reference each) are consumed */
+void settle_jobs(struct broker *b, struct list *jobs, const struct settle *s);
+/* settle_text_bytes - size of the file `text` of a sample */
+uint64_t settle_text_bytes(const json_t *sample);
+/* settle_count - add one served request to the counters */
+void settle_count(struct broker *b, const struct settle *s, bool buyer);
+
+/* sweep.c: answers of rows that went */
+struct sweep {
+	struct ledger_row row; /* id 0: there was none */
+	struct ledger_handout *h;
+	size_t n;
+};
+/* sweep_collect - the hand-outs of the row now under a name (none: n 0) */
+void sweep_collect(struct broker *b, const char *root, const char *path, struct sweep *out);
+/* sweep_run - after the commit: objects that no row names any more go; frees */
+void sweep_run(struct broker *b, struct sweep *s);
+/* sweep_object - remove one object from answers/ when no row names it and the engine has it */
+void sweep_object(struct broker *b, const struct answers_id *id);
+
+/* tick.c: time-outs of requests, grace of orphans, offers to the engine */
+int tick_start(struct broker *b);
+void tick_stop(struct broker *b);
+
+/* unstored.c: what the engine has not taken */
+int unstored_lookup(struct broker *b, const struct key *key, struct buf *out_bytes);
+void unstored_add(struct broker *b, const struct answers_id *id);
+void unstored_offer(struct broker *b);
+void unstored_free(struct broker *b);
+
+/* row of an id whether it is in the ledger or held after its removal */
+int hold_row(struct broker *b, int64_t id, struct ledger_row *row, struct ledger_handout **out_h,
+	     size_t *out_n);
+/* hold_keep - a row is about to be removed: when a reader has it open, keep what it needs; true: kept */
+bool hold_keep(struct broker *b, struct sweep *s);
+void hold_free(struct broker *b);
+/* unstored_has - the engine has not taken this object yet */
+bool unstored_has(struct broker *b, const struct answers_id *id);
+
+#endif

@@ -1,0 +1,412 @@
+/* names.c - names come, move and go; and the two words of ctl */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/auto.h"
+#include "base/mono.h"
+#include "base/str.h"
+#include "core/canon.h"
+#include "jobs/inside.h"
+
+#include "base/banned.h"
+
+/* one change of names on its way to the ledger */
+struct naming {
+	struct ledger_post post;
+	struct ledger_change change;
+	struct broker *b;
+	char *root, *path, *to_root, *to_path, *suffix;
+	struct sweep old;
+	broker_done_fn *done;
+	void *arg;
+};
+
+static void naming_free(struct naming *n)
+{
+	sweep_run(n->b, &n->old);
+	free(n->root);
+	free(n->path);
+	free(n->to_root);
+	free(n->to_path);
+	free(n->suffix);
+	free(n);
+}
+
+static void naming_done(struct ledger_post *p, int result)
+{
+	struct naming *n = CONTAINER_OF(p, struct naming, post);
+	broker_done_fn *done = n->done;
+	void *arg = n->arg;
+
+	if (result < 0) {
+		ledger_row_done(&n->old.row);
+		free(n->old.h);
+		n->old = (struct sweep){ 0 };
+	}
+	naming_free(n);
+	done(arg, result);
+}
+
+static struct naming *naming_new(struct broker *b, const char *root, const char *path,
+				 broker_done_fn *done, void *arg)
+{
+	struct naming *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		return NULL;
+	n->b = b;
+	n->done = done;
+	n->arg = arg;
+	n->root = strdup(root);
+	n->path = strdup(path);
+	if (n->root && n->path)
+		return n;
+	naming_free(n);
+	return NULL;
+}
+
+static void naming_post(struct naming *n)
+{
+	n->change.root = n->root;
+	n->change.path = n->path;
+	n->change.to_root = n->to_root;
+	n->change.to_path = n->to_path;
+	n->post.changes = &n->change;
+	n->post.n_changes = 1;
+	n->post.done = naming_done;
+	ledger_post(n->b->o.ledger, &n->post);
+}
+
+/* the running request of a name leaves it */
+static void leave_name(struct broker *b, const char *root, const char *path)
+{
+	struct list waiters;
+	struct job *j;
+
+	list_init(&waiters);
+	lock_take(&b->lock);
+	j = job_by_name_locked(b, root, path);
+	if (j) {
+		job_ref(j);
+		job_detach_locked(b, j, &waiters);
+	}
+	lock_drop(&b->lock);
+	if (j && j->stream)
+		stream_fail(j->stream, ECANCELED);
+	job_wake_all(b, &waiters);
+	if (j) {
+		job_unref(b, j);
+		job_unref(b, j);
+	}
+}
+
+void broker_drop(struct broker *b, const char *root, const char *path, broker_done_fn *done, void *arg)
+{
+	struct naming *n;
+
+	leave_name(b, root, path);
+	n = naming_new(b, root, path, done, arg);
+	if (!n) {
+		done(arg, -ENOMEM);
+		return;
+	}
+	sweep_collect(b, root, path, &n->old);
+	if (!n->old.row.id) {
+		naming_free(n);
+		done(arg, 0);
+		return;
+	}
+	n->change.op = LEDGER_OP_REMOVE;
+	n->change.row.id = n->old.row.id;
+	naming_post(n);
+}
+
+void broker_dismiss(struct broker *b, const struct broker_name *name, broker_done_fn *done, void *arg)
+{
+	struct naming *n;
+
+	leave_name(b, name->root, name->path);
+	n = naming_new(b, name->root, name->path, done, arg);
+	if (n)
+		n->suffix = strdup(name->suffix);
+	if (!n || !n->suffix) {
+		if (n)
+			naming_free(n);
+		done(arg, -ENOMEM);
+		return;
+	}
+	sweep_collect(b, name->root, name->path, &n->old);
+	n->change.op = LEDGER_OP_PUT;
+	n->change.row = (struct ledger_row){ .id = ledger_next_id(b->o.ledger),
+					     .state = LEDGER_DISMISSED,
+					     .root = n->root,
+					     .path = n->path,
+					     .suffix = n->suffix,
+					     .n = 1,
+					     .accepted_ns = mono_real_ns(),
+					     .final_ns = mono_real_ns() };
+	naming_post(n);
+}
+
+/* ---- moving ---- */
+
+/* the running jobs whose names a rename changes */
+struct renaming {
+	const struct broker_move *m;
+	struct job **jobs;
+	char **paths; /* new ones, same order */
+	size_t n, cap;
+	bool failed;
+};
+
+/* the part of path behind dir, "" for dir itself; NULL: not there */
+static const char *below(const char *path, const char *dir, bool tree)
+{
+	size_t n = strlen(dir);
+
+	if (!tree)
+		return strcmp(path, dir) == 0 ? "" : NULL;
+	if (strncmp(path, dir, n) != 0 || path[n] != '/')
+		return NULL;
+	return path + n;
+}
+
+static void renaming_add(struct renaming *r, struct job *j, const char *to, const char *rest)
+{
+	if (r->n == r->cap) {
+		size_t cap = r->cap ? r->cap * 2 : 16;
+		struct job **jobs = realloc(r->jobs, cap * sizeof(*jobs));
+		char **paths = jobs ? realloc(r->paths, cap * sizeof(*paths)) : NULL;
+
+		r->jobs = jobs ? jobs : r->jobs;
+		if (!paths) {
+			r->failed = true;
+			return;
+		}
+		r->paths = paths;
+		r->cap = cap;
+	}
+	r->paths[r->n] = str_printf("%s%s", to, rest);
+	r->failed |= !r->paths[r->n];
+	r->jobs[r->n++] = j;
+}
+
+static bool renaming_each(struct map_link *l, void *arg)
+{
+	struct renaming *r = arg;
+	struct job *j = CONTAINER_OF(l, struct job, by_name);
+	const struct broker_move *m = r->m;
+	const char *rest = strcmp(j->root, m->root) ? NULL : below(j->path, m->path, m->tree);
+
+	if (rest) {
+		renaming_add(r, j, m->to_path, rest);
+		return true;
+	}
+	rest = m->swap && !strcmp(j->root, m->to_root) ? below(j->path, m->to_path, m->tree) : NULL;
+	if (rest)
+		renaming_add(r, j, m->path, rest);
+	return true;
+}
+
+static void rename_jobs(struct broker *b, const struct broker_move *m)
+{
+	struct renaming r = { .m = m };
+
+	lock_take(&b->lock);
+	if (m->tree || m->swap) {
+		map_each(&b->by_name, renaming_each, &r);
+	} else {
+		struct job *j = job_by_name_locked(b, m->root, m->path);
+
+		if (j)
+			renaming_add(&r, j, m->to_path, "");
+	}
+	for (size_t i = 0; i < r.n; i++) { /* all leave before one comes: a swap must not meet itself */
+		if (r.failed)
+			break;
+		map_del(&b->by_name, &r.jobs[i]->by_name);
+		free(r.jobs[i]->path);
+		r.jobs[i]->path = TAKE(r.paths[i]);
+		r.jobs[i]->gen++;
+	}
+	for (size_t i = 0; i < r.n && !r.failed; i++)
+		(void)job_table_locked(b, r.jobs[i], true);
+	lock_drop(&b->lock);
+	for (size_t i = 0; i < r.n; i++)
+		free(r.paths[i]);
+	free(r.paths);
+	free(r.jobs);
+}
+
+void broker_move(struct broker *b, const struct broker_move *m, broker_done_fn *done, void *arg)
+{
+	struct naming *n = naming_new(b, m->root, m->path, done, arg);
+
+	if (n) {
+		n->to_root = strdup(m->to_root);
+		n->to_path = strdup(m->to_path);
+	}
+	if (!n || !n->to_root || !n->to_path) {
+		if (n)
+			naming_free(n);
+		done(arg, -ENOMEM);
+		return;
+	}
+	if (!m->swap && !m->tree) {
+		leave_name(b, m->to_root, m->to_path);
+		sweep_collect(b, m->to_root, m->to_path, &n->old);
+	}
+	rename_jobs(b, m);
+	n->change.op = m->tree ? (m->swap ? LEDGER_OP_SWAP_TREE : LEDGER_OP_MOVE_TREE)
+			       : (m->swap ? LEDGER_OP_SWAP : LEDGER_OP_MOVE);
+	naming_post(n);
+}
+
+/* ---- ctl ---- */
+
+int broker_cancel(struct broker *b, int64_t id)
+{
+	struct err e = { 0 };
+	struct ledger_row row;
+	struct job *j;
+	int r;
+
+	lock_take(&b->lock);
+	j = job_by_id_locked(b, id);
+	if (j && (j->ending || broker_is_final(j->state)))
+		j = NULL;
+	if (j)
+		job_ref(j);
+	lock_drop(&b->lock);
+	if (!j) {
+		r = ledger_get(b->o.ledger, id, &row);
+		if (r == 0)
+			ledger_row_done(&row);
+		return r == 0 ? -EINVAL : -ENOENT;
+	}
+	err_set(&e, ERR_CANCELLED,
+		"the request was cancelled; write \"retry\" to its ctl file to ask again");
+	job_end(b, j, BROKER_CANCELLED, &e);
+	job_unref(b, j);
+	return 0;
+}
+
+/* a row that failed or was cancelled becomes a job again, under a new id */
+struct retrying {
+	struct ledger_post post;
+	struct ledger_change change;
+	struct broker *b;
+	struct job *job;
+	char *envelope;
+	struct sweep old;
+};
+
+static void retry_recorded(struct ledger_post *p, int result)
+{
+	struct retrying *x = CONTAINER_OF(p, struct retrying, post);
+
+	if (result == 0)
+		job_send(x->b, x->job);
+	else
+		job_end(x->b, x->job, BROKER_FAILED,
+			&(struct err){ .kind = ERR_DISK_FULL, .code = -result,
+				       .message = "the retry could not be recorded" });
+	job_unref(x->b, x->job);
+	sweep_run(x->b, &x->old);
+	free(x->envelope);
+	free(x);
+}
+
+int job_from_row(struct broker *b, struct ledger_row *row, struct job **out)
+{
+	struct job *j = job_new();
+	struct err e;
+	int r;
+
+	if (!j)
+		return -ENOMEM;
+	j->id = row->id;
+	j->root = TAKE(row->root);
+	j->path = TAKE(row->path);
+	j->suffix = TAKE(row->suffix);
+	j->body.key = row->key;
+	j->body.file_sha = row->file_sha;
+	j->times.accepted_ns = j->times.changed_ns = row->accepted_ns;
+	j->times.accepted_mono = mono_ns();
+	r = terms_read(row->envelope, &j->terms);
+	j->terms.cache = (enum request_cache)row->cache_mode;
+	j->terms.n = row->n;
+	if (r == 0)
+		r = ledger_request(b->o.ledger, row->id, &j->body.canon, &j->body.canon_len);
+	if (r == 0)
+		r = canon_parse(j->body.canon, j->body.canon_len, &j->body.request, NULL, &e);
+	if (r < 0) {
+		job_unref(b, j);
+		return r;
+	}
+	*out = j;
+	return 0;
+}
+
+static int retry_post(struct broker *b, struct job *j, struct sweep *take_old)
+{
+	struct retrying *x = calloc(1, sizeof(*x));
+	struct ledger_row *row;
+
+	if (!x)
+		return -ENOMEM;
+	x->b = b;
+	x->job = j;
+	x->old = *take_old;
+	x->envelope = terms_write(&j->terms);
+	row = &x->change.row;
+	*row = (struct ledger_row){ .id = j->id, .state = LEDGER_ACCEPTED, .root = j->root,
+				    .path = j->path, .suffix = j->suffix, .has_key = true,
+				    .key = j->body.key, .file_sha = j->body.file_sha,
+				    .n = j->terms.n, .cache_mode = (int)j->terms.cache,
+				    .envelope = x->envelope, .accepted_ns = j->times.accepted_ns };
+	x->change.op = LEDGER_OP_PUT;
+	x->change.request = j->body.canon;
+	x->change.request_len = j->body.canon_len;
+	x->post.changes = &x->change;
+	x->post.n_changes = 1;
+	x->post.done = retry_recorded;
+	ledger_count(b->o.ledger, LEDGER_C_REQUESTS, 1);
+	ledger_post(b->o.ledger, &x->post);
+	return 0;
+}
+
+int broker_retry(struct broker *b, int64_t id)
+{
+	struct sweep old = { 0 };
+	struct ledger_row row;
+	struct job *j = NULL;
+	int r = ledger_get(b->o.ledger, id, &row);
+
+	if (r < 0)
+		return r;
+	if ((row.state != LEDGER_FAILED && row.state != LEDGER_CANCELLED) || !row.has_key)
+		r = -EINVAL;
+	if (r == 0)
+		sweep_collect(b, row.root, row.path, &old);
+	if (r == 0)
+		r = job_from_row(b, &row, &j);
+	ledger_row_done(&row);
+	if (r < 0)
+		return r;
+	j->id = ledger_next_id(b->o.ledger);
+	j->step = STEP_BUDGET;
+	j->times.accepted_ns = j->times.changed_ns = mono_real_ns();
+	lock_take(&b->lock);
+	if (b->stopping || job_by_name_locked(b, j->root, j->path))
+		r = -EINVAL; /* a second retry at once, or the daemon is ending */
+	else if (job_table_locked(b, j, false) == 0)
+		(void)job_table_locked(b, j, true);
+	lock_drop(&b->lock);
+	if (r == 0)
+		r = retry_post(b, j, &old);
+	if (r < 0)
+		job_unref(b, j);
+	return r;
+}

@@ -1,0 +1,140 @@
+/* recover.c - after a mount: what had been accepted is finished, what was not stored is offered */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/auto.h"
+#include "base/log.h"
+#include "jobs/inside.h"
+
+#include "base/banned.h"
+
+struct recovery {
+	struct broker *b;
+	broker_file_sha_fn *file_sha;
+	void *arg;
+	unsigned resumed, failed;
+};
+
+/* the daemon may have died between keeping the answer and recording it: then it is paid for and lies in
+ * answers/ without an owner; offered to the store, the look-up of the request finds it */
+static void readopt(struct broker *b, const struct job *j)
+{
+	struct answers_id id = { .key = j->body.key };
+	struct buf bytes = BUF_INIT(OBJECT_MAX);
+	struct object o = { 0 };
+	struct err e;
+
+	if (j->terms.cache == REQUEST_CACHE_BYPASS || j->terms.cache == REQUEST_CACHE_REFRESH)
+		return;
+	if (ledger_named(b->o.ledger, &id.key, 0, 0) == 0 &&
+	    answers_read(b->o.answers, &id, &bytes) == 0 &&
+	    object_decode(bytes.data, bytes.len, &id.key, 0, &o, &e) == 0) {
+		const char *why = json_string_value(json_object_get(o.sample, "finish_reason"));
+		char name[ANSWERS_NAME_MAX];
+
+		answers_name(&id, name);
+		if (why && (strcmp(why, "stop") == 0 || strcmp(why, "tool_calls") == 0))
+			(void)store_put(b->o.store, /* failed: it is bought again */
+					&(struct store_offer){ .key = &id.key, .bytes = bytes.data,
+							       .len = bytes.len,
+							       .dirfd = answers_dirfd(b->o.answers),
+							       .name = name });
+	}
+	object_done(&o);
+	buf_done(&bytes);
+}
+
+static int check_file(struct recovery *r, const struct job *j, struct err *e)
+{
+	struct broker_name name = { j->root, j->path, j->suffix };
+	struct key sha;
+
+	if (r->file_sha(r->arg, &name, &sha) < 0)
+		return err_set(e, ERR_REQUEST,
+			       "the prompt file is gone since the request was accepted; it was not "
+			       "sent");
+	if (!key_equal(&sha, &j->body.file_sha))
+		return err_set(e, ERR_REQUEST,
+			       "the prompt file was changed while it was not mounted; write it again "
+			       "to send it");
+	return 0;
+}
+
+static void recover_one(struct ledger_row *row, void *arg)
+{
+	struct recovery *r = arg;
+	struct broker *b = r->b;
+	struct err e = { 0 };
+	struct job *j = NULL;
+
+	if (job_from_row(b, row, &j) < 0) {
+		log_msg(LOG_ERROR, "an accepted request could not be read from the ledger; it is left there");
+		return;
+	}
+	lock_take(&b->lock);
+	if (job_table_locked(b, j, false) == 0)
+		(void)job_table_locked(b, j, true);
+	if (j->terms.timeout_s > 0)
+		list_append(&b->deadlines, &j->in_deadlines);
+	j->step = STEP_BUDGET;
+	lock_drop(&b->lock);
+	if (check_file(r, j, &e) < 0) {
+		r->failed++;
+		job_end(b, j, BROKER_FAILED, &e);
+	} else {
+		r->resumed++;
+		readopt(b, j);
+		job_send(b, j);
+	}
+	job_unref(b, j);
+}
+
+static void recover_unstored(const struct ledger_handout *h, void *arg)
+{
+	struct recovery *r = arg;
+
+	unstored_add(r->b, &(struct answers_id){ .key = h->key, .index = h->index,
+						 .variant = h->variant });
+}
+
+/* rows are gathered first: sending writes to the ledger that is being read */
+struct gathered {
+	struct ledger_row *rows;
+	size_t n, cap;
+};
+
+static void gather(struct ledger_row *row, void *arg)
+{
+	struct gathered *g = arg;
+
+	if (g->n == g->cap) {
+		size_t cap = g->cap ? g->cap * 2 : 64;
+		struct ledger_row *rows = realloc(g->rows, cap * sizeof(*rows));
+
+		if (!rows)
+			return; /* left accepted: finished after the next mount */
+		g->rows = rows;
+		g->cap = cap;
+	}
+	g->rows[g->n++] = *row;
+	*row = (struct ledger_row){ 0 };
+}
+
+void broker_recover(struct broker *b, broker_file_sha_fn *file_sha, void *arg)
+{
+	struct recovery r = { .b = b, .file_sha = file_sha, .arg = arg };
+	struct gathered g = { 0 };
+
+	if (ledger_each_unstored(b->o.ledger, recover_unstored, &r) < 0 ||
+	    ledger_each_accepted(b->o.ledger, gather, &g) < 0)
+		log_msg(LOG_ERROR, "the ledger could not be read for what was left unfinished");
+	for (size_t i = 0; i < g.n; i++) {
+		recover_one(&g.rows[i], &r);
+		ledger_row_done(&g.rows[i]);
+	}
+	free(g.rows);
+	if (r.resumed || r.failed)
+		log_msg(LOG_INFO, "finishing %u requests that had been accepted; %u can no longer be sent",
+			r.resumed, r.failed);
+}

@@ -1,0 +1,90 @@
+/* tick.c - what happens by the clock: a request's own time-out, the second of grace, offers to the engine */
+#include "base/mono.h"
+#include "jobs/inside.h"
+
+#include "base/banned.h"
+
+#define OFFER_EVERY_NS (2 * MONO_S)
+
+static uint64_t deadline_of(const struct job *j)
+{
+	return j->times.accepted_mono + (uint64_t)(j->terms.timeout_s * 1e9);
+}
+
+/* the next job whose own time is over, with a reference; else when the earliest one is due */
+static struct job *overdue_locked(struct broker *b, uint64_t now, uint64_t *next)
+{
+	LIST_EACH(l, &b->deadlines) {
+		struct job *j = LIST_ENTRY(l, struct job, in_deadlines);
+		uint64_t due = deadline_of(j);
+
+		if (due <= now) {
+			list_del(&j->in_deadlines);
+			return job_ref(j);
+		}
+		if (!*next || due < *next)
+			*next = due;
+	}
+	return NULL;
+}
+
+static void time_out(struct broker *b, struct job *j)
+{
+	struct err e = { 0 };
+
+	err_set(&e, ERR_TIMEOUT,
+		"the request's own timeout of %g s passed, queue included; raise \"timeout\" or leave "
+		"it out",
+		j->terms.timeout_s);
+	e.attempts = j->times.attempts;
+	job_end(b, j, BROKER_FAILED, &e);
+	job_unref(b, j);
+}
+
+static void *tick_main(void *arg)
+{
+	struct broker *b = arg;
+
+	lock_take(&b->lock);
+	while (!b->tick_stop) {
+		uint64_t now = mono_ns(), next = flight_orphans_locked(b, now), due = 0;
+		struct job *j = overdue_locked(b, now, &due);
+		bool offer = b->offer_at_mono && b->offer_at_mono <= now;
+
+		if (offer)
+			b->offer_at_mono = now + OFFER_EVERY_NS;
+		if (j || offer) {
+			lock_drop(&b->lock);
+			if (j)
+				time_out(b, j);
+			if (offer)
+				unstored_offer(b);
+			lock_take(&b->lock);
+			continue;
+		}
+		if (due && (!next || due < next))
+			next = due;
+		if (b->offer_at_mono && (!next || b->offer_at_mono < next))
+			next = b->offer_at_mono;
+		if (next)
+			(void)cond_wait_until(&b->tick, &b->lock, next);
+		else
+			cond_wait(&b->tick, &b->lock);
+	}
+	lock_drop(&b->lock);
+	return NULL;
+}
+
+int tick_start(struct broker *b)
+{
+	return thread_start(&b->tick_thread, "tick", tick_main, b);
+}
+
+void tick_stop(struct broker *b)
+{
+	lock_take(&b->lock);
+	b->tick_stop = true;
+	cond_broadcast(&b->tick);
+	lock_drop(&b->lock);
+	thread_join(&b->tick_thread);
+}
