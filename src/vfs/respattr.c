@@ -1,0 +1,58 @@
+/* respattr.c - user.inferfs.* on a response's directory and files */
+#include <errno.h>
+#include <string.h>
+
+#include "base/auto.h"
+#include "base/str.h"
+#include "vfs/responses.h"
+
+#include "base/banned.h"
+
+#define PREFIX "user.inferfs."
+
+static const char *const names[] = { "status",	      "key",	       "request_id",   "model",
+				     "cached",	      "duplicated",    "finish_reason", "input_tokens",
+				     "output_tokens", "cost_usd",      "namespace",	"route" };
+
+static int value_of(struct vfs *v, int64_t id, const char *name, struct buf *out)
+{
+	struct broker_view view;
+	int r;
+
+	if (strcmp(name, "status") != 0)
+		return broker_xattr(v->broker, id, name, out);
+	r = broker_get(v->broker, id, &view);
+	if (r == 0)
+		r = buf_adds(out, response_word(view.state));
+	if (r == 0)
+		out->len--; /* the word without its newline */
+	return r;
+}
+
+void respattr_get(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_xattr *x)
+{
+	AUTO_BUF struct buf value = BUF_INIT(1 << 16);
+	int r = -ENODATA;
+
+	if (str_starts(x->name, PREFIX))
+		r = value_of(v, response_node_of(nodeid).id, x->name + strlen(PREFIX), &value);
+	if (r < 0)
+		vfs_reply_err(q, r == -ENOENT ? ENODATA : -r);
+	else
+		vfs_reply_xattr(q, buf_str(&value), value.len, x->size);
+}
+
+void respattr_list(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, size_t size)
+{
+	AUTO_BUF struct buf list = BUF_INIT(1 << 16);
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		AUTO_BUF struct buf value = BUF_INIT(1 << 16);
+
+		if (value_of(v, response_node_of(nodeid).id, names[i], &value) < 0)
+			continue;
+		(void)buf_addf(&list, PREFIX "%s", names[i]);
+		(void)buf_addc(&list, 0);
+	}
+	vfs_reply_xattr(q, buf_str(&list), list.len, size);
+}

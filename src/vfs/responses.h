@@ -1,0 +1,97 @@
+/*
+ * vfs/responses.h - the names of a response: one table, and the node ids made from it
+ *
+ * A node id carries the request's id, the kind of file, the sample, how often the request was renamed
+ * and whether the name could not be read yet when it was looked up. So a final file needs no table in
+ * memory, and what a rename or a retry changes is another inode to the kernel.
+ * Private to vfs/. Threads: any. Blocks: never.
+ */
+#ifndef VFS_RESPONSES_H
+#define VFS_RESPONSES_H
+
+#include "vfs/inside.h"
+
+enum response_kind {
+	RESP_DIR = 1, RESP_STATUS, RESP_TEXT, RESP_STREAM, RESP_RESPONSE, RESP_REQUEST, RESP_USAGE,
+	RESP_ERROR, RESP_TOOL_CALLS, RESP_REASONING, RESP_SAMPLES, RESP_ENTRY, RESP_CTL, RESP_SAMPLE,
+	RESP_S_TEXT, RESP_S_RESPONSE, RESP_S_RAW, RESP_S_META, RESP_KINDS
+};
+
+/* when a name is listed, and whether it waits */
+enum response_when {
+	WHEN_PENDING = 1 << 0,
+	WHEN_DONE = 1 << 1,
+	WHEN_FAILED = 1 << 2,
+	WHEN_REFUSED = 1 << 3,
+	WHEN_DRAFT = 1 << 4,
+	WHEN_ALWAYS = 0x1f,
+	WHEN_IF_ANY = 1 << 5, /* done: only when the answer has it */
+	NAME_WAITS = 1 << 6,  /* openable at any time: open waits until final */
+	NAME_STREAM = 1 << 7  /* openable at any time: read waits */
+};
+
+struct response_name {
+	enum response_kind kind;
+	const char *name; /* NULL: a sample's number */
+	mode_t mode;
+	unsigned when;
+	enum broker_file file; /* what broker_render makes of it */
+};
+
+/* response_names - the names in a response's directory; response_sample_names - in samples/N */
+extern const struct response_name response_names[];
+extern const size_t response_n_names;
+extern const struct response_name response_sample_names[];
+extern const size_t response_n_sample_names;
+
+/* a node id taken apart */
+struct response_node {
+	int64_t id;
+	enum response_kind kind;
+	unsigned sample, gen;
+	bool pending;
+};
+uint64_t response_node_pack(const struct response_node *n);
+struct response_node response_node_of(uint64_t nodeid);
+/* response_name_of - the table's row of a kind; NULL for the directories */
+const struct response_name *response_name_of(enum response_kind kind);
+/* response_when_of - the WHEN_ bit of a state */
+unsigned response_when_of(enum broker_state s);
+/* response_word - "queued\n" and so on */
+const char *response_word(enum broker_state s);
+/* response_ctl_words - what ctl says now, "" nothing */
+const char *response_ctl_words(enum broker_state s);
+
+/* blob - a rendered file that readers share */
+struct response_blob {
+	unsigned refs;
+	uint64_t nodeid;
+	struct buf b;
+};
+/* responses_blob - the bytes of a final file, rendered once for those who read it at the same time:
+ * 0, or as broker_render (-EAGAIN with nowait) */
+int responses_blob(struct vfs *v, uint64_t nodeid, bool nowait, struct response_blob **out);
+void responses_blob_unref(struct vfs *v, struct response_blob *b);
+/* responses_blob_trim - nobody reads this file any more */
+void responses_blob_trim(struct vfs *v, uint64_t nodeid);
+
+/* responses_entry - attributes of one name: 0, -ENOENT, -EAGAIN (nowait: its size is not at hand) */
+int responses_entry(struct vfs *v, const struct response_node *n, const struct broker_view *view,
+		    bool nowait, struct vfs_entry *out);
+
+/* respfile.c: open, read, write, poll, release of a response's files */
+void respfile_open(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, int flags);
+void respfile_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
+		   const struct vfs_io *io);
+void respfile_write(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
+		    const struct vfs_io *io);
+void respfile_release(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		      const struct vfs_file *f);
+void respfile_poll(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
+		   void *poll_handle);
+
+/* respattr.c: extended attributes */
+void respattr_get(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_xattr *x);
+void respattr_list(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, size_t size);
+
+#endif

@@ -1,0 +1,330 @@
+/* tree.c - the static part of the mount: one table of names, modes and readers */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/auto.h"
+#include "base/mono.h"
+#include "vfs/inside.h"
+
+#include "base/banned.h"
+
+enum {
+	NODE_ROOT = 1,
+	NODE_README,
+	NODE_ASK,
+	NODE_STATS,
+	NODE_SUMMARY,
+	NODE_BACKENDS,
+	NODE_BACKEND = 0x100 /* + 2 * number: its directory; + 1: status.json in it */
+};
+
+typedef int tree_reader(struct vfs *v, uint64_t nodeid, struct buf *out);
+
+static int read_readme(struct vfs *v, uint64_t nodeid, struct buf *out)
+{
+	(void)nodeid;
+	return buf_adds(out, v->o.readme ? v->o.readme : "");
+}
+
+static int read_summary(struct vfs *v, uint64_t nodeid, struct buf *out)
+{
+	(void)nodeid;
+	return broker_summary(v->broker, out);
+}
+
+static int read_backend(struct vfs *v, uint64_t nodeid, struct buf *out)
+{
+	return broker_backend_status(v->broker, broker_backends(v->broker)[(nodeid - NODE_BACKEND) / 2],
+				     out);
+}
+
+/* every static name; the rows below backends/ are made from the configuration */
+static const struct tree_row {
+	uint64_t parent, nodeid;
+	const char *name;
+	mode_t mode;
+	tree_reader *read; /* NULL: a directory, or a room of its own */
+	bool exact;	   /* the size is known and never changes; else like /proc: read what open saw */
+} rows[] = {
+	{ NODE_ROOT, NODE_README, "README.md", S_IFREG | 0644, read_readme, true },
+	{ NODE_ROOT, VFS_NODE(VFS_PROMPTS, 1), "prompts", S_IFDIR | 0755, NULL, false },
+	{ NODE_ROOT, VFS_NODE(VFS_MIRROR, 1), "responses", S_IFDIR | 0755, NULL, false },
+	{ NODE_ROOT, VFS_NODE(VFS_CACHE, 0), "cache", S_IFDIR | 0755, NULL, false },
+	{ NODE_ROOT, NODE_BACKENDS, "backends", S_IFDIR | 0755, NULL, false },
+	{ NODE_ROOT, NODE_STATS, "stats", S_IFDIR | 0755, NULL, false },
+	{ NODE_ROOT, NODE_ASK, "ask", S_IFREG | 0666, NULL, false },
+	{ NODE_STATS, NODE_SUMMARY, "summary.json", S_IFREG | 0644, read_summary, false },
+};
+
+static const struct tree_row dir_row = { NODE_BACKENDS, 0, NULL, S_IFDIR | 0755, NULL, false };
+static const struct tree_row status_row = { 0, 0, "status.json", S_IFREG | 0644, read_backend, false };
+
+static size_t n_backends(struct vfs *v)
+{
+	const char *const *names = broker_backends(v->broker);
+	size_t n = 0;
+
+	while (names && names[n])
+		n++;
+	return n;
+}
+
+static const struct tree_row *row_of(struct vfs *v, uint64_t nodeid)
+{
+	static const struct tree_row root = { 0, NODE_ROOT, "", S_IFDIR | 0755, NULL, false };
+
+	if (nodeid == NODE_ROOT)
+		return &root;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (rows[i].nodeid == nodeid)
+			return &rows[i];
+	if (nodeid < NODE_BACKEND || (nodeid - NODE_BACKEND) / 2 >= n_backends(v))
+		return NULL;
+	return nodeid & 1 ? &status_row : &dir_row;
+}
+
+static void fill_entry(struct vfs *v, const struct tree_row *row, uint64_t nodeid, struct vfs_entry *e)
+{
+	uint64_t size = row->exact && v->o.readme ? strlen(v->o.readme) : 0;
+
+	*e = (struct vfs_entry){ .nodeid = nodeid, .entry_ttl_s = VFS_TTL_FOREVER };
+	e->attr_ttl_s = row->exact || S_ISDIR(row->mode) ? VFS_TTL_FOREVER : 0;
+	vfs_fill_attr(v, &e->st, nodeid, row->mode, size,
+		      row->exact || S_ISDIR(row->mode) ? v->start_ns : mono_real_ns());
+}
+
+/* prompts/ is a real directory: its attributes are the backing one's */
+static void reply_entry(struct vfs *v, const struct vfs_req *q, const struct tree_row *row,
+			uint64_t nodeid)
+{
+	struct vfs_entry e;
+
+	fill_entry(v, row, nodeid, &e);
+	if (VFS_ROOM_OF(nodeid) == VFS_PROMPTS) {
+		if (prompts_attr(v, 1, &e.st) < 0) {
+			vfs_reply_err(q, EIO);
+			return;
+		}
+		e.attr_ttl_s = 1;
+	}
+	(void)q->ops->entry(q->impl, &e); /* static nodes are never forgotten */
+}
+
+static void lookup_backend(struct vfs *v, const struct vfs_req *q, uint64_t parent, const char *name)
+{
+	const char *const *names = broker_backends(v->broker);
+
+	if (parent != NODE_BACKENDS) {
+		if (strcmp(name, status_row.name) == 0 && !(parent & 1))
+			reply_entry(v, q, &status_row, parent + 1);
+		else
+			vfs_reply_err(q, ENOENT);
+		return;
+	}
+	for (size_t i = 0; names && names[i]; i++) {
+		if (strcmp(names[i], name) == 0) {
+			reply_entry(v, q, &dir_row, NODE_BACKEND + 2 * i);
+			return;
+		}
+	}
+	vfs_reply_err(q, ENOENT);
+}
+
+static void tree_lookup(struct vfs *v, const struct vfs_req *q, uint64_t parent, const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (rows[i].parent == parent && strcmp(rows[i].name, name) == 0) {
+			reply_entry(v, q, &rows[i], rows[i].nodeid);
+			return;
+		}
+	}
+	if (parent >= NODE_BACKENDS)
+		lookup_backend(v, q, parent, name);
+	else
+		vfs_reply_err(q, ENOENT);
+}
+
+static void tree_getattr(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+			 const struct vfs_file *f)
+{
+	const struct tree_row *row = row_of(v, nodeid);
+	struct vfs_entry e;
+
+	(void)f;
+	if (!row) {
+		vfs_reply_err(q, ENOENT);
+		return;
+	}
+	fill_entry(v, row, nodeid, &e);
+	q->ops->attr(q->impl, &e.st, e.attr_ttl_s);
+}
+
+/* `echo x > ask` truncates it first; nothing else may be set here */
+static void tree_setattr(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+			 const struct vfs_setattr *s)
+{
+	if (nodeid == NODE_ASK && s->to_set == VFS_SET_SIZE)
+		tree_getattr(v, q, nodeid, NULL);
+	else
+		vfs_reply_err(q, EROFS);
+}
+
+static void tree_open(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, int flags)
+{
+	const struct tree_row *row = row_of(v, nodeid);
+	struct buf *snapshot;
+	struct vfs_open o = { .noflush = true };
+	int r;
+
+	if (nodeid == NODE_ASK) {
+		ask_open(v, q, flags);
+		return;
+	}
+	if (!row || !row->read || (flags & O_ACCMODE) != O_RDONLY) {
+		vfs_reply_err(q, row && row->read ? EROFS : ENOENT);
+		return;
+	}
+	snapshot = malloc(sizeof(*snapshot));
+	if (!snapshot) {
+		vfs_reply_err(q, ENOMEM);
+		return;
+	}
+	*snapshot = BUF_INIT(1 << 20);
+	r = row->read(v, nodeid, snapshot);
+	o.fh = (uint64_t)(uintptr_t)snapshot;
+	o.direct_io = !row->exact;
+	o.keep_cache = row->exact;
+	if (r == 0 && q->ops->open(q->impl, &o) == 0)
+		return;
+	if (r < 0)
+		vfs_reply_err(q, -r);
+	buf_done(snapshot);
+	free(snapshot);
+}
+
+static void tree_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
+		      const struct vfs_io *io)
+{
+	if (nodeid == NODE_ASK)
+		ask_read(v, q, f, io);
+	else
+		vfs_reply_bytes(q, (const struct buf *)(uintptr_t)f->fh, io);
+}
+
+static void tree_write(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
+		       const struct vfs_io *io)
+{
+	if (nodeid == NODE_ASK)
+		ask_write(v, q, f, io);
+	else
+		vfs_reply_err(q, EROFS);
+}
+
+static void tree_release(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+			 const struct vfs_file *f)
+{
+	struct buf *snapshot = (struct buf *)(uintptr_t)f->fh;
+
+	if (nodeid == NODE_ASK) {
+		ask_release(v, q, f);
+		return;
+	}
+	buf_done(snapshot);
+	free(snapshot);
+	vfs_reply_err(q, 0);
+}
+
+static void tree_poll(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
+		      void *poll_handle)
+{
+	if (nodeid == NODE_ASK) {
+		ask_poll(v, q, f, poll_handle);
+		return;
+	}
+	if (poll_handle)
+		v->notify.poll_drop(v->notify.impl, poll_handle);
+	q->ops->poll(q->impl, VFS_POLL_ALWAYS);
+}
+
+/* names of a directory in table order; false: the buffer is full */
+static bool list_rows(struct vfs *v, struct vfs_dir *d, uint64_t nodeid, uint64_t off)
+{
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct vfs_entry e;
+
+		if (rows[i].parent != nodeid || off > 2 + i)
+			continue;
+		fill_entry(v, &rows[i], rows[i].nodeid, &e);
+		e.nodeid = 0; /* the kernel looks a room up itself: its attributes are not ours */
+		if (!vfs_dir_add(d, rows[i].name, &e, 3 + i))
+			return false;
+	}
+	return true;
+}
+
+static void list_backends(struct vfs *v, struct vfs_dir *d, uint64_t nodeid, uint64_t off)
+{
+	const char *const *names = broker_backends(v->broker);
+	struct vfs_entry e;
+
+	if (nodeid != NODE_BACKENDS) {
+		fill_entry(v, &status_row, nodeid + 1, &e);
+		e.nodeid = 0;
+		if (off < 3)
+			(void)vfs_dir_add(d, status_row.name, &e, 3);
+		return;
+	}
+	for (size_t i = off < 2 ? 0 : off - 2; names && names[i]; i++) {
+		fill_entry(v, &dir_row, NODE_BACKEND + 2 * i, &e);
+		e.nodeid = 0;
+		if (!vfs_dir_add(d, names[i], &e, 3 + i))
+			return;
+	}
+}
+
+void vfs_dir_dots(struct vfs *v, struct vfs_dir *d, uint64_t nodeid, uint64_t off)
+{
+	struct vfs_entry e = { 0 };
+
+	vfs_fill_attr(v, &e.st, nodeid, S_IFDIR | 0755, 0, v->start_ns);
+	if (off < 1)
+		(void)vfs_dir_add(d, ".", &e, 1);
+	if (off < 2)
+		(void)vfs_dir_add(d, "..", &e, 2);
+}
+
+static void tree_readdir(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+			 const struct vfs_file *f, const struct vfs_io *io, bool plus)
+{
+	struct vfs_dir d;
+
+	(void)f;
+	(void)plus;
+	if (vfs_dir_begin(&d, q, io->size) < 0) {
+		vfs_reply_err(q, ENOMEM);
+		return;
+	}
+	vfs_dir_dots(v, &d, nodeid, io->off);
+	if (list_rows(v, &d, nodeid, io->off) && nodeid >= NODE_BACKENDS)
+		list_backends(v, &d, nodeid, io->off);
+	vfs_dir_send(&d);
+}
+
+static void tree_statfs(struct vfs *v, const struct vfs_req *q, uint64_t nodeid)
+{
+	struct statvfs st;
+
+	(void)nodeid;
+	if (fstatvfs(v->o.prompts_fd, &st) < 0)
+		vfs_reply_err(q, errno);
+	else
+		q->ops->statfs(q->impl, &st);
+}
+
+const struct vfs_room_ops tree_ops = {
+	.lookup = tree_lookup,	 .getattr = tree_getattr, .setattr = tree_setattr, .open = tree_open,
+	.read = tree_read,	 .write = tree_write,	  .release = tree_release, .poll = tree_poll,
+	.readdir = tree_readdir, .statfs = tree_statfs,
+};
