@@ -1,0 +1,14 @@
+/*
+ * Requests in the JSON that OpenAI made common, and embeddings, which need nothing else.
+ */
+#ifndef PROVIDER_OPENREAD_H
+#define PROVIDER_OPENREAD_H
+
+#include "dialect.h"
+
+/* model, stream, n, prompts. -1 with *why filled when something needed is not there. */
+int openread_ask(struct ask *ask, struct refusal *why);
+/* The same text always gets the same vector. */
+void openread_embed(struct buf *out, const struct ask *ask);
+
+#endif

@@ -1,0 +1,327 @@
+#!/bin/sh
+# Self-test of the scripted provider: selftest.sh [path of the provider program].
+# Prints one line per failure and "N passed, N failed"; exit status 1 when anything failed.
+
+bin=${1:-${INFERFS_BUILD:-build}/provider}
+tmp=$(mktemp -d) || exit 2
+passed=0
+failed=0
+pid=
+tls_pid=
+
+cleanup() {
+	[ -n "$pid" ] && kill "$pid" 2>/dev/null
+	[ -n "$tls_pid" ] && kill "$tls_pid" 2>/dev/null
+	rm -rf "$tmp"
+}
+trap cleanup EXIT
+trap 'exit 2' INT TERM
+
+# start NAME ARGS...: runs the provider, sets $started and $port. The fifo blocks until it is ready.
+start() {
+	fifo=$tmp/$1.fifo
+	shift
+	mkfifo "$fifo"
+	"$bin" "$@" >"$fifo" &
+	started=$!
+	read -r word port <"$fifo"
+	[ "$word" = listening ] || { echo "provider did not start"; exit 2; }
+}
+
+# is NAME WANTED GOT
+is() {
+	if [ "$2" = "$3" ]; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		printf 'FAILED %s\n  wanted: %s\n  got:    %s\n' "$1" "$2" "$3"
+	fi
+}
+
+# has NAME TEXT GOT
+has() {
+	case $3 in
+	*"$2"*) passed=$((passed + 1)) ;;
+	*)
+		failed=$((failed + 1))
+		printf 'FAILED %s\n  wanted: ...%s...\n  got:    %s\n' "$1" "$2" "$3"
+		;;
+	esac
+}
+
+# lacks NAME TEXT GOT
+lacks() {
+	case $3 in
+	*"$2"*)
+		failed=$((failed + 1))
+		printf 'FAILED %s\n  unwanted: %s\n  got:    %s\n' "$1" "$2" "$3"
+		;;
+	*) passed=$((passed + 1)) ;;
+	esac
+}
+
+get() { curl -sS -m 20 "$url$1"; }
+post() { curl -sS -N -m 20 -H 'Content-Type: application/json' -d "$2" "$url$1" 2>"$tmp/err"; }
+code() { curl -sS -m 20 -o "$tmp/body" -w '%{http_code}' -H 'Content-Type: application/json' -d "$2" "$url$1"; }
+ctl() { curl -sS -m 20 -d "${2:-}" "$url/_ctl/$1"; }
+script() { has "script accepted" '"ok":true' "$(ctl script "$1")"; }
+# The texts of a stream put together again.
+join() { tr -d '\r' | sed -n 's/.*"content":"\([^"]*\)".*/\1/p' | tr -d '\n'; }
+
+chat='{"model":"m","messages":[{"role":"system","content":"be kind"},{"role":"user","content":"hello big world"}]}'
+stream='{"model":"m","stream":true,"messages":[{"role":"user","content":"hello big world"}]}'
+with_usage='{"model":"m","stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"hi"}]}'
+text='echo: hello big world'
+chat_path=/v1/chat/completions
+
+start main --log "$tmp/log"
+pid=$started
+url=http://127.0.0.1:$port
+
+# Failures first.
+is "bad json" 400 "$(code $chat_path '{"model":')"
+has "bad json form" '"type":"invalid_request_error"' "$(cat "$tmp/body")"
+is "no such model" 404 "$(code $chat_path '{"model":"nope","messages":[{"role":"user","content":"x"}]}')"
+has "no such model form" '"code":"model_not_found"' "$(cat "$tmp/body")"
+is "no such model vllm" 404 "$(code /vllm$chat_path '{"model":"nope","messages":[{"role":"user","content":"x"}]}')"
+has "vllm form" '"type":"NotFoundError","param":"model","code":404' "$(cat "$tmp/body")"
+is "no such model llamacpp" 404 "$(code /llamacpp$chat_path '{"model":"nope","messages":[{"role":"user","content":"x"}]}')"
+has "llamacpp form" '"type":"not_found_error"' "$(cat "$tmp/body")"
+is "no such model mistral" 404 "$(code /mistral$chat_path '{"model":"nope","messages":[{"role":"user","content":"x"}]}')"
+has "mistral form" '"object":"error","message":"Invalid model: nope"' "$(cat "$tmp/body")"
+is "no messages" 400 "$(code $chat_path '{"model":"m"}')"
+is "no messages mistral" 422 "$(code /mistral$chat_path '{"model":"m"}')"
+is "mistral missing form" '{"detail":[{"loc":["body","messages"],"msg":"Field required","type":"missing"}]}' "$(cat "$tmp/body")"
+is "unknown path" 404 "$(code /v1/nothing '{}')"
+is "unknown path mistral" 404 "$(code /mistral/v1/nothing '{}')"
+is "get unknown model" 404 "$(curl -sS -o "$tmp/body" -w '%{http_code}' "$url/v1/models/nope")"
+is "openai refuses top_k" 400 "$(code $chat_path '{"model":"m","top_k":3,"messages":[{"role":"user","content":"x"}]}')"
+is "vllm takes top_k" 200 "$(code /vllm$chat_path '{"top_k":3,"messages":[{"role":"user","content":"x"}]}')"
+is "mistral refuses seed" 422 "$(code /mistral$chat_path '{"model":"m","seed":7,"messages":[{"role":"user","content":"x"}]}')"
+is "mistral extra form" '{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":["body","seed"],"msg":"Extra inputs are not permitted","input":7}]},"type":"invalid_request_error","param":null,"code":null}' "$(cat "$tmp/body")"
+is "mistral refuses stream_options" 422 "$(code /mistral$chat_path "$with_usage")"
+is "mistral last role" 400 "$(code /mistral$chat_path '{"model":"m","messages":[{"role":"assistant","content":"x"}]}')"
+is "mistral foreign call id" 400 "$(code /mistral$chat_path '{"model":"m","messages":[{"role":"tool","tool_call_id":"call_1","content":"x"}]}')"
+is "bad script" 400 "$(code /_ctl/script '[{"txet":"x"}]')"
+has "bad script names the member" txet "$(cat "$tmp/body")"
+is "bad script type" 400 "$(code /_ctl/script '[{"times":"x"}]')"
+is "no such control" 404 "$(code /_ctl/nothing '')"
+
+# Whole answers.
+ctl reset >/dev/null
+has "chat" "\"content\":\"$text\"" "$(post $chat_path "$chat")"
+has "chat usage" '"prompt_tokens":5,"completion_tokens":4,"total_tokens":9' "$(post $chat_path "$chat")"
+has "chat parts" '"content":"echo: a b"' "$(post $chat_path '{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"a "},{"type":"image_url","image_url":{"url":"data:x"}},{"type":"text","text":"b"}]}]}')"
+has "escapes" 'echo: a\"b\\c\nd é' "$(post $chat_path '{"model":"m","messages":[{"role":"user","content":"a\"b\\c\nd \u00e9"}]}')"
+has "n choices" '"index":2,"message"' "$(post $chat_path '{"model":"m","n":3,"messages":[{"role":"user","content":"x"}]}')"
+has "completions" '"text":"echo: once"' "$(post /v1/completions '{"model":"m","prompt":"once"}')"
+has "completions of two prompts" '"index":1,"text":"echo: two"' "$(post /v1/completions '{"model":"m","prompt":["one","two"]}')"
+has "fim" '"content":"echo: a|b"' "$(post /mistral/v1/fim/completions '{"model":"m","prompt":"a","suffix":"b"}')"
+has "embeddings" '"index":1,"embedding":[' "$(post /v1/embeddings '{"model":"m","input":["a","b"],"dimensions":3}')"
+is "embeddings base64" 200 "$(code /v1/embeddings '{"model":"m","input":"a","encoding_format":"base64"}')"
+has "base64 length of 8 floats" '=="' "$(cat "$tmp/body" | tr -d ' ' | sed 's/\("embedding":"[^"]\{43\}=\)"/\1="/')"
+has "models" '"id":"echo-small"' "$(get /v1/models)"
+has "model" '"id":"abc"' "$(get /v1/models/abc)"
+has "mistral models" '"completion_chat":true' "$(get /mistral/v1/models)"
+has "health" '"status":"ok"' "$(get /llamacpp/health)"
+has "token count" '"input_tokens":5' "$(post /llamacpp/v1/chat/completions/input_tokens "$chat")"
+has "llamacpp timings" '"timings":{' "$(post /llamacpp$chat_path "$chat")"
+
+# Streams.
+got=$(post $chat_path "$stream")
+is "stream text" "$text" "$(printf '%s' "$got" | join)"
+has "stream role" '"delta":{"role":"assistant","content":""}' "$got"
+has "stream finish" '"delta":{},"finish_reason":"stop"}]}' "$got"
+lacks "no usage without opt-in" usage "$got"
+is "stream end" 'data: [DONE]' "$(printf '%s\n' "$got" | tail -n 1)"
+is "stream of words" 4 "$(printf '%s\n' "$got" | grep -c '"delta":{"content":')"
+got=$(post $chat_path "$with_usage")
+has "usage chunk" '"choices":[],"usage":{"prompt_tokens":1,' "$got"
+has "usage null before" '"usage":null}' "$got"
+got=$(post /mistral$chat_path "$stream")
+is "mistral stream text" "$text" "$(printf '%s' "$got" | join)"
+has "mistral usage in the finish chunk" '"finish_reason":"stop"}],"usage":{' "$got"
+got=$(post /llamacpp$chat_path "$with_usage")
+has "llamacpp ping" ': ping' "$got"
+has "llamacpp timings in the last chunk" '"timings":{' "$(printf '%s\n' "$got" | grep '"choices":\[\]')"
+got=$(post $chat_path '{"model":"m","n":2,"stream":true,"messages":[{"role":"user","content":"x"}]}')
+is "stream choices" 4 "$(printf '%s\n' "$got" | grep -c '"index":1,"delta":{["}]*[cr}]')"
+got=$(post /v1/completions '{"model":"m","stream":true,"prompt":"a b"}')
+has "text stream" '"text":" b","logprobs":null,"finish_reason":null' "$got"
+
+# Scripted content.
+script '[{"match":"big","text":"one two","finish_reason":"length","times":1},{"text":"rest"}]'
+has "rule" '"content":"one two"' "$(post $chat_path "$chat")"
+has "rule used up" '"content":"rest"' "$(post $chat_path "$chat")"
+script '[{"path":"/mistral","status":429,"headers":{"Retry-After":"7"}},{"status":503,"body":"<html>busy</html>","content_type":"text/html"}]'
+is "scripted status" 429 "$(code /mistral$chat_path "$chat")"
+has "scripted status form" '"type":"rate_limited","param":null,"code":"1300"' "$(cat "$tmp/body")"
+has "scripted header" 'Retry-After: 7' "$(curl -sS -D - -o /dev/null -d "$chat" "$url/mistral$chat_path")"
+is "scripted html" 503 "$(code $chat_path "$chat")"
+is "scripted body" '<html>busy</html>' "$(cat "$tmp/body")"
+script '[{"body":{"object":"x","a":[1]}}]'
+is "json body" '{"object":"x","a":[1]}' "$(post $chat_path "$chat")"
+script '[{"pieces":["a","","b c"],"usage":{"prompt_tokens":1000000}}]'
+got=$(post /mistral$chat_path "$stream")
+is "pieces" 'ab c' "$(printf '%s' "$got" | join)"
+has "own usage" '"usage":{"prompt_tokens":1000000}' "$got"
+script '[{"usage":null}]'
+lacks "usage left out" '"usage":{' "$(post /mistral$chat_path "$stream")"
+script '[{"choices":["x","y z"]}]'
+has "choices" '"index":1,"message":{"role":"assistant","content":"y z"}' "$(post $chat_path '{"model":"m","n":2,"messages":[{"role":"user","content":"q"}]}')"
+script '[{"reasoning":"let me think"}]'
+has "vllm reasoning" '"reasoning":"let me think"' "$(post /vllm$chat_path "$chat")"
+has "llamacpp reasoning" '"delta":{"reasoning_content":"let me think"}' "$(post /llamacpp$chat_path "$stream")"
+has "mistral reasoning" '"content":[{"type":"thinking","thinking":[{"type":"text","text":"let me think"}]' "$(post /mistral$chat_path "$chat")"
+lacks "openai hides reasoning" 'let me' "$(post $chat_path "$chat")"
+script '[{"tool_calls":[{"name":"now","arguments":{"tz":"UTC"}},{"name":"b","arguments":"{bro"}]}]'
+got=$(post $chat_path "$chat")
+has "tool call" '"name":"now","arguments":"{\"tz\":\"UTC\"}"' "$got"
+has "tool call broken arguments" '"arguments":"{bro"' "$got"
+has "tool call finish" '"finish_reason":"tool_calls"' "$got"
+has "tool call no text" '"content":null' "$got"
+got=$(post $chat_path "$stream")
+has "tool call stream name" '"function":{"name":"now","arguments":""}' "$got"
+has "tool call stream part" '"tool_calls":[{"index":1,"function":{"arguments":"{b"}}]' "$got"
+is "mistral call id" 9 "$(post /mistral$chat_path "$stream" | sed -n 's/.*"tool_calls":\[{"id":"\([^"]*\)".*/\1/p' | tr -d '\n' | wc -c)"
+
+# Broken transport. curl: 52 nothing came, 56 reset, 18 the body broke off, 28 time-out.
+script '[{"cut_after_pieces":2}]'
+got=$(post $chat_path "$stream"); is "cut" 18 $?
+is "cut text" 'echo: hello' "$(printf '%s' "$got" | join)"
+post $chat_path "$chat" >"$tmp/body"; is "cut whole" 18 $?
+script '[{"reset":true}]'
+post $chat_path "$chat" >/dev/null; is "reset" 56 $?
+script '[{"reset_after_pieces":1}]'
+post $chat_path "$stream" >/dev/null; is "reset in the stream" 56 $?
+script '[{"end_after_pieces":1}]'
+got=$(post $chat_path "$stream"); is "clean early end" 0 $?
+lacks "clean early end has no mark" DONE "$got"
+script '[{"end_without_done":true}]'
+got=$(post $chat_path "$stream")
+has "without done: finished" '"finish_reason":"stop"' "$got"
+lacks "without done" DONE "$got"
+script '[{"empty":true}]'
+is "empty" 200 "$(code $chat_path "$chat")"
+is "empty body" 0 "$(wc -c <"$tmp/body" | tr -d ' ')"
+script '[{"error_event":{"error":{"message":"broke"}},"error_at":1}]'
+got=$(post /vllm$chat_path "$stream")
+has "error event" 'data: {"error":{"message":"broke"}}' "$got"
+is "error event after one piece" 'echo:' "$(printf '%s' "$got" | join)"
+is "no abort counted so far" 0 "$(get /_ctl/aborted)"
+ctl reset >/dev/null
+script '[{"stall_after_pieces":1}]'
+got=$(curl -sS -N -m 1 -d "$stream" "$url$chat_path" 2>/dev/null); is "stall" 28 $?
+is "stall text" 'echo:' "$(printf '%s' "$got" | join)"
+is "abort seen while stalled" 1 "$(get '/_ctl/aborted?at_least=1')"
+has "abort recorded" '"aborted":true' "$(get /_ctl/requests)"
+script '[{"no_answer":true}]'
+curl -sS -m 1 -d "$chat" "$url$chat_path" >/dev/null 2>&1; is "no answer" 28 $?
+is "abort seen without answer" 2 "$(get '/_ctl/aborted?at_least=2')"
+
+# Cutting of bytes.
+ctl reset >/dev/null
+for cut in byte random coalesce event; do
+	script "[{\"split\":\"$cut\",\"pieces\":[\"é\",\"ö ü\"]}]"
+	is "split $cut" 'éö ü' "$(post $chat_path "$stream" | join)"
+	has "split $cut whole" 'éö ü' "$(post $chat_path "$chat")"
+done
+script '[{"crlf":true}]'
+got=$(post $chat_path "$stream" | tr '\r' '#')
+has "crlf" '[DONE]#' "$got"
+is "crlf text" "$text" "$(printf '%s' "$got" | join)"
+
+# Delays, barriers and counters.
+ctl reset >/dev/null
+script '[{"delay_ms":200}]'
+took=$(curl -sS -o /dev/null -w '%{time_total}' -d "$chat" "$url$chat_path")
+is "delay" 1 "$(echo "$took" | awk '{ print ($1 >= 0.2 && $1 < 2) }')"
+script '[{"piece_delay_ms":20}]'
+post $chat_path "$stream" >/dev/null
+has "piece delay" ok "$(get /_ctl/times | sed 's/.*\[\(.*\)\].*/\1/' | tr ',' '\n' |
+	awk 'NR > 1 && NR < 5 && $1 - last < 19000000 { bad = 1 } { last = $1 } END { print NR == 5 && !bad ? "ok" : "bad " NR }')"
+is "waiting nobody" 408 "$(curl -sS -o /dev/null -w '%{http_code}' "$url/_ctl/waiting?name=A&count=1&timeout_ms=10")"
+script '[{"barrier":"A","text":"first"}]'
+post $chat_path "$chat" >"$tmp/a" & a=$!
+post $chat_path "$chat" >"$tmp/b" & b=$!
+has "two wait" '"waiting":2' "$(get '/_ctl/waiting?name=A&count=2&timeout_ms=9000')"
+is "nothing sent" 0 "$(cat "$tmp/a" "$tmp/b" | wc -c | tr -d ' ')"
+has "release" '"released":2' "$(ctl 'release?name=A')"
+wait $a $b
+has "released" first "$(cat "$tmp/a")"
+has "late comer" first "$(post $chat_path "$chat")"
+script '[{"piece_barriers":{"1":"B","4":"C"}}]'
+post $chat_path "$stream" >"$tmp/a" & a=$!
+has "waits in the stream" '"waiting":1' "$(get '/_ctl/waiting?name=B&timeout_ms=9000')"
+ctl 'release?name=B' >/dev/null
+has "waits before the end" '"waiting":1' "$(get '/_ctl/waiting?name=C&timeout_ms=9000')"
+ctl 'release?name=C' >/dev/null
+wait $a
+is "piece barriers" "$text" "$(join <"$tmp/a")"
+ctl reset >/dev/null
+script '[{"barrier":"A"}]'
+curl -sS -m 20 -d "$chat" "$url$chat_path" >/dev/null 2>&1 & a=$!
+get '/_ctl/waiting?name=A&timeout_ms=9000' >/dev/null
+kill $a
+wait $a 2>/dev/null
+is "abort seen at a barrier" 1 "$(get '/_ctl/aborted?at_least=1')"
+is "nobody waits after the abort" 408 "$(curl -sS -o /dev/null -w '%{http_code}' "$url/_ctl/waiting?name=A&count=1&timeout_ms=1")"
+post $chat_path "$chat" >"$tmp/a" & a=$!
+get '/_ctl/waiting?name=A&timeout_ms=9000' >/dev/null
+ctl reset >/dev/null
+wait $a; is "reset opens barriers" 0 $?
+has "reset opens barriers text" echo "$(cat "$tmp/a")"
+get '/_ctl/count?at_least=2&timeout_ms=9000' >"$tmp/count" & b=$!
+post $chat_path "$chat" >/dev/null
+post /v1/embeddings '{"model":"m","input":"a"}' >/dev/null
+get /v1/models >/dev/null
+wait $b
+is "count held" 2 "$(cat "$tmp/count")"
+is "count" 2 "$(get /_ctl/count)"
+is "count path" 1 "$(get '/_ctl/count?path=embeddings')"
+got=$(get '/_ctl/requests?last=3')
+has "requests" '"count":3,' "$got"
+has "requests body" '"body":"{\"model\":\"m\",\"input\":\"a\"}"' "$got"
+has "requests hash" "\"body_sha256\":\"$(printf '%s' "$chat" | openssl dgst -sha256 -r | cut -d' ' -f1)\"" "$got"
+has "requests headers" '"Content-Type":"application/json"' "$got"
+head -c 300000 /dev/zero | tr '\0' a >"$tmp/a"
+printf '{"model":"m","messages":[{"role":"user","content":"%s"}]}' "$(cat "$tmp/a")" >"$tmp/big"
+is "big body" "$(($(wc -c <"$tmp/a") + 6))" "$(curl -sS -d "@$tmp/big" "$url$chat_path" | sed 's/.*"content":"\([^"]*\)".*/\1/' | tr -d '\n' | wc -c | tr -d ' ')"
+has "big body not kept" "\"body_sha256\":\"$(openssl dgst -sha256 -r <"$tmp/big" | cut -d' ' -f1)\",\"body\":null" "$(get '/_ctl/requests?last=1')"
+
+# Keys.
+ctl 'key?value=sesame' >/dev/null
+is "no key" 401 "$(code $chat_path "$chat")"
+has "no key form" '"code":"invalid_api_key"' "$(cat "$tmp/body")"
+is "no key mistral" 401 "$(code /mistral$chat_path "$chat")"
+has "no key mistral form" '{"message":"Unauthorized","request_id":"' "$(cat "$tmp/body")"
+is "wrong key" 401 "$(curl -sS -o /dev/null -w '%{http_code}' -H 'Authorization: Bearer no' "$url/v1/models")"
+is "right key" 200 "$(curl -sS -o /dev/null -w '%{http_code}' -H 'Authorization: Bearer sesame' -d "$chat" "$url$chat_path")"
+has "log" "POST $chat_path 401" "$(cat "$tmp/log")"
+
+# TLS.
+openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 \
+	-keyout "$tmp/key.pem" -out "$tmp/cert.pem" 2>/dev/null
+start tls --tls "$tmp/cert.pem" "$tmp/key.pem"
+tls_pid=$started
+is "tls" "$text" "$(curl -sS -m 20 --cacert "$tmp/cert.pem" -d "$stream" "https://127.0.0.1:$port$chat_path" | join)"
+curl -sS -m 20 "https://127.0.0.1:$port/v1/models" >/dev/null 2>&1; is "tls unknown authority" 60 $?
+curl -sS --cacert "$tmp/cert.pem" -d '[{"piece_delay_ms":5,"piece_barriers":{"2":"T"}},{"text":"x"}]' "https://127.0.0.1:$port/_ctl/script" >/dev/null
+curl -sS -m 20 --cacert "$tmp/cert.pem" -d "$stream" "https://127.0.0.1:$port$chat_path" >"$tmp/a" & a=$!
+has "tls waits" '"waiting":1' "$(curl -sS --cacert "$tmp/cert.pem" "https://127.0.0.1:$port/_ctl/waiting?name=T")"
+curl -sS --cacert "$tmp/cert.pem" -d '' "https://127.0.0.1:$port/_ctl/release?name=T" >/dev/null
+wait $a
+is "tls barrier" "$text" "$(join <"$tmp/a")"
+
+# The end: SIGTERM with a connection still held.
+ctl reset >/dev/null
+script '[{"no_answer":true}]'
+post $chat_path "$chat" >/dev/null & a=$!
+get '/_ctl/count?at_least=1' >/dev/null
+kill -TERM "$pid"
+wait "$pid"; is "ends on SIGTERM" 0 $?
+pid=
+wait $a
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
