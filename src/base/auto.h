@@ -30,14 +30,14 @@ static inline void auto_close(const int *fd)
 }
 
 #define AUTO_FREE __attribute__((cleanup(auto_free)))
-#define AUTO_FD __attribute__((cleanup(auto_close)))
-#define TAKE(p)                                                                                    \
-	({                                                                                         \
-		__typeof__(p) take_p_ = (p);                                                       \
-		(p) = NULL;                                                                        \
-		take_p_;                                                                           \
+#define AUTO_FD	  __attribute__((cleanup(auto_close)))
+#define TAKE(p)                              \
+	({                                   \
+		__typeof__(p) take_p_ = (p); \
+		(p) = NULL;                  \
+		take_p_;                     \
 	})
-#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define CONTAINER_OF(p, type, member) ((type *)((uintptr_t)(p) - offsetof(type, member)))
+#define ARRAY_LEN(a)		      (sizeof(a) / sizeof((a)[0]))
+#define CONTAINER_OF(p, type, member) ((type *)((uintptr_t)(p)-offsetof(type, member)))
 
 #endif

@@ -13,6 +13,7 @@
 #undef vsprintf
 #undef strtok
 
-#pragma GCC poison strcpy strcat sprintf vsprintf strtok gets gmtime localtime ctime asctime tmpnam mktemp
+#pragma GCC poison strcpy strcat sprintf vsprintf strtok gets gmtime localtime ctime asctime \
+	tmpnam mktemp
 
 #endif

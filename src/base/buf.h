@@ -22,7 +22,7 @@ struct buf {
 };
 
 #define BUF_INIT(max_bytes) ((struct buf){ NULL, 0, 0, (max_bytes), 0 })
-#define AUTO_BUF __attribute__((cleanup(buf_done)))
+#define AUTO_BUF	    __attribute__((cleanup(buf_done)))
 
 /* buf_init - empty, with a maximum in bytes */
 void buf_init(struct buf *b, size_t max);

@@ -17,44 +17,44 @@
 
 enum err_kind {
 	ERR_NONE,
-	ERR_REQUEST,	 /* EINVAL       bad JSON, field, model not chosen, provider's 400 */
-	ERR_FILE_SIZE,	 /* EFBIG        larger than max_request_bytes */
-	ERR_CONTEXT,	 /* EMSGSIZE     longer than the model's context, 413 */
-	ERR_NO_KEY,	 /* ENOKEY       no API key configured */
-	ERR_KEY_REJECTED,/* EKEYREJECTED 401, 403, 400 for a bad key */
-	ERR_NOT_FOUND,	 /* ENXIO        unknown model or backend, 404 */
-	ERR_QUOTA,	 /* EDQUOT       budget reached, 402, exhausted quota */
-	ERR_RATE_LIMIT,	 /* EBUSY        still rate-limited after all retries */
-	ERR_PROVIDER,	 /* EREMOTEIO    5xx, 409, 425, connection lost, finish reason error */
-	ERR_PROTOCOL,	 /* EBADMSG      the answer cannot be understood */
-	ERR_TIMEOUT,	 /* ETIMEDOUT    deadline, stall, 408 */
-	ERR_REFUSED,	 /* ECONNREFUSED */
-	ERR_UNREACHABLE, /* EHOSTUNREACH name or route not found */
-	ERR_TLS,	 /* EPROTO       TLS refused, bad certificate */
-	ERR_BREAKER,	 /* EHOSTDOWN    circuit breaker open */
-	ERR_QUEUE_FULL,	 /* ENOBUFS */
-	ERR_CANCELLED,	 /* ECANCELED */
-	ERR_CACHE_ONLY,	 /* ENODATA      cache: only, and not in the cache */
-	ERR_UNSUPPORTED, /* EOPNOTSUPP   the backend (or this version) cannot do that */
-	ERR_NO_REQUEST,	 /* ENODATA      no request in that file yet */
-	ERR_ENDING,	 /* ESHUTDOWN    the daemon is ending */
-	ERR_DISK_FULL,	 /* ENOSPC */
-	ERR_INTERNAL,	 /* EIO          a bug or a broken disk; the sentence says which */
+	ERR_REQUEST,	  /* EINVAL       bad JSON, field, model not chosen, provider's 400 */
+	ERR_FILE_SIZE,	  /* EFBIG        larger than max_request_bytes */
+	ERR_CONTEXT,	  /* EMSGSIZE     longer than the model's context, 413 */
+	ERR_NO_KEY,	  /* ENOKEY       no API key configured */
+	ERR_KEY_REJECTED, /* EKEYREJECTED 401, 403, 400 for a bad key */
+	ERR_NOT_FOUND,	  /* ENXIO        unknown model or backend, 404 */
+	ERR_QUOTA,	  /* EDQUOT       budget reached, 402, exhausted quota */
+	ERR_RATE_LIMIT,	  /* EBUSY        still rate-limited after all retries */
+	ERR_PROVIDER,	  /* EREMOTEIO    5xx, 409, 425, connection lost, finish reason error */
+	ERR_PROTOCOL,	  /* EBADMSG      the answer cannot be understood */
+	ERR_TIMEOUT,	  /* ETIMEDOUT    deadline, stall, 408 */
+	ERR_REFUSED,	  /* ECONNREFUSED */
+	ERR_UNREACHABLE,  /* EHOSTUNREACH name or route not found */
+	ERR_TLS,	  /* EPROTO       TLS refused, bad certificate */
+	ERR_BREAKER,	  /* EHOSTDOWN    circuit breaker open */
+	ERR_QUEUE_FULL,	  /* ENOBUFS */
+	ERR_CANCELLED,	  /* ECANCELED */
+	ERR_CACHE_ONLY,	  /* ENODATA      cache: only, and not in the cache */
+	ERR_UNSUPPORTED,  /* EOPNOTSUPP   the backend (or this version) cannot do that */
+	ERR_NO_REQUEST,	  /* ENODATA      no request in that file yet */
+	ERR_ENDING,	  /* ESHUTDOWN    the daemon is ending */
+	ERR_DISK_FULL,	  /* ENOSPC */
+	ERR_INTERNAL,	  /* EIO          a bug or a broken disk; the sentence says which */
 	ERR_KINDS
 };
 
 #define ERR_MESSAGE_MAX 512
-#define ERR_NAME_MAX 96
+#define ERR_NAME_MAX	96
 
 struct err {
 	enum err_kind kind;
-	int code;		       /* positive errno, 0: no failure */
-	unsigned line, column;	       /* of the request text, from 1; 0 unknown */
-	int http_status;	       /* 0 unknown */
-	unsigned attempts;	       /* calls made; 0 unknown or none */
-	double retry_after_s;	       /* what the server asked for; < 0 or 0 unknown */
-	char field[ERR_NAME_MAX];      /* the request's field, "" unknown */
-	char backend[ERR_NAME_MAX];    /* "" unknown */
+	int code;		    /* positive errno, 0: no failure */
+	unsigned line, column;	    /* of the request text, from 1; 0 unknown */
+	int http_status;	    /* 0 unknown */
+	unsigned attempts;	    /* calls made; 0 unknown or none */
+	double retry_after_s;	    /* what the server asked for; < 0 or 0 unknown */
+	char field[ERR_NAME_MAX];   /* the request's field, "" unknown */
+	char backend[ERR_NAME_MAX]; /* "" unknown */
 	char provider_type[ERR_NAME_MAX];
 	char provider_message[ERR_MESSAGE_MAX];
 	char message[ERR_MESSAGE_MAX]; /* one sentence that says what to do */

@@ -14,8 +14,11 @@ struct list {
 	struct list *next, *prev;
 };
 
-#define LIST_INIT(name) { &(name), &(name) }
-#define LIST_ENTRY(p, type, member) ((type *)((uintptr_t)(p) - offsetof(type, member)))
+#define LIST_INIT(name)          \
+	{                        \
+		&(name), &(name) \
+	}
+#define LIST_ENTRY(p, type, member) ((type *)((uintptr_t)(p)-offsetof(type, member)))
 
 /* list_init - empty head, or an entry on no list */
 static inline void list_init(struct list *l)
@@ -70,8 +73,8 @@ static inline void list_move_all(struct list *to, struct list *from)
 }
 
 #define LIST_EACH(pos, head) for (struct list *pos = (head)->next; pos != (head); pos = pos->next)
-#define LIST_EACH_SAFE(pos, tmp, head)                                                             \
-	for (struct list *pos = (head)->next, *tmp = pos->next; pos != (head);                     \
+#define LIST_EACH_SAFE(pos, tmp, head)                                         \
+	for (struct list *pos = (head)->next, *tmp = pos->next; pos != (head); \
 	     pos = tmp, tmp = tmp->next)
 
 #endif

@@ -23,9 +23,9 @@
 #endif
 
 static const char *const rank_names[] = {
-	[LOCK_NODE] = "node",	  [LOCK_HANDLE] = "handle", [LOCK_BROKER] = "broker",
-	[LOCK_JOB] = "job",	  [LOCK_STREAM] = "stream", [LOCK_ENGINE] = "engine",
-	[LOCK_LEAF] = "leaf",	  [LOCK_LOG] = "log",
+	[LOCK_NODE] = "node", [LOCK_HANDLE] = "handle", [LOCK_BROKER] = "broker",
+	[LOCK_JOB] = "job",   [LOCK_STREAM] = "stream", [LOCK_ENGINE] = "engine",
+	[LOCK_LEAF] = "leaf", [LOCK_LOG] = "log",
 };
 
 static const char *name_of(const struct lock *l)

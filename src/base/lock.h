@@ -50,11 +50,11 @@ static inline void lock_auto_drop(struct lock **l)
 		lock_drop(*l);
 }
 #define LOCK_JOIN2_(a, b) a##b
-#define LOCK_JOIN_(a, b) LOCK_JOIN2_(a, b)
+#define LOCK_JOIN_(a, b)  LOCK_JOIN2_(a, b)
 /* LOCK_SCOPE(l) - hold l until the end of the enclosing block */
-#define LOCK_SCOPE(l)                                                                              \
-	__attribute__((cleanup(lock_auto_drop), unused)) struct lock *LOCK_JOIN_(lock_scope_,      \
-									 __LINE__) = (l);          \
+#define LOCK_SCOPE(l)                                                                             \
+	__attribute__((cleanup(lock_auto_drop), unused)) struct lock *LOCK_JOIN_(lock_scope_,     \
+										 __LINE__) = (l); \
 	lock_take(l)
 
 /* cond_* - on CLOCK_MONOTONIC */

@@ -1,8 +1,8 @@
 /*
  * mono.c - clocks that tests can stop
  */
-#include <stdbool.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <time.h>
 
 #include "base/mono.h"

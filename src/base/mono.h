@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define MONO_MS 1000000ULL
-#define MONO_S 1000000000ULL
+#define MONO_S	1000000000ULL
 
 /* mono_ns - CLOCK_MONOTONIC in nanoseconds (or the test clock) */
 uint64_t mono_ns(void);

@@ -167,7 +167,8 @@ unsigned str_distance(const char *a, const char *b)
 
 const char *str_nearest(const char *s, const char *const *list)
 {
-	unsigned best = (unsigned)(strnlen(s, DISTANCE_MAX) / 3 + 2); /* further is no typing error */
+	unsigned best =
+		(unsigned)(strnlen(s, DISTANCE_MAX) / 3 + 2); /* further is no typing error */
 	const char *found = NULL;
 
 	for (; *list; list++) {
@@ -267,10 +268,20 @@ int str_parse_size(const char *s, uint64_t *out_bytes)
 	if (parse_digits(s, &v, &end))
 		return -EINVAL;
 	switch (*end) {
-	case 'K': case 'k': shift = 10; break;
-	case 'M': case 'm': shift = 20; break;
-	case 'G': case 'g': shift = 30; break;
-	default: break;
+	case 'K':
+	case 'k':
+		shift = 10;
+		break;
+	case 'M':
+	case 'm':
+		shift = 20;
+		break;
+	case 'G':
+	case 'g':
+		shift = 30;
+		break;
+	default:
+		break;
 	}
 	if (shift)
 		end++;

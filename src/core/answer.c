@@ -62,22 +62,22 @@ static json_t *value_or_null(json_t *v)
 json_t *answer_usage_json(const struct answer_usage *u)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "input_tokens", count_or_null(u->input),
-			 "cached_input_tokens", count_or_null(u->cached_input), "cache_write_tokens",
-			 count_or_null(u->cache_write), "output_tokens", count_or_null(u->output),
-			 "reasoning_tokens", count_or_null(u->reasoning));
+			 "cached_input_tokens", count_or_null(u->cached_input),
+			 "cache_write_tokens", count_or_null(u->cache_write), "output_tokens",
+			 count_or_null(u->output), "reasoning_tokens", count_or_null(u->reasoning));
 }
 
 /* json_pack fails, and frees the rest, when any value is NULL: one check for all of them. */
 json_t *answer_sample(const struct answer *a, const char *provider, const char *call_id)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:i}}", "text",
-			 json_stringn(a->text.len ? a->text.data : "", a->text.len), "finish_reason",
-			 text_or_null(a->finish_reason), "tool_calls", value_or_null(a->tool_calls),
-			 "reasoning", bytes_or_null(&a->reasoning), "logprobs",
-			 value_or_null(a->logprobs), "refusal", text_or_null(a->refusal), "usage",
-			 answer_usage_json(&a->usage), "cost_usd",
-			 a->cost_usd < 0 ? json_null() : json_real(a->cost_usd), "model",
-			 text_or_null(a->model), "provider", text_or_null(provider),
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:i}}",
+			 "text", json_stringn(a->text.len ? a->text.data : "", a->text.len),
+			 "finish_reason", text_or_null(a->finish_reason), "tool_calls",
+			 value_or_null(a->tool_calls), "reasoning", bytes_or_null(&a->reasoning),
+			 "logprobs", value_or_null(a->logprobs), "refusal",
+			 text_or_null(a->refusal), "usage", answer_usage_json(&a->usage),
+			 "cost_usd", a->cost_usd < 0 ? json_null() : json_real(a->cost_usd),
+			 "model", text_or_null(a->model), "provider", text_or_null(provider),
 			 "provider_request_id", text_or_null(a->provider_request_id), "call", "id",
 			 json_string(call_id), "samples", 1);
 }

@@ -26,10 +26,10 @@ struct answer {
 	char *model;	      /* the model that answered */
 	char *refusal;	      /* NULL: none */
 	char *provider_request_id; /* NULL: none */
-	json_t *tool_calls;   /* array or NULL */
-	json_t *logprobs;     /* or NULL */
+	json_t *tool_calls;	   /* array or NULL */
+	json_t *logprobs;	   /* or NULL */
 	struct answer_usage usage;
-	double cost_usd;      /* < 0: unknown */
+	double cost_usd; /* < 0: unknown */
 };
 
 /* answer_new - empty, usage -1, cost unknown; NULL when out of memory */

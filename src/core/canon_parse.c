@@ -104,12 +104,15 @@ static bool scan_low_half(struct scan *s, size_t at)
 		if (at_end(s))
 			return ends(s, ENDS "the second half of a surrogate pair");
 		if (s->text[s->pos] != next[i])
-			return bad(s, at, "half a surrogate pair; write both halves or the character itself");
+			return bad(
+				s, at,
+				"half a surrogate pair; write both halves or the character itself");
 	}
 	if (!scan_hex4(s, &low))
 		return false;
 	if (low < 0xDC00 || low > 0xDFFF)
-		return bad(s, at, "half a surrogate pair; write both halves or the character itself");
+		return bad(s, at,
+			   "half a surrogate pair; write both halves or the character itself");
 	return true;
 }
 
@@ -122,7 +125,8 @@ static bool scan_unicode(struct scan *s, size_t at)
 	if (v == 0)
 		return bad(s, at, "\\u0000 is not allowed in a string; remove it");
 	if (v >= 0xDC00 && v <= 0xDFFF)
-		return bad(s, at, "half a surrogate pair; write both halves or the character itself");
+		return bad(s, at,
+			   "half a surrogate pair; write both halves or the character itself");
 	return v < 0xD800 || v > 0xDBFF || scan_low_half(s, at);
 }
 
@@ -153,8 +157,9 @@ static bool scan_string(struct scan *s)
 			return true;
 		}
 		if (c < 0x20)
-			return bad(s, s->pos, "a control character inside a string; write a line break as "
-					      "\\n, a tab as \\t, or close the string before it");
+			return bad(s, s->pos,
+				   "a control character inside a string; write a line break as "
+				   "\\n, a tab as \\t, or close the string before it");
 		if (c == '\\') {
 			if (!scan_escape(s))
 				return false;
@@ -210,7 +215,8 @@ static bool keep_as_real(struct scan *s, size_t at)
 	digits[n] = '\0';
 	if (canon_number(strtod(digits, NULL), back) || strcmp(digits, back) != 0)
 		return false;
-	(void)buf_add(&s->patched, s->text + s->copied, s->pos - s->copied); /* failed is looked at */
+	(void)buf_add(&s->patched, s->text + s->copied,
+		      s->pos - s->copied); /* failed is looked at */
 	(void)buf_adds(&s->patched, ".0");
 	s->copied = s->pos;
 	return true;
@@ -263,8 +269,9 @@ static bool scan_word(struct scan *s)
 		s->pos += n;
 		return true;
 	}
-	return bad(s, s->pos, "expected a value: a string in double quotes, a number, true, false, null, "
-			      "a list or an object");
+	return bad(s, s->pos,
+		   "expected a value: a string in double quotes, a number, true, false, null, "
+		   "a list or an object");
 }
 
 static bool open_nested(struct scan *s, bool object)
@@ -294,7 +301,8 @@ static bool step_value(struct scan *s)
 	if (c == ']' && s->want == WANT_VALUE_OR_END)
 		return close_nested(s);
 	if (c == ']' && s->depth && !s->in_object[s->depth - 1])
-		return bad(s, s->pos, "expected a value after the comma; remove the comma before ]");
+		return bad(s, s->pos,
+			   "expected a value after the comma; remove the comma before ]");
 	s->want = WANT_COMMA_OR_END;
 	if (c == '"')
 		return scan_string(s);
@@ -308,9 +316,11 @@ static bool step_name(struct scan *s)
 	if (c == '}' && s->want == WANT_NAME_OR_END)
 		return close_nested(s);
 	if (c == '}')
-		return bad(s, s->pos, "expected a member name after the comma; remove the comma before }");
+		return bad(s, s->pos,
+			   "expected a member name after the comma; remove the comma before }");
 	if (c != '"')
-		return bad(s, s->pos, "expected a member name in double quotes or the end of the object");
+		return bad(s, s->pos,
+			   "expected a member name in double quotes or the end of the object");
 	s->want = WANT_COLON;
 	return scan_string(s);
 }
@@ -331,8 +341,9 @@ static bool step_comma(struct scan *s)
 	if (peek(s) == (object ? '}' : ']'))
 		return close_nested(s);
 	if (peek(s) != ',')
-		return bad(s, s->pos, object ? "expected a comma or the end of the object"
-					     : "expected a comma or the end of the list");
+		return bad(s, s->pos,
+			   object ? "expected a comma or the end of the object"
+				  : "expected a comma or the end of the list");
 	s->pos++;
 	s->want = object ? WANT_NAME : WANT_VALUE;
 	return true;
@@ -360,8 +371,9 @@ static bool scan_document(struct scan *s)
 	for (;;) {
 		skip_blank(s);
 		if (s->want == WANT_COMMA_OR_END && !s->depth)
-			return at_end(s) || bad(s, s->pos, "expected nothing more after the end of the "
-							   "document; remove what follows");
+			return at_end(s) || bad(s, s->pos,
+						"expected nothing more after the end of the "
+						"document; remove what follows");
 		if (at_end(s) && !s->depth)
 			return ends(s, "the text is empty; write a JSON object");
 		if (at_end(s))
@@ -422,9 +434,9 @@ static int tell_jansson(const char *text, size_t len, const json_error_t *je, st
 
 	switch (json_error_code(je)) {
 	case json_error_duplicate_key:
-		return canon_parse_fail(text, name_before(text, at),
-					"a member name that this object has already; keep one of the two",
-					e);
+		return canon_parse_fail(
+			text, name_before(text, at),
+			"a member name that this object has already; keep one of the two", e);
 	case json_error_numeric_overflow:
 		return canon_parse_fail(text, number_before(text, at),
 					"a number too large for a double; write a smaller one", e);
@@ -464,7 +476,8 @@ int canon_parse(const char *text, size_t len, json_t **out, bool *out_unfinished
 	if (out_unfinished)
 		*out_unfinished = false;
 	if (len >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0)
-		return canon_parse_fail(text, 0, "a byte order mark; save the file as UTF-8 without it", e);
+		return canon_parse_fail(text, 0,
+					"a byte order mark; save the file as UTF-8 without it", e);
 	if (!scan_document(&s)) {
 		if (out_unfinished)
 			*out_unfinished = s.unfinished;
@@ -491,7 +504,8 @@ bool canon_parse_locate(const char *text, size_t len, const char *name, unsigned
 		p = text + s.pos;
 		if (s.depth != 1 || s.want < WANT_NAME || s.want > WANT_NAME_OR_END)
 			continue;
-		if (len - s.pos >= n + 2 && p[0] == '"' && !memcmp(p + 1, name, n) && p[n + 1] == '"') {
+		if (len - s.pos >= n + 2 && p[0] == '"' && !memcmp(p + 1, name, n) &&
+		    p[n + 1] == '"') {
 			place_of(text, s.pos, out_line, out_column);
 			found = true;
 		}

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define KEY_BYTES 32
-#define KEY_HEX 64
+#define KEY_HEX	  64
 
 struct key {
 	uint8_t b[KEY_BYTES];

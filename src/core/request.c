@@ -15,8 +15,10 @@
 #include "base/banned.h"
 
 static const char *const endpoint_names[] = {
-	[REQUEST_CHAT] = "chat",	   [REQUEST_COMPLETION] = "completion",
-	[REQUEST_FIM] = "fim",		   [REQUEST_EMBEDDING] = "embedding",
+	[REQUEST_CHAT] = "chat",
+	[REQUEST_COMPLETION] = "completion",
+	[REQUEST_FIM] = "fim",
+	[REQUEST_EMBEDDING] = "embedding",
 	[REQUEST_RESPONSES] = "responses",
 };
 
@@ -61,9 +63,9 @@ static int check_text(const char *text, size_t len, bool *out_unfinished, struct
 		}
 		*out_unfinished = n == 0; /* the next write may bring the rest of the character */
 		return canon_parse_fail(text, at,
-				 n > 0 ? "a NUL byte; a prompt is plain text, remove it"
-				       : "a byte that is not UTF-8; save the file as UTF-8",
-				 e);
+					n > 0 ? "a NUL byte; a prompt is plain text, remove it"
+					      : "a byte that is not UTF-8; save the file as UTF-8",
+					e);
 	}
 	return 0;
 }
@@ -103,15 +105,17 @@ static void add_place(const struct request_source *src, struct err *e)
 		return;
 	str_copy(name, sizeof(name), e->field);
 	name[strcspn(name, "[.")] = '\0';
-	(void)canon_parse_locate(src->text, src->len, name, &e->line, &e->column); /* else unknown */
+	(void)canon_parse_locate(src->text, src->len, name, &e->line,
+				 &e->column); /* else unknown */
 }
 
 static int read_own(const struct request_source *src, json_t **out, bool *out_unfinished,
 		    struct err *e)
 {
 	json_t *v = NULL;
-	int rc = src->form == REQUEST_TEXT ? read_text(src, &v, out_unfinished, e)
-					   : canon_parse(src->text, src->len, &v, out_unfinished, e);
+	int rc = src->form == REQUEST_TEXT
+			 ? read_text(src, &v, out_unfinished, e)
+			 : canon_parse(src->text, src->len, &v, out_unfinished, e);
 
 	if (!rc)
 		rc = want_object(v, "a request", e);
@@ -194,7 +198,9 @@ static int add_message(json_t *list, const char *role, const json_t *content, bo
 
 	if (!m)
 		return -ENOMEM;
-	return (front ? json_array_insert_new(list, 0, m) : json_array_append_new(list, m)) ? -ENOMEM : 0;
+	return (front ? json_array_insert_new(list, 0, m) : json_array_append_new(list, m))
+		       ? -ENOMEM
+		       : 0;
 }
 
 /* A default system is for requests that say nothing about it themselves. */
@@ -235,9 +241,10 @@ static int build_completion(struct request *r, const struct layers *l, struct er
 				 "the completion endpoint takes no messages; give \"prompt\" or "
 				 "\"endpoint\":\"chat\"");
 	if (json_object_get(l->merged, "system"))
-		return err_field(e, ERR_REQUEST, "system",
-				 "the completion endpoint takes no system message; set \"system\" to "
-				 "null or \"endpoint\" to \"chat\"");
+		return err_field(
+			e, ERR_REQUEST, "system",
+			"the completion endpoint takes no system message; set \"system\" to "
+			"null or \"endpoint\" to \"chat\"");
 	return json_object_set(r->body, "prompt", prompt) ? -ENOMEM : 0;
 }
 
@@ -263,7 +270,7 @@ static enum request_endpoint endpoint_of(const json_t *merged)
 	const char *name = json_string_value(json_object_get(merged, "endpoint"));
 
 	return name && strcmp(name, endpoint_names[REQUEST_COMPLETION]) == 0 ? REQUEST_COMPLETION
-									      : REQUEST_CHAT;
+									     : REQUEST_CHAT;
 }
 
 static int copy_settings(struct request *r, const json_t *merged)
@@ -293,7 +300,8 @@ static int build(struct request *r, const struct layers *l, struct err *e)
 		return -ENOMEM;
 	rc = check_inputs(l->merged, e);
 	if (!rc)
-		rc = r->endpoint == REQUEST_COMPLETION ? build_completion(r, l, e) : build_chat(r, l);
+		rc = r->endpoint == REQUEST_COMPLETION ? build_completion(r, l, e)
+						       : build_chat(r, l);
 	return rc ? rc : request_fields_sent(l->merged, r->body);
 }
 
@@ -401,15 +409,17 @@ static int set_optional(json_t *o, const char *name, const char *text)
 
 int request_effective(const struct request *r, const struct request_target *t, json_t **out)
 {
-	json_t *o = json_pack("{s:i, s:s, s:s, s:s}", "format", REQUEST_FORMAT, "backend", t->backend,
-			      "endpoint", request_endpoint_name(r->endpoint), "model", t->model);
+	json_t *o = json_pack("{s:i, s:s, s:s, s:s}", "format", REQUEST_FORMAT, "backend",
+			      t->backend, "endpoint", request_endpoint_name(r->endpoint), "model",
+			      t->model);
 	bool add_max = t->default_max_tokens > 0 && !json_object_get(r->body, "max_tokens");
 
 	if (!o)
 		return -ENOMEM;
 	if (json_object_update(o, r->body) || set_optional(o, "url", t->url) ||
 	    set_optional(o, "scope", t->scope) ||
-	    (add_max && json_object_set_new(o, "max_tokens", json_integer(t->default_max_tokens)))) {
+	    (add_max &&
+	     json_object_set_new(o, "max_tokens", json_integer(t->default_max_tokens)))) {
 		json_decref(o);
 		return -ENOMEM;
 	}

@@ -26,7 +26,12 @@ enum request_form {
 	REQUEST_TEXT  /* .txt, .md: the text is the prompt, less one final LF or CRLF */
 };
 
-enum request_cache { REQUEST_CACHE_USE, REQUEST_CACHE_BYPASS, REQUEST_CACHE_REFRESH, REQUEST_CACHE_ONLY };
+enum request_cache {
+	REQUEST_CACHE_USE,
+	REQUEST_CACHE_BYPASS,
+	REQUEST_CACHE_REFRESH,
+	REQUEST_CACHE_ONLY
+};
 
 enum request_endpoint {
 	REQUEST_CHAT,
@@ -41,16 +46,16 @@ struct request {
 	char *request_id; /* NULL: the default, the path */
 	enum request_endpoint endpoint;
 	enum request_cache cache;
-	bool has_cache;	  /* cache or use_cache was given; else the mount's cache_mode applies */
+	bool has_cache;	   /* cache or use_cache was given; else the mount's cache_mode applies */
 	bool own_messages; /* it came with `messages`, not with a prompt */
 	bool user_max_tokens; /* max_tokens came from the user or defaults: then length is stored */
-	int n;		  /* 1..1000 */
-	int priority;	  /* -20..19, lower first */
-	double timeout_s; /* 0: the mount's */
-	double ttl_s;	  /* 0: the engine's default */
-	double max_cost_usd; /* < 0: none */
-	json_t *metadata; /* object of strings or NULL */
-	json_t *body;	  /* object: messages (prompt, system expanded) or prompt/suffix/input, and every
+	int n;		      /* 1..1000 */
+	int priority;	      /* -20..19, lower first */
+	double timeout_s;     /* 0: the mount's */
+	double ttl_s;	      /* 0: the engine's default */
+	double max_cost_usd;  /* < 0: none */
+	json_t *metadata;     /* object of strings or NULL */
+	json_t *body; /* object: messages (prompt, system expanded) or prompt/suffix/input, and every
 			   * field that is sent, validated, in the OpenAI spelling; max_tokens always so
 			   * named; stop always a list; no nulls at top level */
 };
@@ -83,10 +88,10 @@ int request_check_defaults(const char *text, size_t len, json_t **out, struct er
 int request_prepend(struct request *r, const json_t *history);
 
 struct request_target {
-	const char *backend;  /* the section's name */
-	const char *model;    /* as sent */
-	const char *url;      /* only when not the type's default, without user info; else NULL */
-	const char *scope;    /* "" or NULL: none */
+	const char *backend; /* the section's name */
+	const char *model;   /* as sent */
+	const char *url;     /* only when not the type's default, without user info; else NULL */
+	const char *scope;   /* "" or NULL: none */
 	int64_t default_max_tokens; /* 0: none */
 };
 

@@ -46,8 +46,9 @@ struct field {
 	unsigned flags;
 	double min, max;
 	const char *const *choices;
-	bool (*later)(const json_t *v); /* NULL: supported; else is this value for a later version */
-	const char *inside;		/* NULL: as name; else the name it is a second spelling of */
+	bool (*later)(
+		const json_t *v); /* NULL: supported; else is this value for a later version */
+	const char *inside;	  /* NULL: as name; else the name it is a second spelling of */
 };
 
 static bool later_always(const json_t *v)
@@ -78,7 +79,9 @@ static bool later_endpoint(const json_t *v)
 	return strcmp(s, "chat") != 0 && strcmp(s, "completion") != 0;
 }
 
-static const char *const endpoints[] = { "chat", "completion", "fim", "embedding", "responses", NULL };
+static const char *const endpoints[] = {
+	"chat", "completion", "fim", "embedding", "responses", NULL
+};
 static const char *const caches[] = { "use", "bypass", "refresh", "only", NULL };
 
 #define ANY_NUMBER -INFINITY, INFINITY
@@ -188,8 +191,8 @@ static int unknown(const char *name, struct err *e)
 	quote(name, what, sizeof(what));
 	near = str_nearest(name, names);
 	if (near)
-		return err_field(e, ERR_REQUEST, name, "unknown field %s; did you mean \"%s\"?", what,
-				 near);
+		return err_field(e, ERR_REQUEST, name, "unknown field %s; did you mean \"%s\"?",
+				 what, near);
 	return err_field(e, ERR_REQUEST, name,
 			 "unknown field %s; remove it, or put a provider's own field into "
 			 "\"extra_body\"",
@@ -229,8 +232,9 @@ static void describe(const struct field *f, struct buf *out)
 		[TYPE_MESSAGES] = "a list of messages",
 		[TYPE_TEXT_OR_LIST] = "a string or a list of strings",
 		[TYPE_STOP] = "a string that is not empty, or a list of such",
-		[TYPE_NAMESPACE] = "1 to 128 letters, digits, dots, underscores and hyphens without "
-				   "a leading dot",
+		[TYPE_NAMESPACE] =
+			"1 to 128 letters, digits, dots, underscores and hyphens without "
+			"a leading dot",
 	};
 
 	if (f->type == TYPE_CHOICE)
@@ -270,7 +274,8 @@ static bool is_name(const json_t *v)
 
 static bool is_namespace(const json_t *v)
 {
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	static const char allowed[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 	const char *s = json_string_value(v);
 
 	return s && *s && *s != '.' && strlen(s) <= 128 && !s[strspn(s, allowed)];
@@ -417,13 +422,14 @@ static int put_value(const struct field *f, json_t *layer, json_t *take_v, struc
 		const char *second = strcmp(name, "cache") ? "max_completion_tokens" : "use_cache";
 
 		json_decref(take_v);
-		return err_field(e, ERR_REQUEST, second, "%s and %s mean the same; give only one of them",
-				 name, second);
+		return err_field(e, ERR_REQUEST, second,
+				 "%s and %s mean the same; give only one of them", name, second);
 	}
 	return json_object_set_new(layer, name, take_v) ? -ENOMEM : 0;
 }
 
-static int check_member(const char *name, const json_t *v, bool defaults, json_t *out, struct err *e)
+static int check_member(const char *name, const json_t *v, bool defaults, json_t *out,
+			struct err *e)
 {
 	const struct field *f = find_field(name);
 	json_t *value = NULL;
@@ -467,9 +473,10 @@ int request_fields_supported(const json_t *merged, struct err *e)
 		if (!v || json_is_null(v) || !f->later || !f->later(v))
 			continue;
 		if (f->later == later_always)
-			return err_field(e, ERR_UNSUPPORTED, f->name,
-					 "%s is not supported by this version of inferfs; remove it",
-					 f->name);
+			return err_field(
+				e, ERR_UNSUPPORTED, f->name,
+				"%s is not supported by this version of inferfs; remove it",
+				f->name);
 		request_fields_found(v, found, sizeof(found));
 		return err_field(e, ERR_UNSUPPORTED, f->name,
 				 "%s: %s is not supported by this version of inferfs; remove it or "

@@ -29,7 +29,8 @@ __attribute__((format(printf, 4, 5))) static int fail(const struct visit *w, enu
 	char path[ERR_NAME_MAX], text[ERR_MESSAGE_MAX];
 	va_list ap;
 
-	(void)snprintf(path, sizeof(path), "messages[%zu]%s%s", w->index, *member ? "." : "", member);
+	(void)snprintf(path, sizeof(path), "messages[%zu]%s%s", w->index, *member ? "." : "",
+		       member);
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap); /* short: all parts are limited */
 	va_end(ap);
@@ -68,13 +69,15 @@ static int read_role(struct visit *w, const json_t *m)
 	if (!one_of(v, roles)) {
 		near = json_is_string(v) ? str_nearest(json_string_value(v), roles) : NULL;
 		if (near)
-			return fail(w, ERR_REQUEST, "role", "is not known; did you mean \"%s\"?", near);
+			return fail(w, ERR_REQUEST, "role", "is not known; did you mean \"%s\"?",
+				    near);
 		return wrong(w, "role", "\"system\", \"user\" or \"assistant\"", v);
 	}
 	if (is_text(v, "tool"))
-		return fail(w, ERR_UNSUPPORTED, "role",
-			    "is \"tool\": tools are not supported by this version of inferfs; remove "
-			    "the message");
+		return fail(
+			w, ERR_UNSUPPORTED, "role",
+			"is \"tool\": tools are not supported by this version of inferfs; remove "
+			"the message");
 	w->role = is_text(v, "developer") ? "system" : json_string_value(v);
 	w->assistant = strcmp(w->role, "assistant") == 0;
 	return 0;
@@ -121,9 +124,10 @@ static int check_part(const struct visit *w, size_t i, const json_t *part)
 	if (is_text(type, "text"))
 		return check_text_part(w, path, part);
 	if (one_of(type, images))
-		return fail(w, ERR_UNSUPPORTED, path,
-			    "is an image: images are not supported by this version of inferfs; remove "
-			    "the part");
+		return fail(
+			w, ERR_UNSUPPORTED, path,
+			"is an image: images are not supported by this version of inferfs; remove "
+			"the part");
 	return w->assistant ? 0 : wrong(w, member, "\"text\"", type);
 }
 
@@ -147,7 +151,8 @@ static int check_content(const struct visit *w, const json_t *v, json_t **out)
 		if (rc)
 			return rc;
 	}
-	if (n == 1 && is_text(json_object_get(first, "type"), "text") && json_object_size(first) == 2)
+	if (n == 1 && is_text(json_object_get(first, "type"), "text") &&
+	    json_object_size(first) == 2)
 		v = json_object_get(first, "text");
 	*out = json_incref((json_t *)(uintptr_t)v);
 	return 0;
@@ -165,10 +170,11 @@ static int check_known(const struct visit *w, const char *name, const json_t *v,
 	if (strcmp(name, "tool_calls") == 0) {
 		if (!json_is_array(v))
 			return wrong(w, name, "a list", v);
-		return json_array_size(v) ? fail(w, ERR_UNSUPPORTED, name,
-						 "is given: tools are not supported by this version of "
-						 "inferfs; remove it")
-					  : 0;
+		return json_array_size(v)
+			       ? fail(w, ERR_UNSUPPORTED, name,
+				      "is given: tools are not supported by this version of "
+				      "inferfs; remove it")
+			       : 0;
 	}
 	if (strcmp(name, "name") == 0 && !json_is_string(v))
 		return wrong(w, name, "a string", v);

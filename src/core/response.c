@@ -94,12 +94,12 @@ static json_t *element(const struct response_sample *s)
 {
 	const json_t *o = s->sample;
 
-	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o}", "index", (json_int_t)s->index,
-			 "text", copy_or_null(o, "text"), "finish_reason",
-			 copy_or_null(o, "finish_reason"), "tool_calls", copy_or_null(o, "tool_calls"),
-			 "reasoning", copy_or_null(o, "reasoning"), "logprobs",
-			 copy_or_null(o, "logprobs"), "cached", s->cached, "duplicated", s->duplicated,
-			 "refusal", copy_or_null(o, "refusal"));
+	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o}", "index",
+			 (json_int_t)s->index, "text", copy_or_null(o, "text"), "finish_reason",
+			 copy_or_null(o, "finish_reason"), "tool_calls",
+			 copy_or_null(o, "tool_calls"), "reasoning", copy_or_null(o, "reasoning"),
+			 "logprobs", copy_or_null(o, "logprobs"), "cached", s->cached, "duplicated",
+			 s->duplicated, "refusal", copy_or_null(o, "refusal"));
 }
 
 static json_t *elements(const struct response_sample *s, size_t n)
@@ -128,12 +128,13 @@ static int add_tail(json_t *o, const struct response_facts *f)
 {
 	const int64_t *t = f->tokens;
 	struct answer_usage usage = { t[0], t[1], t[2], t[3], t[4] };
-	json_t *tail = json_pack("{s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o}", "usage", answer_usage_json(&usage),
-				 "cost_usd", real_or_null(f->cost_usd), "saved_usd",
-				 real_or_null(f->saved_usd), "attempts", (json_int_t)f->attempts,
-				 "created", time_text(f->created_real_ns), "queue_ms",
-				 ms_or_null(f->queue_ms), "first_token_ms",
-				 ms_or_null(f->first_token_ms), "total_ms", ms_or_null(f->total_ms));
+	json_t *tail = json_pack("{s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o}", "usage",
+				 answer_usage_json(&usage), "cost_usd", real_or_null(f->cost_usd),
+				 "saved_usd", real_or_null(f->saved_usd), "attempts",
+				 (json_int_t)f->attempts, "created", time_text(f->created_real_ns),
+				 "queue_ms", ms_or_null(f->queue_ms), "first_token_ms",
+				 ms_or_null(f->first_token_ms), "total_ms",
+				 ms_or_null(f->total_ms));
 	int rc = json_object_update(o, tail); /* -1 when either is NULL */
 
 	json_decref(tail);
@@ -143,11 +144,11 @@ static int add_tail(json_t *o, const struct response_facts *f)
 int response_json(const struct response_facts *f, const struct response_sample *s, size_t n,
 		  struct buf *out)
 {
-	json_t *o = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "status", "done", "request_id",
-			      text_or_null(f->request_id), "namespace", text_or_null(f->ns), "key",
-			      key_text(&f->key), "backend", text_or_null(f->backend), "model",
-			      model_of(f, s, n), "route", text_or_null(f->route), "samples",
-			      elements(s, n));
+	json_t *o = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "status", "done",
+			      "request_id", text_or_null(f->request_id), "namespace",
+			      text_or_null(f->ns), "key", key_text(&f->key), "backend",
+			      text_or_null(f->backend), "model", model_of(f, s, n), "route",
+			      text_or_null(f->route), "samples", elements(s, n));
 
 	if (!o || add_tail(o, f) || json_object_set_new(o, "dropped", list_or_empty(f->dropped))) {
 		json_decref(o);
@@ -171,10 +172,11 @@ int response_sample_json(const struct response_sample *s, const struct key *key,
 
 int response_meta_json(const struct response_sample *s, const struct key *key, struct buf *out)
 {
-	static const char *const copied[] = { "provider",	     "model", "finish_reason", "usage",
-					      "cost_usd", "provider_request_id", "call", NULL };
-	json_t *o = json_pack("{s:I, s:o, s:o}", "index", (json_int_t)s->index, "key", key_text(key),
-			      "created", text_or_null(s->created));
+	static const char *const copied[] = { "provider", "model",    "finish_reason",
+					      "usage",	  "cost_usd", "provider_request_id",
+					      "call",	  NULL };
+	json_t *o = json_pack("{s:I, s:o, s:o}", "index", (json_int_t)s->index, "key",
+			      key_text(key), "created", text_or_null(s->created));
 	int rc = o ? 0 : -1;
 
 	for (const char *const *name = copied; *name && !rc; name++)
@@ -229,8 +231,9 @@ static int add_known(json_t *o, const struct err *e)
 	    add_text(o, "provider_message", e->provider_message) ||
 	    add_count(o, "attempts", e->attempts))
 		return -1;
-	return e->retry_after_s > 0 ? json_object_set_new(o, "retry_after_s", json_real(e->retry_after_s))
-				    : 0;
+	return e->retry_after_s > 0
+		       ? json_object_set_new(o, "retry_after_s", json_real(e->retry_after_s))
+		       : 0;
 }
 
 int response_error_json(const struct err *e, const char *request_id, struct buf *out)

@@ -16,23 +16,24 @@
 
 /* one sample of a response: what its object says and how it was handed out */
 struct response_sample {
-	const json_t *sample;  /* the object's sample member, borrowed */
-	const char *created;   /* of the object */
-	uint32_t index;	       /* the key's own index */
+	const json_t *sample; /* the object's sample member, borrowed */
+	const char *created;  /* of the object */
+	uint32_t index;	      /* the key's own index */
 	bool cached, duplicated;
 };
 
 /* the facts of one final request */
 struct response_facts {
 	const char *request_id, *ns, *backend, *route; /* ns NULL: none */
-	const char *model;	  /* as asked when no sample tells */
+	const char *model;			       /* as asked when no sample tells */
 	struct key key;
-	uint64_t created_real_ns; /* when it became final */
+	uint64_t created_real_ns;		   /* when it became final */
 	double queue_ms, first_token_ms, total_ms; /* < 0: null */
 	unsigned attempts;
 	double cost_usd, saved_usd; /* < 0: null */
-	int64_t tokens[5];	  /* bought: input, cached input, cache write, output, reasoning; -1 null */
-	const json_t *dropped;	  /* array or NULL */
+	int64_t tokens
+		[5]; /* bought: input, cached input, cache write, output, reasoning; -1 null */
+	const json_t *dropped; /* array or NULL */
 };
 
 /* response_json - response.json: facts, samples and usage; text, one line and a newline */

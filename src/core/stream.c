@@ -78,8 +78,7 @@ static bool satisfied_locked(const struct stream *s, uint64_t off, unsigned atte
 
 static void collect_locked(struct stream *s, struct list *out)
 {
-	LIST_EACH_SAFE(pos, tmp, &s->waiters)
-	{
+	LIST_EACH_SAFE(pos, tmp, &s->waiters) {
 		struct stream_waiter *w = LIST_ENTRY(pos, struct stream_waiter, link);
 
 		if (!satisfied_locked(s, w->off, w->attempt))

@@ -26,11 +26,12 @@ struct stream;
 
 /* one parked reader, embedded in whatever the reader keeps */
 struct stream_waiter {
-	struct list link;      /* private to stream */
-	uint64_t off;	       /* wants bytes past this offset, or the end */
-	void (*wake)(struct stream_waiter *w); /* called once, no lock held, waiter already off the list */
-	unsigned attempt;      /* private to stream: of the reader's bytes */
-	bool parked;	       /* private to stream */
+	struct list link; /* private to stream */
+	uint64_t off;	  /* wants bytes past this offset, or the end */
+	void (*wake)(struct stream_waiter
+			     *w); /* called once, no lock held, waiter already off the list */
+	unsigned attempt;	  /* private to stream: of the reader's bytes */
+	bool parked;		  /* private to stream */
 };
 
 /* state of one open file over the stream */

@@ -28,7 +28,7 @@ void command_say(const char *fmt, ...)
 
 int command_read(const char *dir, const char *name, struct buf *out)
 {
-	AUTO_FREE char *path = name ? str_printf("%s/%s", dir, name) : strdup(dir);
+	AUTO_FREE char *path = name ? str_printf("%s/%s", dir, name) : str_dup_n(dir, strlen(dir));
 
 	return path ? fdio_read_file(AT_FDCWD, path, out) : -ENOMEM;
 }

@@ -28,8 +28,7 @@ int stats_run(const char *mount, int n, char **args)
 {
 	AUTO_BUF struct buf text = BUF_INIT(COMMAND_FILE_MAX);
 	int json = command_flag(&n, args, "--json"), rc;
-	const char *key;
-	json_t *root, *value;
+	json_t *root;
 
 	if (n) {
 		command_say("stats: \"%s\" is too many", args[0]);
@@ -50,8 +49,8 @@ int stats_run(const char *mount, int n, char **args)
 		json_decref(root);
 		return COMMAND_FAILED;
 	}
-	json_object_foreach(root, key, value)
-		print_value(key, value);
+	for (void *it = json_object_iter(root); it; it = json_object_iter_next(root, it))
+		print_value(json_object_iter_key(it), json_object_iter_value(it));
 	json_decref(root);
 	return COMMAND_DONE;
 }

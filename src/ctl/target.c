@@ -38,7 +38,7 @@ static bool is_response(const char *dir)
 /* a file of a response: up to the directory that has a status */
 static char *climb(const char *mount, const char *path)
 {
-	AUTO_FREE char *at = strdup(path);
+	AUTO_FREE char *at = str_dup_n(path, strlen(path));
 
 	while (at && strlen(at) > strlen(mount)) {
 		char *slash;
@@ -84,7 +84,7 @@ static char *inside_mount(const char *mount, const char *full)
 /* a prompt need not exist any more, nor may its response: only its directory is resolved */
 static char *absolute(const char *path)
 {
-	AUTO_FREE char *copy = strdup(path);
+	AUTO_FREE char *copy = str_dup_n(path, strlen(path));
 	AUTO_FREE char *dir = NULL;
 	char *slash;
 

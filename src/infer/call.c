@@ -21,7 +21,7 @@
 
 /* what is asked, and the form it is sent in */
 struct order {
-	json_t *effective;
+	const json_t *effective; /* lent */
 	struct backend_body body;
 	bool built;
 	char *url; /* NULL: in process */
@@ -67,7 +67,6 @@ struct infer_call *call_free(struct infer_call *c)
 {
 	if (!c)
 		return NULL;
-	json_decref(c->order.effective);
 	buf_done(&c->order.body.body);
 	free(c->order.url);
 	free(c->last);
@@ -94,7 +93,7 @@ struct infer_call *call_new(struct call_env *env, struct call_backend *b, const 
 	list_init(&c->ready_link);
 	limit_waiter_init(&c->place, spec->priority);
 	c->limit_ns = spec->deadline_ns;
-	c->order.effective = json_incref((json_t *)(uintptr_t)spec->request);
+	c->order.effective = spec->request;
 	c->order.index = spec->index;
 	c->order.timeout_s = spec->timeout_s > 0 ? spec->timeout_s : b->config->limits.timeout_s;
 	buf_init(&c->order.body.body, 0);

@@ -39,7 +39,8 @@ struct infer_sink {
 
 struct infer_spec {
 	const char *backend;
-	const json_t *request;	/* effective, checked; a reference is taken */
+	const json_t *request;	/* effective, checked; lent until done or failed returned, and not changed:
+				 * jansson's counting is no barrier between threads */
 	double timeout_s;	/* 0: the backend's; from the first sending, retries included */
 	uint64_t deadline_ns;	/* mono_ns; 0 none: queue included */
 	int priority;		/* -20..19 */
@@ -65,7 +66,7 @@ int infer_ready(struct infer *i, const char *backend, struct err *e);
 /* infer_room - may one more call be queued? 0 or ERR_QUEUE_FULL */
 int infer_room(struct infer *i, struct err *e);
 
-/* infer_call - 0 and the call, or -errno (-ENOBUFS, -ESHUTDOWN, -ENOMEM) and no sink is called */
+/* infer_call - 0 and the call, or -errno (-ENOBUFS, -ESHUTDOWN, -ENOMEM, -ENXIO) and no sink is called */
 int infer_call(struct infer *i, const struct infer_spec *spec, const struct infer_sink *sink, void *arg,
 	       struct infer_call **out);
 /* infer_cancel - c must not yet have had done or failed (the caller's own lock or flag tells) */

@@ -119,20 +119,22 @@ int broker_find(struct broker *b, const char *root, const char *path, struct bro
 int broker_wait(struct broker *b, int64_t id, struct broker_waiter *w)
 {
 	struct broker_view v;
+	bool stopping, over = false;
 	struct job *j;
 
 	list_init(&w->link);
 	w->id = id;
 	lock_take(&b->lock);
-	j = job_by_id_locked(b, id);
-	if (j && b->stopping)
-		j = NULL;
-	else if (j && !j->over)
-		list_append(&j->waiters, &w->link);
+	stopping = b->stopping;
+	j = stopping ? NULL : job_by_id_locked(b, id);
+	if (j)
+		over = j->over;
+	if (j && !over)
+		list_append(&j->waiters, &w->link); /* from here on w may be woken and gone */
 	lock_drop(&b->lock);
 	if (j)
-		return list_empty(&w->link) ? -EALREADY : 0;
-	if (b->stopping)
+		return over ? -EALREADY : 0;
+	if (stopping)
 		return -ESHUTDOWN;
 	return broker_get(b, id, &v) < 0 ? -ENOENT : -EALREADY;
 }

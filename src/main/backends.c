@@ -23,12 +23,14 @@
 
 enum { NAME_MAX_BYTES = 64, MASKED_MIN = 8 };
 
-/* the names that need no section */
-static const struct builtin {
+/* a name that needs no section */
+struct builtin {
 	const char *name, *type, *url; /* url NULL: the type's */
 	enum backend_dialect dialect;
 	bool local; /* a server of this machine's user: at its own address no key, and free there */
-} builtins[] = {
+};
+
+static const struct builtin builtins[] = {
 	{ "mistral", "mistral", NULL, BACKEND_OPENAI, false },
 	{ "openai", "openai", NULL, BACKEND_OPENAI, false },
 	{ "vllm", "openai", "http://localhost:8000/v1", BACKEND_VLLM, true },
@@ -39,7 +41,8 @@ static const struct builtin {
 
 static int no_memory(struct err *e)
 {
-	return err_sys(e, ENOMEM, "configuration");
+	(void)err_sys(e, ENOMEM, "configuration"); /* the same */
+	return -ENOMEM;
 }
 
 bool backends_name_ok(const char *name)
@@ -364,7 +367,7 @@ static int finish(struct config *c, struct config_backend *s, const char *file, 
 
 	if (b && strcmp(b->type, s->c.type ? s->c.type->name : "") != 0)
 		b = NULL; /* the section took the name for something else */
-	if (rc == 0)
+	if (rc == 0 && s->c.type)
 		rc = resolve_url(s, b, file, e);
 	if (rc == 0)
 		rc = resolve_key(s, b, e);
@@ -389,10 +392,9 @@ static int finish(struct config *c, struct config_backend *s, const char *file, 
 
 static bool has_section(const struct config *c, const char *name)
 {
-	for (size_t i = 0; i < c->n_configured; i++)
-		if (strcmp(c->backends[i].name, name) == 0)
-			return true;
-	return false;
+	const struct backend_config *b = config_backend_find(c, name);
+
+	return b && b < c->backends + c->n_configured;
 }
 
 static int add_builtin(struct config *c, const struct builtin *b, struct err *e)

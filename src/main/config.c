@@ -41,7 +41,8 @@ struct parser {
 
 static int no_memory(struct err *e)
 {
-	return err_sys(e, ENOMEM, "configuration");
+	(void)err_sys(e, ENOMEM, "configuration"); /* the same */
+	return -ENOMEM;
 }
 
 /* the sentence is there; the first one counts */
@@ -256,11 +257,11 @@ static int key_value(void *arg, const char *section, const char *key, const char
 
 static int parse(struct config *c, const char *file, const char *text, size_t len, struct err *e)
 {
-	struct err own;
+	struct err own = { 0 };
 	struct parser p = { .c = c, .file = file, .text = text, .len = len, .e = e ? e : &own };
 	int line;
 
-	buf_init(&p.seen, 2 * CONFIG_FILE_MAX);
+	buf_init(&p.seen, (size_t)2 * CONFIG_FILE_MAX);
 	/* the library's own limits: 200 bytes a line, and an indented line would continue the one before */
 	ini_use_stack = false;
 	ini_max_line = LINE_BYTES;

@@ -92,7 +92,9 @@ struct config_source {
 	size_t n_settings;
 };
 
+/* config_load - 0 and a configuration, or a sentence */
 int config_load(const struct config_source *src, struct config **out, struct err *e);
+/* config_free - returns NULL; keys are wiped */
 struct config *config_free(struct config *c);
 
 /* config_backend_find - by name; NULL */

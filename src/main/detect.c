@@ -35,7 +35,8 @@ struct search {
 
 static int no_memory(struct err *e)
 {
-	return err_sys(e, ENOMEM, "configuration");
+	(void)err_sys(e, ENOMEM, "configuration"); /* the same */
+	return -ENOMEM;
 }
 
 int detect_probe(const char *url, struct buf *out)

@@ -111,13 +111,10 @@ static int open_log(const struct plan *p, struct err *e)
 /* where a section promises more than this version does, the operator should know */
 static void log_later(const struct config *c)
 {
-	AUTO_FREE char *lines = strdup(buf_str(&c->later));
-
-	for (char *save = NULL, *l = lines ? strtok_r(lines, "\n", &save) : NULL; l;
-	     l = strtok_r(NULL, "\n", &save))
+	for (const char *l = buf_str(&c->later); *l; l += strcspn(l, "\n") + 1)
 		log_msg(LOG_WARNING,
-			"configuration: %s is read and checked, and not in force in this version",
-			l);
+			"configuration: %.*s is read and checked, and not in force in this version",
+			(int)strcspn(l, "\n"), l);
 }
 
 static void reload(const struct plan *p)

@@ -77,7 +77,8 @@ const char *options_help(void)
 
 static int no_memory(struct err *e)
 {
-	return err_sys(e, ENOMEM, "options");
+	(void)err_sys(e, ENOMEM, "options"); /* the same */
+	return -ENOMEM;
 }
 
 static bool in(const char *const *list, const char *word)
@@ -100,17 +101,15 @@ static int set_once(char **at, const char *what, const char *value, struct err *
 static int add_setting(struct options *o, const char *key, const char *value, struct err *e)
 {
 	struct config_setting *longer = realloc(o->settings, (o->n_settings + 1) * sizeof(*longer));
-	char *k = strdup(key), *v = value ? strdup(value) : NULL;
+	struct config_setting *s;
 
-	if (longer)
-		o->settings = longer;
-	if (!longer || !k || (value && !v)) {
-		free(k);
-		free(v);
+	if (!longer)
 		return no_memory(e);
-	}
-	longer[o->n_settings++] = (struct config_setting){ k, v };
-	return 0;
+	o->settings = longer;
+	s = &longer[o->n_settings++];
+	s->key = strdup(key);
+	s->value = value ? strdup(value) : NULL;
+	return s->key && (s->value || !value) ? 0 : no_memory(e);
 }
 
 static int add_fuse(struct options *o, const char *word, struct err *e)
@@ -176,7 +175,7 @@ static int take_words(struct options *o, const char *arg, unsigned *count, struc
 	for (;;) {
 		const char *start = p;
 		AUTO_FREE char *raw = NULL;
-		AUTO_FREE char *text = malloc(strlen(p) + 1);
+		AUTO_FREE char *text = str_dup_n(p, strlen(p));
 		size_t n = 0;
 		int rc;
 

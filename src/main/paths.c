@@ -20,7 +20,8 @@
 
 static int no_memory(struct err *e)
 {
-	return err_sys(e, ENOMEM, "paths");
+	(void)err_sys(e, ENOMEM, "paths"); /* the same */
+	return -ENOMEM;
 }
 
 /* An XDG variable counts only when it is absolute: a relative one would move with the shell. */
@@ -108,7 +109,7 @@ int paths_expand(const char *in, char **out, struct err *e)
 		return err_set(e, ERR_REQUEST,
 			       "\"%s\": only ~/ is understood, write the other's home out", in);
 	} else if (in[0] == '/') {
-		path = strdup(in);
+		path = str_dup_n(in, strlen(in));
 	} else {
 		AUTO_FREE char *cwd = getcwd(NULL, 0);
 
@@ -226,7 +227,7 @@ int paths_real(const char *in, char **out, struct err *e)
 	size_t cut;
 	int rc = paths_expand(in, &full, e);
 
-	if (rc < 0)
+	if (!full)
 		return rc;
 	if (strlen(full) >= PATH_MAX)
 		return err_set(e, ERR_REQUEST, "\"%.60s...\" is too long for a path", full);
@@ -384,9 +385,9 @@ int paths_resolve(const struct paths_input *in, struct paths *out, struct err *e
 	struct paths p = { 0 };
 	int rc = paths_real(in->mountpoint, &p.mountpoint, e);
 
-	if (rc == 0)
+	if (p.mountpoint)
 		rc = check_mountpoint(p.mountpoint, e);
-	if (rc == 0 && strcmp(p.mountpoint, "/") == 0)
+	if (rc == 0 && p.mountpoint && strcmp(p.mountpoint, "/") == 0)
 		rc = err_set(e, ERR_REQUEST, "/ cannot be the mount point");
 	if (rc == 0)
 		rc = keep_state(&p, in->state, e);

@@ -46,7 +46,8 @@ struct serve {
 
 static int no_memory(struct err *e)
 {
-	return err_sys(e, ENOMEM, "starting");
+	(void)err_sys(e, ENOMEM, "starting"); /* the same */
+	return -ENOMEM;
 }
 
 static int open_ledger(struct serve *s, struct err *e)

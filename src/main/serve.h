@@ -30,6 +30,7 @@ struct serve_options {
 	void *arg;
 };
 
+/* serve_start - returns when the mount answers */
 int serve_start(const struct serve_options *o, struct serve **out, struct err *e);
 /* serve_stop - returns NULL */
 struct serve *serve_stop(struct serve *s);

@@ -129,8 +129,9 @@ static int set(struct prompts *p, struct prompts_node *n, const struct vfs_setat
 	struct target t;
 	int r = aim(p, n, s, &t);
 
-	/* the owner first: chown clears bits of the mode that the same request may set */
-	if (!r && s->to_set & (VFS_SET_UID | VFS_SET_GID))
+	/* the owner first: chown clears bits of the mode that the same request may set. A request for nothing
+	 * is a chown of nothing, which moves ctime */
+	if (!r && (!s->to_set || s->to_set & (VFS_SET_UID | VFS_SET_GID)))
 		r = set_owner(&t, s);
 	if (!r && s->to_set & VFS_SET_MODE)
 		r = set_mode(&t, s);

@@ -15,7 +15,7 @@
 #include "base/banned.h"
 
 /* what the kernel has done already, or does with calls of its own: creating, appending, syncing */
-#define BACKING (O_ACCMODE | O_TRUNC)
+#define BACKING (O_ACCMODE | O_TRUNC | O_NOATIME)
 #define SAFE (O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
 #define READ_MAX (4u << 20)
 /* two changes within one tick of the kernel's clock have one time */
@@ -77,15 +77,18 @@ bool prompts_file_too_big(struct prompts *p, struct prompts_node *n, uint64_t si
 	return suffix && !prompts_name_job(suffix);
 }
 
-/* a check reads what was written, so a file that is only written is opened for both where that may be */
+/* a check reads what was written, so a file that is only written is opened for both where that may be; that
+ * reading is not the user's and leaves the access time alone */
 static int open_at(int dirfd, const char *name, int flags)
 {
 	int fd = -1;
 
 	if ((flags & O_ACCMODE) == O_WRONLY)
-		fd = openat(dirfd, name, (flags & ~O_ACCMODE) | O_RDWR);
+		fd = openat(dirfd, name, (flags & ~O_ACCMODE) | O_RDWR | O_NOATIME);
 	if (fd < 0)
 		fd = openat(dirfd, name, flags);
+	if (fd < 0 && errno == EPERM)
+		fd = openat(dirfd, name, flags & ~O_NOATIME); /* only the owner's to ask for */
 	return fd < 0 ? -errno : fd;
 }
 

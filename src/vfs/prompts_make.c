@@ -95,8 +95,9 @@ static void made(const struct place *at, int r, mode_t mode, int rm_flags)
 
 static int open_new(const struct place *at, mode_t mode, int flags, struct stat *st)
 {
-	/* both ways where it can be: a check reads what was written */
-	int fd = openat(at->dirfd, at->name, O_RDWR | O_CREAT | O_EXCL | SAFE, mode & 07777), r;
+	/* both ways where it can be: a check reads what was written, and that is not the user's reading */
+	int quiet = (flags & O_ACCMODE) == O_WRONLY ? O_NOATIME : flags & O_NOATIME, r;
+	int fd = openat(at->dirfd, at->name, O_RDWR | O_CREAT | O_EXCL | SAFE | quiet, mode & 07777);
 
 	if (fd >= 0) {
 		r = own(at, fd, mode, st);

@@ -128,7 +128,6 @@ int ask_begin(struct ask *a, struct ask_call *c, const char *request, const stru
 			  "{\"format\":1,\"backend\":\"b\",\"endpoint\":\"chat\",\"model\":\"m\","
 			  "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}",
 		0, NULL);
-	int rc;
 
 	if (!effective)
 		abort();
@@ -137,9 +136,8 @@ int ask_begin(struct ask *a, struct ask_call *c, const char *request, const stru
 	pthread_cond_init(&c->news, NULL);
 	s.backend = a->config.name;
 	s.request = effective;
-	rc = infer_call(a->infer, &s, &sink, c, &c->call);
-	json_decref(effective);
-	return rc;
+	c->request = effective;
+	return infer_call(a->infer, &s, &sink, c, &c->call);
 }
 
 static int await(struct ask_call *c, const int *ended, const size_t *text, size_t bytes, unsigned started)
@@ -191,6 +189,8 @@ int ask(struct ask *a, struct ask_call *c, const char *request)
 void ask_done(struct ask_call *c)
 {
 	c->answer = answer_free(c->answer);
+	json_decref(c->request);
+	c->request = NULL;
 	pthread_mutex_destroy(&c->lock);
 	pthread_cond_destroy(&c->news);
 }

@@ -23,6 +23,7 @@ struct ask_call {
 	pthread_mutex_t lock;
 	pthread_cond_t news;
 	struct infer_call *call;
+	json_t *request; /* lent to the call */
 	struct answer *answer; /* done */
 	struct err err;	       /* failed, or -errno of infer_call as err.code */
 	struct err restart;    /* the last one */

@@ -189,8 +189,8 @@ static void test_bad_rows(void **state)
 		if (rc != -EINVAL || v || unfinished != r->unfinished || e.line != r->line ||
 		    e.column != r->column || !strstr(e.message, r->says) ||
 		    !str_starts(e.message, place))
-			fail_msg("row %zu (%s): rc %d, unfinished %d, %s", i, r->text, rc, unfinished,
-				 e.message);
+			fail_msg("row %zu (%s): rc %d, unfinished %d, %s", i, r->text, rc,
+				 unfinished, e.message);
 		assert_int_equal(e.kind, ERR_REQUEST);
 	}
 }
@@ -214,7 +214,8 @@ static void test_nul_bytes(void **state)
 	bool unfinished;
 
 	(void)state;
-	assert_int_equal(canon_parse(in_string, sizeof(in_string) - 1, &v, &unfinished, &e), -EINVAL);
+	assert_int_equal(canon_parse(in_string, sizeof(in_string) - 1, &v, &unfinished, &e),
+			 -EINVAL);
 	assert_int_equal(e.column, 8);
 	assert_false(unfinished);
 	assert_int_equal(canon_parse(outside, 3, &v, &unfinished, &e), -EINVAL);
@@ -277,9 +278,10 @@ static void test_brackets_in_strings_are_no_depth(void **state)
 /* A rich document: each of its beginnings is unfinished, and only the whole is not. */
 static void test_every_beginning_is_unfinished(void **state)
 {
-	static const char text[] = " {\"prompt\" : \"a\\u00e9\\ud83d\\ude00\\n \xC3\xA9\xF0\x9F\x98\x80\", \n"
-				   "\"n\":[ -1.5e-3 , 0, 10, true,false , null, {}, [ ] ], \"o\":{\"x\":"
-				   "{\"y\":\"\"}}}";
+	static const char text[] =
+		" {\"prompt\" : \"a\\u00e9\\ud83d\\ude00\\n \xC3\xA9\xF0\x9F\x98\x80\", \n"
+		"\"n\":[ -1.5e-3 , 0, 10, true,false , null, {}, [ ] ], \"o\":{\"x\":"
+		"{\"y\":\"\"}}}";
 	struct err e;
 	json_t *v = NULL;
 
@@ -340,7 +342,8 @@ static const struct canon_row canon_rows[] = {
 	{ "[123456789.125,-1.5E+3]", "[123456789.125,-1500]" },
 	{ "[9007199254740991,9007199254740992,9007199254740993]",
 	  "[9007199254740991,9007199254740992,9007199254740993]" },
-	{ "[9223372036854775807,-9223372036854775808]", "[9223372036854775807,-9223372036854775808]" },
+	{ "[9223372036854775807,-9223372036854775808]",
+	  "[9223372036854775807,-9223372036854775808]" },
 	{ "[9223372036854775808.0]", "[9223372036854776000]" },
 	{ "[1e-400]", "[0]" },
 	{ "[0.1,0.2,0.3,0.30000000000000004]", "[0.1,0.2,0.3,0.30000000000000004]" },
@@ -352,11 +355,13 @@ static const struct canon_row canon_rows[] = {
 	{ "\"\\u0001\\u001F\\u007f\"", "\"\\u0001\\u001f\x7f\"" },
 	{ "\"\\\"\\\\\"", "\"\\\"\\\\\"" },
 	{ "\"\\ud83d\\ude00\"", "\"\xF0\x9F\x98\x80\"" },
-	{ "\"\\u2028\\u2029\\uFEFF\\uFFFF\"", "\"\xE2\x80\xA8\xE2\x80\xA9\xEF\xBB\xBF\xEF\xBF\xBF\"" },
+	{ "\"\\u2028\\u2029\\uFEFF\\uFFFF\"",
+	  "\"\xE2\x80\xA8\xE2\x80\xA9\xEF\xBB\xBF\xEF\xBF\xBF\"" },
 	{ "\"<>&'\"", "\"<>&'\"" },
 	{ "{\"\\u0061\\n\":1}", "{\"a\\n\":1}" },
 	/* names in order of UTF-16 units: U+10000 and up before U+E000..U+FFFF */
-	{ "{\"\xEF\xBC\xA1\":1,\"\xF0\x90\x80\x80\":2}", "{\"\xF0\x90\x80\x80\":2,\"\xEF\xBC\xA1\":1}" },
+	{ "{\"\xEF\xBC\xA1\":1,\"\xF0\x90\x80\x80\":2}",
+	  "{\"\xF0\x90\x80\x80\":2,\"\xEF\xBC\xA1\":1}" },
 	{ "{\"\xEE\x80\x80\":1,\"\xF4\x8F\xBF\xBF\":2,\"\xED\x9F\xBF\":3}",
 	  "{\"\xED\x9F\xBF\":3,\"\xF4\x8F\xBF\xBF\":2,\"\xEE\x80\x80\":1}" },
 	{ "{\"a\xEF\xBF\xBF\":1,\"a\xF0\x9F\x98\x80\":2,\"a\":3,\"a\xE2\x82\xAC\":4}",
@@ -410,7 +415,7 @@ static const struct number_row number_rows[] = {
 	{ 0x43143ff3c1cb0959u, "1424953923781206.2" },
 	{ 0x0010000000000000u, "2.2250738585072014e-308" }, /* smallest normal */
 	{ 0x000fffffffffffffu, "2.225073858507201e-308" },  /* largest subnormal */
-	{ 0x3d30000000000000u, "5.684341886080802e-14" },   /* 2^-44: nearest 16 digits do not hit */
+	{ 0x3d30000000000000u, "5.684341886080802e-14" }, /* 2^-44: nearest 16 digits do not hit */
 	{ 0x3ff0000000000000u, "1" },
 	{ 0x3ff0000000000001u, "1.0000000000000002" },
 	{ 0x3fefffffffffffffu, "0.9999999999999999" },
@@ -573,8 +578,9 @@ static void test_large_text(void **state)
 
 static void test_locate(void **state)
 {
-	static const char text[] = "{ \"a\": {\"n\": 1},\n  \"list\":[\"n\", {\"n\":2}],\n\t\"n\" : 5,\n"
-				   "\"s\":\"n\", \"nn\":1}";
+	static const char text[] =
+		"{ \"a\": {\"n\": 1},\n  \"list\":[\"n\", {\"n\":2}],\n\t\"n\" : 5,\n"
+		"\"s\":\"n\", \"nn\":1}";
 	unsigned line = 0, column = 0;
 
 	(void)state;
@@ -655,13 +661,15 @@ static DIR *open_shared(const char *tail)
 	DIR *d = opendir(path);
 
 	if (!d)
-		print_message("SKIP: no %s; set INFERFS_SHARED to the folder that holds testdata\n", path);
+		print_message("SKIP: no %s; set INFERFS_SHARED to the folder that holds testdata\n",
+			      path);
 	return d;
 }
 
 static void check_rfc8785(const char *name)
 {
-	AUTO_BUF struct buf in = BUF_INIT(1 << 20), want = BUF_INIT(1 << 20), got = BUF_INIT(1 << 20);
+	AUTO_BUF struct buf in = BUF_INIT(1 << 20), want = BUF_INIT(1 << 20),
+			    got = BUF_INIT(1 << 20);
 
 	assert_true(read_shared("rfc8785/input/%s", name, &in));
 	assert_true(read_shared("rfc8785/output/%s", name, &want));
@@ -708,7 +716,8 @@ static bool we_refuse(const char *name)
 
 static void check_suite(const char *name)
 {
-	AUTO_BUF struct buf in = BUF_INIT(1 << 20), one = BUF_INIT(1 << 20), two = BUF_INIT(1 << 20);
+	AUTO_BUF struct buf in = BUF_INIT(1 << 20), one = BUF_INIT(1 << 20),
+			    two = BUF_INIT(1 << 20);
 	struct err e = { 0 };
 	json_t *v = NULL;
 	int rc;

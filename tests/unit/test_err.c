@@ -73,7 +73,7 @@ static void test_kind_out_of_range_is_a_bug_of_ours(void **state)
 {
 	(void)state;
 	assert_int_equal(err_errno(ERR_KINDS), EIO);
-	assert_int_equal(err_errno((enum err_kind)-1), EIO);
+	assert_int_equal(err_errno((enum err_kind) - 1), EIO);
 	assert_string_equal(err_category(ERR_KINDS), "internal");
 	assert_int_equal(err_errno(ERR_NONE), 0);
 }

@@ -31,7 +31,8 @@ static const struct vector vectors[] = {
 
 static void test_parse_refuses(void **state)
 {
-	static const char good[] = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+	static const char good[] =
+		"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 	char text[KEY_HEX + 2];
 	struct key k, before;
 

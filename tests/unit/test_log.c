@@ -173,7 +173,7 @@ static void test_levels(void **state)
 	log_msg(LOG_INFO, "not shown");
 	log_msg(LOG_DEBUG, "not shown");
 	log_msg((enum log_level)17, "not shown");
-	log_msg((enum log_level)-1, "not shown");
+	log_msg((enum log_level) - 1, "not shown");
 	log_msg(LOG_WARNING, "shown");
 	expect(AT "warning shown\n");
 	assert_int_equal(log_open(path, LOG_DEBUG), 0);

@@ -201,7 +201,10 @@ static void test_hash_spreads(void **state)
 
 static void test_list(void **state)
 {
-	struct entry { struct list link; int v; } a = { .v = 1 }, b = { .v = 2 }, c = { .v = 3 };
+	struct entry {
+		struct list link;
+		int v;
+	} a = { .v = 1 }, b = { .v = 2 }, c = { .v = 3 };
 	struct list head = LIST_INIT(head), other = LIST_INIT(other);
 	int sum = 0;
 

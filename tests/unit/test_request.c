@@ -141,7 +141,8 @@ static const struct bad_row bad_rows[] = {
 	{ "{" P "'ttl':1.5}", -EINVAL, "ttl", "integer" },
 	{ "{" P "'dimensions':0}", -EINVAL, "dimensions", "at least 1" },
 	/* numbers */
-	{ "{" P "'temperature':-0.1}", -EINVAL, "temperature", "a number of at least 0, found -0.1" },
+	{ "{" P "'temperature':-0.1}", -EINVAL, "temperature",
+	  "a number of at least 0, found -0.1" },
 	{ "{" P "'temperature':'hot'}", -EINVAL, "temperature", "found \"hot\"" },
 	{ "{" P "'temperature':[1]}", -EINVAL, "temperature", "found a list" },
 	{ "{" P "'top_p':1.01}", -EINVAL, "top_p", "from 0 to 1" },
@@ -191,15 +192,17 @@ static const struct bad_row bad_rows[] = {
 	{ "{" P "'n':'0123456789012345678901234567890123456789abcdef'}", -EINVAL, "n",
 	  "found \"0123456789012345678901234567890123456789...\"" },
 	/* completion */
-	{ "{'endpoint':'completion','messages':[{'role':'user','content':'x'}]}", -EINVAL, "messages",
-	  "completion endpoint takes no messages" },
-	{ "{" P "'endpoint':'completion','system':'s'}", -EINVAL, "system", "set \"system\" to null" },
+	{ "{'endpoint':'completion','messages':[{'role':'user','content':'x'}]}", -EINVAL,
+	  "messages", "completion endpoint takes no messages" },
+	{ "{" P "'endpoint':'completion','system':'s'}", -EINVAL, "system",
+	  "set \"system\" to null" },
 	/* what later versions can do */
 	{ "{" P "'n':2}", -EOPNOTSUPP, "n", "n: 2 is not supported" },
 	{ "{" P "'namespace':'exp1'}", -EOPNOTSUPP, "namespace", "not supported by this version" },
 	{ "{" P "'tools':[]}", -EOPNOTSUPP, "tools", "not supported" },
 	{ "{" P "'tool_choice':'auto'}", -EOPNOTSUPP, "tool_choice", "not supported" },
-	{ "{" P "'parallel_tool_calls':true}", -EOPNOTSUPP, "parallel_tool_calls", "not supported" },
+	{ "{" P "'parallel_tool_calls':true}", -EOPNOTSUPP, "parallel_tool_calls",
+	  "not supported" },
 	{ "{" P "'images':['a.png']}", -EOPNOTSUPP, "images", "not supported" },
 	{ "{'input':'x'}", -EOPNOTSUPP, "input", "not supported" },
 	{ "{'input':['x','y'],'dimensions':5}", -EOPNOTSUPP, "input", "not supported" },
@@ -258,9 +261,11 @@ static const struct bad_row bad_messages[] = {
 	{ "{'role':'user','content':[]}", -EINVAL, "messages[1].content", "not empty" },
 	{ "{'role':'assistant','content':[]}", -EINVAL, "messages[1].content", "null or a list" },
 	{ "{'role':'assistant','content':7}", -EINVAL, "messages[1].content", "found 7" },
-	{ "{'role':'user','content':['x']}", -EINVAL, "messages[1].content[0]", "must be an object" },
+	{ "{'role':'user','content':['x']}", -EINVAL, "messages[1].content[0]",
+	  "must be an object" },
 	{ "{'role':'user','content':[{}]}", -EINVAL, "messages[1].content[0].type", "is missing" },
-	{ "{'role':'user','content':[{'type':1}]}", -EINVAL, "messages[1].content[0].type", "found 1" },
+	{ "{'role':'user','content':[{'type':1}]}", -EINVAL, "messages[1].content[0].type",
+	  "found 1" },
 	{ "{'role':'user','content':[{'type':'txt','text':'x'}]}", -EINVAL,
 	  "messages[1].content[0].type", "must be \"text\", found \"txt\"" },
 	{ "{'role':'user','content':[{'type':'text'}]}", -EINVAL, "messages[1].content[0].text",
@@ -276,12 +281,14 @@ static const struct bad_row bad_messages[] = {
 	  "a system message has" },
 	{ "{'role':'user','content':'x','tool_calls':[]}", -EINVAL, "messages[1].tool_calls",
 	  "is not known" },
-	{ "{'role':'user','content':'x','name':5}", -EINVAL, "messages[1].name", "must be a string" },
+	{ "{'role':'user','content':'x','name':5}", -EINVAL, "messages[1].name",
+	  "must be a string" },
 	{ "{'role':'assistant','content':'x','prefix':1}", -EINVAL, "messages[1].prefix",
 	  "true or false" },
 	{ "{'role':'assistant','content':'x','tool_calls':{}}", -EINVAL, "messages[1].tool_calls",
 	  "must be a list" },
-	{ "{'role':'tool','content':'x','tool_call_id':'1'}", -EOPNOTSUPP, "messages[1].role", "tools" },
+	{ "{'role':'tool','content':'x','tool_call_id':'1'}", -EOPNOTSUPP, "messages[1].role",
+	  "tools" },
 	{ "{'role':'assistant','content':null,'tool_calls':[{'id':'1'}]}", -EOPNOTSUPP,
 	  "messages[1].tool_calls", "tools are not supported" },
 	{ "{'role':'user','content':[{'type':'image','path':'a.png'}]}", -EOPNOTSUPP,
@@ -294,12 +301,13 @@ static void test_bad_messages(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(bad_messages); i++) {
-		AUTO_FREE char *text =
-			str_printf("{'messages':[{'role':'user','content':'x'},%s]}", bad_messages[i].text);
+		AUTO_FREE char *text = str_printf("{'messages':[{'role':'user','content':'x'},%s]}",
+						  bad_messages[i].text);
 
 		check_bad(text, NULL, &bad_messages[i]);
 	}
-	check_bad("{'messages':[]}", NULL, &(struct bad_row){ "", -EINVAL, "messages", "is empty" });
+	check_bad("{'messages':[]}", NULL,
+		  &(struct bad_row){ "", -EINVAL, "messages", "is empty" });
 	check_bad("{'messages':'x'}", NULL,
 		  &(struct bad_row){ "", -EINVAL, "messages", "a list of messages, found \"x\"" });
 }
@@ -333,10 +341,12 @@ static void test_places(void **state)
 	assert_int_equal(parse_full("{'prompt':'x',\n  'n':0}", NULL, &r, NULL, &e), -EINVAL);
 	assert_int_equal(e.line, 2);
 	assert_int_equal(e.column, 3);
-	assert_int_equal(parse_full("{\n\n'messages':[{'role':'x'}]}", NULL, &r, NULL, &e), -EINVAL);
+	assert_int_equal(parse_full("{\n\n'messages':[{'role':'x'}]}", NULL, &r, NULL, &e),
+			 -EINVAL);
 	assert_int_equal(e.line, 3);
 	assert_int_equal(e.column, 1);
-	assert_int_equal(parse_full("{'prompt':'x',\n'tools':[1]}", NULL, &r, NULL, &e), -EOPNOTSUPP);
+	assert_int_equal(parse_full("{'prompt':'x',\n'tools':[1]}", NULL, &r, NULL, &e),
+			 -EOPNOTSUPP);
 	assert_int_equal(e.line, 2);
 	assert_int_equal(parse_full("{'prompt':'x',\n\n 'oops' 5}", NULL, &r, NULL, &e), -EINVAL);
 	assert_int_equal(e.line, 3);
@@ -416,8 +426,8 @@ static const struct text_row text_rows[] = {
 	{ T("\n\n"), "\n", false, 0, 0 },
 	{ T(" "), " ", false, 0, 0 },
 	{ T("{\"prompt\":\"x\"}\n"), "{\"prompt\":\"x\"}", false, 0, 0 },
-	{ T("caf\xC3\xA9 \xF0\x9F\x98\x80\ttab \"q\" \\"), "caf\xC3\xA9 \xF0\x9F\x98\x80\ttab \"q\" \\", false,
-	  0, 0 },
+	{ T("caf\xC3\xA9 \xF0\x9F\x98\x80\ttab \"q\" \\"),
+	  "caf\xC3\xA9 \xF0\x9F\x98\x80\ttab \"q\" \\", false, 0, 0 },
 	{ T("\xEF\xBB\xBFx"), "\xEF\xBB\xBFx", false, 0, 0 }, /* bytes are the user's */
 };
 
@@ -503,7 +513,8 @@ static const struct body_row body_rows[] = {
 	{ "{" P "'stop':[]}", "{" U "}" },
 	{ "{" P "'stop':null}", "{" U "}" },
 	/* objects */
-	{ "{" P "'logit_bias':{'50256':-100,'7':0.5}}", "{'logit_bias':{'50256':-100,'7':0.5}," U "}" },
+	{ "{" P "'logit_bias':{'50256':-100,'7':0.5}}",
+	  "{'logit_bias':{'50256':-100,'7':0.5}," U "}" },
 	{ "{" P "'response_format':{'type':'json_object'}}",
 	  "{" U ",'response_format':{'type':'json_object'}}" },
 	{ "{" P "'extra_body':{'a':null,'b':{'c':[null]}}}",
@@ -527,7 +538,8 @@ static const struct body_row body_rows[] = {
 	  "{'messages':[{'content':[{'text':'a','type':'text'},{'text':'b','type':'text'}],"
 	  "'role':'user'}]}" },
 	{ "{'messages':[{'role':'user','content':'x','name':null}]}", "{" U "}" },
-	{ "{'messages':[{'role':'user','content':''}]}", "{'messages':[{'content':'','role':'user'}]}" },
+	{ "{'messages':[{'role':'user','content':''}]}",
+	  "{'messages':[{'content':'','role':'user'}]}" },
 	{ "{'messages':[{'role':'user','content':'x'},{'role':'assistant','content':'y','tool_calls':[]},"
 	  "{'role':'user','content':'z'}]}",
 	  "{'messages':[{'content':'x','role':'user'},{'content':'y','role':'assistant'},"
@@ -585,10 +597,11 @@ static void test_settings_when_absent(void **state)
 
 static void test_settings(void **state)
 {
-	struct request *r = parse("{'messages':[{'role':'user','content':'x'}],'model':'mistral/small',"
-				  "'request_id':'my/id','n':1,'priority':-20,'timeout':2.5,'ttl':3600,"
-				  "'metadata':{'a':'b'},'cache':'refresh','max_tokens':9}",
-				  NULL);
+	struct request *r =
+		parse("{'messages':[{'role':'user','content':'x'}],'model':'mistral/small',"
+		      "'request_id':'my/id','n':1,'priority':-20,'timeout':2.5,'ttl':3600,"
+		      "'metadata':{'a':'b'},'cache':'refresh','max_tokens':9}",
+		      NULL);
 
 	(void)state;
 	assert_string_equal(r->model, "mistral/small");
@@ -641,7 +654,8 @@ static void test_cache_modes(void **state)
 
 static void test_names(void **state)
 {
-	static const char *const endpoints[] = { "chat", "completion", "fim", "embedding", "responses" };
+	static const char *const endpoints[] = { "chat", "completion", "fim", "embedding",
+						 "responses" };
 	static const char *const caches[] = { "use", "bypass", "refresh", "only" };
 	enum request_cache c = REQUEST_CACHE_ONLY;
 
@@ -685,7 +699,8 @@ static const struct merge_row merge_rows[] = {
 	{ "{" P "'max_tokens':null}", "[{'max_completion_tokens':9}]", "{" U "}" },
 	{ "{'prompt':'x'}", "[{'max_completion_tokens':9}]", "{'max_tokens':9," U "}" },
 	/* a field is taken whole */
-	{ "{" P "'extra_body':{'a':1}}", "[{'extra_body':{'b':2}}]", "{'extra_body':{'a':1}," U "}" },
+	{ "{" P "'extra_body':{'a':1}}", "[{'extra_body':{'b':2}}]",
+	  "{'extra_body':{'a':1}," U "}" },
 	/* system */
 	{ "{'prompt':'x'}", "[{'system':'s'}]",
 	  "{'messages':[{'content':'s','role':'system'},{'content':'x','role':'user'}]}" },
@@ -722,7 +737,8 @@ static void test_bad_defaults(void **state)
 	} rows[] = {
 		{ "[5]", { "", -EINVAL, "", ".defaults.json: defaults must be a JSON object" } },
 		{ "[{},{'n':'x'}]", { "", -EINVAL, "n", ".defaults.json: n must be" } },
-		{ "[{'tempature':1}]", { "", -EINVAL, "tempature", ".defaults.json: unknown field" } },
+		{ "[{'tempature':1}]",
+		  { "", -EINVAL, "tempature", ".defaults.json: unknown field" } },
 		{ "[{'prompt':'y'}]", { "", -EINVAL, "prompt", "not into defaults" } },
 		{ "[{'messages':[]}]", { "", -EINVAL, "messages", "not into defaults" } },
 		{ "[{'input':'y'}]", { "", -EINVAL, "input", "not into defaults" } },
@@ -736,8 +752,9 @@ static void test_bad_defaults(void **state)
 
 static void test_defaults_give_settings(void **state)
 {
-	struct request *r = parse("{'prompt':'x'}", "[{'model':'a','max_tokens':5,'timeout':9},"
-						    "{'model':'b','use_cache':false,'priority':3}]");
+	struct request *r = parse("{'prompt':'x'}",
+				  "[{'model':'a','max_tokens':5,'timeout':9},"
+				  "{'model':'b','use_cache':false,'priority':3}]");
 
 	(void)state;
 	assert_string_equal(r->model, "a");
@@ -791,19 +808,21 @@ struct prepend_row {
 	const char *text, *history, *want;
 };
 
-#define H "[{'role':'user','content':'q1'},{'role':'assistant','content':'a1'}]"
+#define H  "[{'role':'user','content':'q1'},{'role':'assistant','content':'a1'}]"
 #define HW "{'content':'q1','role':'user'},{'content':'a1','role':'assistant'},"
-#define S "{'content':'s','role':'system'},"
-#define X "{'content':'x','role':'user'}"
+#define S  "{'content':'s','role':'system'},"
+#define X  "{'content':'x','role':'user'}"
 
 static const struct prepend_row prepend_rows[] = {
 	{ "{'prompt':'x'}", "[]", "[" X "]" },
 	{ "{'prompt':'x'}", H, "[" HW X "]" },
 	{ "{'prompt':'x','system':'s'}", H, "[" S HW X "]" },
-	{ "{'prompt':'x','system':'s'}", "[{'role':'system','content':'old'},{'role':'user','content':'q'}]",
+	{ "{'prompt':'x','system':'s'}",
+	  "[{'role':'system','content':'old'},{'role':'user','content':'q'}]",
 	  "[" S "{'content':'q','role':'user'}," X "]" },
-	{ "{'prompt':'x'}", "[{'role':'system','content':'s'},{'role':'user','content':'q1'},"
-			    "{'role':'assistant','content':'a1'}]",
+	{ "{'prompt':'x'}",
+	  "[{'role':'system','content':'s'},{'role':'user','content':'q1'},"
+	  "{'role':'assistant','content':'a1'}]",
 	  "[" S HW X "]" },
 	{ "{'messages':[{'role':'user','content':'x'}]}", H, "[" X "]" },
 	{ "{'messages':[{'role':'user','content':'x'}],'system':'s'}", H, "[" S X "]" },
@@ -855,16 +874,19 @@ static void test_effective(void **state)
 
 	(void)state;
 	expect_effective("{'prompt':'x'}", &t,
-			 "{'backend':'mistral','endpoint':'chat','format':1," U ",'model':'small'}");
-	expect_effective("{'prompt':'x','model':'asked','endpoint':'completion','seed':1,'metadata':{'a':'b'},"
-			 "'request_id':'r','ttl':5,'timeout':5,'priority':5,'cache':'only'}",
-			 &t,
-			 "{'backend':'mistral','endpoint':'completion','format':1,'model':'small',"
-			 "'prompt':'x','seed':1}");
+			 "{'backend':'mistral','endpoint':'chat','format':1," U
+			 ",'model':'small'}");
+	expect_effective(
+		"{'prompt':'x','model':'asked','endpoint':'completion','seed':1,'metadata':{'a':'b'},"
+		"'request_id':'r','ttl':5,'timeout':5,'priority':5,'cache':'only'}",
+		&t,
+		"{'backend':'mistral','endpoint':'completion','format':1,'model':'small',"
+		"'prompt':'x','seed':1}");
 	t.scope = "";
 	t.url = "";
 	expect_effective("{'prompt':'x'}", &t,
-			 "{'backend':'mistral','endpoint':'chat','format':1," U ",'model':'small'}");
+			 "{'backend':'mistral','endpoint':'chat','format':1," U
+			 ",'model':'small'}");
 	t.scope = "tenant";
 	t.url = "http://h/v1";
 	expect_effective("{'prompt':'x'}", &t,
@@ -890,9 +912,10 @@ static void test_effective_extra_body_cannot_hide_members(void **state)
 	struct request_target t = { "b", "m", NULL, NULL, 0 };
 
 	(void)state;
-	expect_effective("{'prompt':'x','extra_body':{'model':'other','format':9}}", &t,
-			 "{'backend':'b','endpoint':'chat','extra_body':{'format':9,'model':'other'},"
-			 "'format':1," U ",'model':'m'}");
+	expect_effective(
+		"{'prompt':'x','extra_body':{'model':'other','format':9}}", &t,
+		"{'backend':'b','endpoint':'chat','extra_body':{'format':9,'model':'other'},"
+		"'format':1," U ",'model':'m'}");
 }
 
 /* --- the key: these bytes may never change under format 1 ------------------------------------ */
@@ -919,10 +942,9 @@ static void expect_key(const char *text, const char *bytes, const char *hex)
 
 static void test_pinned_keys(void **state)
 {
-	static const char plain[] =
-		"{'backend':'mistral','endpoint':'chat','format':1,"
-		"'messages':[{'content':'Why is the sky blue?','role':'user'}],"
-		"'model':'mistral-small-2603'}";
+	static const char plain[] = "{'backend':'mistral','endpoint':'chat','format':1,"
+				    "'messages':[{'content':'Why is the sky blue?','role':'user'}],"
+				    "'model':'mistral-small-2603'}";
 	static const char rich[] =
 		"{'backend':'mistral','endpoint':'chat','extra_body':{'safe_prompt':true,'x':null},"
 		"'format':1,'frequency_penalty':-1.5,'logit_bias':{'42':-100},'logprobs':true,"
@@ -939,13 +961,14 @@ static void test_pinned_keys(void **state)
 	expect_key("{'messages':[{'role':'user','content':[{'type':'text',"
 		   "'text':'Why is the sky blue?'}]}],'stream':true,'n':1,'stop':[]}",
 		   plain, "d2e0cd8df323ee23a0dff58277c2a4eb9571afc86b25a4e060435accb3acd556");
-	expect_key("{'top_p':0.90,'system':'Be brief.','prompt':'caf\\u00e9 \\ud83d\\ude00\\n',"
-		   "'temperature':0.0,'top_k':40.0,'min_p':5e-2,'max_completion_tokens':64,'stop':'END',"
-		   "'seed':9007199254740993,'presence_penalty':0.25,'frequency_penalty':-1.5,"
-		   "'logit_bias':{'42':-100},'logprobs':true,'top_logprobs':3,"
-		   "'response_format':{'type':'json_object'},'reasoning_effort':'low',"
-		   "'extra_body':{'x':null,'safe_prompt':true},'metadata':{'a':'b'},'user':'u'}",
-		   rich, "eb47b9d412b0c3d76d8f35618dbcafe325facfeb4401a4065967eb6c8457ac40");
+	expect_key(
+		"{'top_p':0.90,'system':'Be brief.','prompt':'caf\\u00e9 \\ud83d\\ude00\\n',"
+		"'temperature':0.0,'top_k':40.0,'min_p':5e-2,'max_completion_tokens':64,'stop':'END',"
+		"'seed':9007199254740993,'presence_penalty':0.25,'frequency_penalty':-1.5,"
+		"'logit_bias':{'42':-100},'logprobs':true,'top_logprobs':3,"
+		"'response_format':{'type':'json_object'},'reasoning_effort':'low',"
+		"'extra_body':{'x':null,'safe_prompt':true},'metadata':{'a':'b'},'user':'u'}",
+		rich, "eb47b9d412b0c3d76d8f35618dbcafe325facfeb4401a4065967eb6c8457ac40");
 }
 
 /* Two seeds that a double cannot tell apart are two requests. */

@@ -65,13 +65,16 @@ static void test_printf_and_dup(void **state)
 struct utf8_row {
 	const char *bytes;
 	size_t n;
-	int next;	/* str_utf8_next */
+	int next; /* str_utf8_next */
 	uint32_t cp;
 	bool valid;
 	size_t whole;
 };
 
-#define ROW(text, next, cp, valid, whole) { text, sizeof(text) - 1, next, cp, valid, whole }
+#define ROW(text, next, cp, valid, whole)                      \
+	{                                                      \
+		text, sizeof(text) - 1, next, cp, valid, whole \
+	}
 
 static const struct utf8_row utf8_rows[] = {
 	/* not UTF-8 */
@@ -280,11 +283,19 @@ struct u64_row {
 };
 
 static const struct u64_row u64_rows[] = {
-	{ "", -EINVAL, 0 },	 { " 1", -EINVAL, 0 },	{ "1 ", -EINVAL, 0 },
-	{ "+1", -EINVAL, 0 },	 { "-1", -EINVAL, 0 },	{ "0x1", -EINVAL, 0 },
-	{ "1.0", -EINVAL, 0 },	 { "a", -EINVAL, 0 },	{ "18446744073709551616", -EINVAL, 0 },
+	{ "", -EINVAL, 0 },
+	{ " 1", -EINVAL, 0 },
+	{ "1 ", -EINVAL, 0 },
+	{ "+1", -EINVAL, 0 },
+	{ "-1", -EINVAL, 0 },
+	{ "0x1", -EINVAL, 0 },
+	{ "1.0", -EINVAL, 0 },
+	{ "a", -EINVAL, 0 },
+	{ "18446744073709551616", -EINVAL, 0 },
 	{ "99999999999999999999", -EINVAL, 0 },
-	{ "0", 0, 0 },		 { "007", 0, 7 },	{ "18446744073709551615", 0, UINT64_MAX },
+	{ "0", 0, 0 },
+	{ "007", 0, 7 },
+	{ "18446744073709551615", 0, UINT64_MAX },
 };
 
 static void test_parse_u64(void **state)
@@ -340,9 +351,9 @@ static void test_parse_size(void **state)
 
 static void test_parse_double(void **state)
 {
-	static const char *const wrong[] = { "",      " ",    " 1",  "1 ",	"x",	"1x",	"inf",
-					     "nan",   "0x10", "1e",  "1e999",	"--1",	".",	"1,5",
-					     "-1e999", "e5",   "1.2.3" };
+	static const char *const wrong[] = { "",    " ",   " 1",     "1 ", "x",	    "1x",
+					     "inf", "nan", "0x10",   "1e", "1e999", "--1",
+					     ".",   "1,5", "-1e999", "e5", "1.2.3" };
 	double d = 7;
 
 	(void)state;

@@ -143,7 +143,8 @@ static void test_over_the_maximum(void **state)
 	assert_int_equal(stream_size(s), ANSWER_TEXT_MAX);
 	stream_seal(s); /* the newline still fits */
 	assert_int_equal(stream_size(s), ANSWER_TEXT_MAX + 1);
-	assert_int_equal(stream_read(s, &k.r, (struct stream_span){ last, 4, ANSWER_TEXT_MAX }, &n), 0);
+	assert_int_equal(stream_read(s, &k.r, (struct stream_span){ last, 4, ANSWER_TEXT_MAX }, &n),
+			 0);
 	assert_int_equal(n, 1);
 	assert_int_equal(last[0], '\n');
 	stream_unref(s);
@@ -195,9 +196,8 @@ static void test_two_restarts(void **state)
 static void test_seal_adds_one_newline(void **state)
 {
 	static const char *const texts[][2] = {
-		{ "", "" },	    { "x", "x\n" },	  { "x\n", "x\n" },
-		{ "\n", "\n" },	    { "x\n\n", "x\n\n" }, { "x\r", "x\r\n" },
-		{ "a\nb", "a\nb\n" },
+		{ "", "" },	      { "x", "x\n" },	  { "x\n", "x\n" },	{ "\n", "\n" },
+		{ "x\n\n", "x\n\n" }, { "x\r", "x\r\n" }, { "a\nb", "a\nb\n" },
 	};
 
 	(void)state;
