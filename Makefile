@@ -32,11 +32,12 @@ PROVIDER  := $(wildcard tests/provider/*.c)
 POSIX     := $(wildcard tests/posix/*.c)
 TOOLS     := $(patsubst tests/tools/%.c,%,$(wildcard tests/tools/*.c))
 BENCH     := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
+BENCHLIB  := $(wildcard tests/bench/lib/*.c)
 FUZZ      := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 PLUGINS   := $(patsubst examples/%.c,%,$(wildcard examples/engine_*.c examples/plugin_*.c))
 EXAMPLES  := $(filter-out $(PLUGINS),$(patsubst examples/%.c,%,$(wildcard examples/*.c)))
-ALL_C     := $(SRC) $(wildcard tests/*/*.c examples/*.c)
-ALL_H     := $(HDR) $(wildcard tests/*/*.h examples/*.h)
+ALL_C     := $(SRC) $(wildcard tests/*/*.c examples/*.c) $(BENCHLIB)
+ALL_H     := $(HDR) $(wildcard tests/*/*.h tests/bench/lib/*.h examples/*.h)
 UNIT_SRC  := $(UNIT:%=tests/unit/%.c)
 
 # ---- flags ------------------------------------------------------------------------------------------------------
@@ -45,7 +46,6 @@ pkg        = $(shell pkg-config $(1) 2>/dev/null)
 PKG_CF    := $(call pkg,--cflags $(PKGS))
 PKG_LIBS  := $(call pkg,--libs $(PKGS))
 PROV_LIBS := $(call pkg,--libs libmicrohttpd jansson libcrypto)
-BENCH_LIBS:= $(call pkg,--libs libcurl fuse3)
 WARN_TEST := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wvla -Wundef -Wwrite-strings
 WARN      := $(WARN_TEST) -Wconversion -Wmissing-prototypes -Wcast-qual
 FORTIFY   := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
@@ -103,8 +103,10 @@ $(eval $(call VARIANT,build,$(CC),$(FORTIFY)))
 $(eval $(call VARIANT,build/asan,$(CC),$(SAN) -fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all))
 $(eval $(call VARIANT,build/tsan,$(CC),$(SAN) -fsanitize=thread))
 $(eval $(call VARIANT,build/fuzz,$(CLANG),$(SAN) -fsanitize=fuzzer-no-link -fsanitize=address -fsanitize=undefined))
+build/bench/bench: $(BENCHLIB:%.c=build/obj/%.o) build/libinferfs.a
 build/bench/%: build/obj/tests/bench/%.o
-	$(Q)mkdir -p $(@D) && $(CC) $(LINK) $(LDFLAGS) -o $@ $^ $(BENCH_LIBS)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(LINK) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -ldl -lm
 build/examples/%: build/obj/examples/%.o
 	$(Q)mkdir -p $(@D) && $(CC) $(LINK) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 build/examples/%.so: examples/%.c build/flags | need
@@ -131,7 +133,7 @@ check: ## the same without installing anything
 programs: build-programs build-unit $(BENCH:%=build/bench/%) examples ## everything the suites run
 
 # ---- suites (each prints ok/not ok lines; INFERFS_BUILD says which variant the mount tests run) -------------------
-.PHONY: unit mount provider asan asan-unit tsan tsan-unit fuzz fuzz-programs bench examples
+.PHONY: unit mount provider asan asan-unit tsan tsan-unit fuzz fuzz-programs bench bench-smoke examples
 unit: build-unit ## unit tests (cmocka)
 	@tests/run/unit.sh build
 mount: build-programs examples ## mount tests (bats); FILES='tests/mount/2*.bats' for some of them
@@ -145,8 +147,10 @@ asan tsan: %: %-unit build/%-programs examples ## unit and mount tests under a s
 fuzz-programs: $(FUZZ:%=build/fuzz/%)
 fuzz: fuzz-programs ## every fuzz target for FUZZ_SECONDS (60)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run/fuzz.sh $(FUZZ:%=build/fuzz/%)
-bench: all $(BENCH:%=build/bench/%) build-programs ## build the benchmarks, run tests/bench/run.sh if there is one
-	@if [ -x tests/bench/run.sh ]; then tests/bench/run.sh; else ls $(BENCH:%=build/bench/%) /dev/null; fi
+bench: all $(BENCH:%=build/bench/%) build/provider ## the table of targets; ROWS=12 for some, BENCH_QUICK=1 to see that it works
+	@tests/bench/run.sh $(ROWS)
+bench-smoke: all $(BENCH:%=build/bench/%) build/provider ## every row with a few operations, times not judged
+	@if BENCH_QUICK=1 tests/bench/run.sh; then echo "ok bench"; else echo "not ok bench"; exit 1; fi
 examples: all $(EXAMPLES:%=build/examples/%) $(PLUGINS:%=build/examples/%.so) ## build the examples
 ifneq ($(wildcard tests/soak/run.sh),)
 .PHONY: soak

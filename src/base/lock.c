@@ -1,20 +1,12 @@
 /*
- * lock.c - mutex, condition and thread over pthread
+ * lock.c - mutex with a rank over pthread
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/auto.h"
 #include "base/lock.h"
-#include "base/mono.h"
-#include "base/str.h"
 
 #include "base/banned.h"
 
@@ -133,83 +125,15 @@ bool lock_held(const struct lock *l)
 	       pthread_equal(__atomic_load_n(&l->owner, __ATOMIC_RELAXED), pthread_self());
 }
 
-void cond_init(struct cond *c)
-{
-	pthread_condattr_t a;
-
-	if (pthread_condattr_init(&a) || pthread_condattr_setclock(&a, CLOCK_MONOTONIC) ||
-	    pthread_cond_init(&c->c, &a))
-		abort();
-	(void)pthread_condattr_destroy(&a); /* never fails on Linux */
-}
-
-void cond_done(struct cond *c)
-{
-	(void)pthread_cond_destroy(&c->c); /* waits for those just leaving; never fails */
-}
-
-void cond_signal(struct cond *c)
-{
-	(void)pthread_cond_signal(&c->c); /* never fails */
-}
-
-void cond_broadcast(struct cond *c)
-{
-	(void)pthread_cond_broadcast(&c->c); /* never fails */
-}
-
-void cond_wait(struct cond *c, struct lock *l)
+void lock_lend(struct lock *l)
 {
 	if (!lock_held(l))
 		misuse("waiting without", l, NULL);
 	mark_free(l);
-	must(pthread_cond_wait(&c->c, &l->m), "cannot wait on", l);
+}
+
+void lock_took_back(struct lock *l, int rc)
+{
+	must(rc, "cannot wait on", l);
 	mark_taken(l);
-}
-
-bool cond_wait_until(struct cond *c, struct lock *l, uint64_t deadline_ns)
-{
-	struct timespec t = { .tv_sec = (time_t)(deadline_ns / MONO_S),
-			      .tv_nsec = (long)(deadline_ns % MONO_S) };
-	int rc;
-
-	if (!lock_held(l))
-		misuse("waiting without", l, NULL);
-	mark_free(l);
-	rc = pthread_cond_timedwait(&c->c, &l->m, &t);
-	mark_taken(l);
-	if (rc && rc != ETIMEDOUT)
-		misuse("cannot wait on", l, NULL);
-	return rc == 0;
-}
-
-/* Signals belong to main: blocked before the thread exists, so that none slips in. */
-int thread_start(struct thread *t, const char *name, void *(*fn)(void *), void *arg)
-{
-	char short_name[16];
-	sigset_t all, old;
-	int rc;
-
-	t->started = false;
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &old); /* fails only for a bad first argument */
-	rc = pthread_create(&t->t, NULL, fn, arg);
-	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (rc)
-		return -rc;
-	t->started = true;
-	str_copy(short_name, sizeof(short_name), name);
-	(void)pthread_setname_np(t->t, short_name); /* only for people who look at ps */
-	return 0;
-}
-
-void thread_join(struct thread *t)
-{
-	if (!t || !t->started)
-		return;
-	t->started = false;
-	if (pthread_join(t->t, NULL)) {
-		(void)fprintf(stderr, "lock: a thread joins itself\n");
-		abort();
-	}
 }

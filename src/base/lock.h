@@ -44,6 +44,10 @@ void lock_drop(struct lock *l);
 /* lock_held - the calling thread holds it; for assertions in _locked functions */
 bool lock_held(const struct lock *l);
 
+/* lock_lend / lock_took_back - for cond_* only: the mutex is away while a wait sleeps; rc not 0 aborts */
+void lock_lend(struct lock *l);
+void lock_took_back(struct lock *l, int rc);
+
 static inline void lock_auto_drop(struct lock **l)
 {
 	if (*l)

@@ -209,7 +209,8 @@ int str_unhex(const char *hex, size_t n, void *out)
 		if (hex_value(hex[i]) < 0)
 			return -EINVAL;
 	for (size_t i = 0; i < n; i++)
-		b[i] = (unsigned char)(hex_value(hex[2 * i]) << 4 | hex_value(hex[2 * i + 1]));
+		b[i] = (unsigned char)((unsigned)hex_value(hex[2 * i]) << 4 |
+				       (unsigned)hex_value(hex[2 * i + 1]));
 	return 0;
 }
 

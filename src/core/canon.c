@@ -121,7 +121,7 @@ static void lay_out(const struct decimal *d, char *out)
 int canon_number(double d, char *out)
 {
 	char text[NUMBER_CAP];
-	struct decimal dec;
+	struct decimal dec = { .n = 0 };
 
 	if (!isfinite(d))
 		return -EINVAL;
@@ -196,7 +196,7 @@ static int write_member(struct writer *w, const char *name, const json_t *v)
 
 static const char **member_names(const json_t *v, size_t n)
 {
-	const char **names = malloc(n * sizeof(*names));
+	const char **names = calloc(n, sizeof(*names));
 	json_t *o = (json_t *)(uintptr_t)v; /* jansson's iterators only read */
 	size_t i = 0;
 

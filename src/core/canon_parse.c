@@ -67,9 +67,15 @@ static bool digit_here(const struct scan *s)
 	return !at_end(s) && s->text[s->pos] >= '0' && s->text[s->pos] <= '9';
 }
 
+/* Fewer than isspace(3) takes. */
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
 static void skip_blank(struct scan *s)
 {
-	while (!at_end(s) && memchr(" \t\n\r", s->text[s->pos], 4))
+	while (!at_end(s) && is_blank(s->text[s->pos]))
 		s->pos++;
 }
 

@@ -232,9 +232,7 @@ static void describe(const struct field *f, struct buf *out)
 		[TYPE_MESSAGES] = "a list of messages",
 		[TYPE_TEXT_OR_LIST] = "a string or a list of strings",
 		[TYPE_STOP] = "a string that is not empty, or a list of such",
-		[TYPE_NAMESPACE] =
-			"1 to 128 letters, digits, dots, underscores and hyphens without "
-			"a leading dot",
+		[TYPE_NAMESPACE] = "1 to 128 letters, digits or ._- without a leading dot",
 	};
 
 	if (f->type == TYPE_CHOICE)
@@ -336,23 +334,39 @@ static bool in_range(const struct field *f, double d)
 	return f->type == TYPE_ABOVE ? d > f->min : d >= f->min && d <= f->max;
 }
 
-static bool right(const struct field *f, const json_t *v)
+static bool right_number(const struct field *f, const json_t *v)
 {
 	json_int_t i;
 
+	if (f->type == TYPE_INT)
+		return as_integer(v, &i) && in_range(f, (double)i);
+	return json_is_number(v) && in_range(f, json_number_value(v));
+}
+
+static bool right_string(const struct field *f, const json_t *v)
+{
+	if (f->type == TYPE_NAME)
+		return is_name(v);
+	if (f->type == TYPE_CHOICE)
+		return is_choice(f, v);
+	return f->type == TYPE_NAMESPACE ? is_namespace(v) : json_is_string(v);
+}
+
+static bool right(const struct field *f, const json_t *v)
+{
 	switch (f->type) {
 	case TYPE_TEXT:
-		return json_is_string(v);
 	case TYPE_NAME:
-		return is_name(v);
+	case TYPE_CHOICE:
+	case TYPE_NAMESPACE:
+		return right_string(f, v);
+	case TYPE_INT:
+	case TYPE_NUMBER:
+	case TYPE_ABOVE:
+		return right_number(f, v);
 	case TYPE_BOOL:
 	case TYPE_USE_CACHE:
 		return json_is_boolean(v);
-	case TYPE_INT:
-		return as_integer(v, &i) && in_range(f, (double)i);
-	case TYPE_NUMBER:
-	case TYPE_ABOVE:
-		return json_is_number(v) && in_range(f, json_number_value(v));
 	case TYPE_OBJECT:
 		return json_is_object(v);
 	case TYPE_TEXTS:
@@ -365,10 +379,6 @@ static bool right(const struct field *f, const json_t *v)
 		return json_is_string(v) || json_is_array(v);
 	case TYPE_STOP:
 		return is_stop(v);
-	case TYPE_CHOICE:
-		return is_choice(f, v);
-	case TYPE_NAMESPACE:
-		return is_namespace(v);
 	case TYPE_ANY:
 	default:
 		return true;

@@ -27,7 +27,7 @@ static int finish(json_t *take_v, struct buf *out)
 /* File names and what a server sent may be in it: bytes that are no UTF-8 become U+FFFD. */
 static json_t *clean_text(const char *s)
 {
-	struct buf b = BUF_INIT(16 * ERR_MESSAGE_MAX);
+	struct buf b = BUF_INIT((size_t)16 * ERR_MESSAGE_MAX);
 	size_t n = strlen(s);
 	json_t *v;
 

@@ -39,8 +39,12 @@ struct stream_reader {
 	unsigned attempt; /* of the bytes it has got; 0: none yet */
 };
 
+/* stream_new - empty, one reference; NULL when out of memory */
+/* stream_new, stream_ref, stream_unref - NULL: out of memory; unref takes NULL and returns NULL */
 struct stream *stream_new(void);
+/* stream_ref - one more; returns s */
 struct stream *stream_ref(struct stream *s);
+/* stream_unref - one less; takes NULL, returns NULL; who waits must still hold one */
 struct stream *stream_unref(struct stream *s);
 
 /* stream_append - 0, -EFBIG over the maximum of an answer, -ENOMEM, -EPIPE after seal or fail */

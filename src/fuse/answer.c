@@ -24,7 +24,9 @@ static fuse_req_t take(void *impl)
 
 static void to_param(const struct vfs_entry *e, struct fuse_entry_param *p)
 {
-	*p = (struct fuse_entry_param){ .ino = e->nodeid, .generation = e->generation, .attr = e->st,
+	*p = (struct fuse_entry_param){ .ino = e->nodeid,
+					.generation = e->generation,
+					.attr = e->st,
 					.attr_timeout = e->attr_ttl_s,
 					.entry_timeout = e->entry_ttl_s };
 }
@@ -125,8 +127,8 @@ static void on_interruptible(void *impl, void (*cb)(void *arg), void *arg)
 	fuse_req_interrupt_func(op->req, cb ? interrupted : NULL, op);
 }
 
-static size_t on_dirent(void *impl, char *buf, size_t room, const char *name, const struct vfs_entry *e,
-			uint64_t next_off)
+static size_t on_dirent(void *impl, char *buf, size_t room, const char *name,
+			const struct vfs_entry *e, uint64_t next_off)
 {
 	struct answer_op *op = impl;
 	struct fuse_entry_param p;
@@ -138,8 +140,8 @@ static size_t on_dirent(void *impl, char *buf, size_t room, const char *name, co
 }
 
 static const struct vfs_reply_ops table = {
-	on_err,	    on_entry, on_open, on_create, on_attr, on_data,	     on_written,
-	on_size,    on_link,  on_statfs, on_poll, on_interruptible, on_dirent,
+	on_err,	 on_entry, on_open,   on_create, on_attr,	   on_data,   on_written,
+	on_size, on_link,  on_statfs, on_poll,	 on_interruptible, on_dirent,
 };
 
 bool answer_begin(fuse_req_t req, bool plus, struct vfs_req *out)

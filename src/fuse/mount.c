@@ -23,7 +23,7 @@
 #include "base/banned.h"
 
 #define START_NS (10 * MONO_S)
-#define KICK_NS (20 * MONO_MS)
+#define KICK_NS	 (20 * MONO_MS)
 
 struct fuse_mount {
 	struct fuse_session *se;
@@ -65,7 +65,8 @@ static int detach(const char *mountpoint)
 		return 0;
 	pid = fork();
 	if (pid == 0) {
-		execlp("fusermount3", "fusermount3", "-u", "-z", "-q", "--", mountpoint, (char *)NULL);
+		execlp("fusermount3", "fusermount3", "-u", "-z", "-q", "--", mountpoint,
+		       (char *)NULL);
 		_exit(127);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) < 0 || status != 0)
@@ -80,10 +81,11 @@ int mount_clean(const char *mountpoint, struct err *e)
 	if (stat(mountpoint, &st) == 0 || errno != ENOTCONN)
 		return 0;
 	if (!is_ours(mountpoint))
-		return err_set(e, ERR_INTERNAL,
-			       "%s holds a dead mount of another file system; unmount it first with "
-			       "fusermount3 -uz",
-			       mountpoint);
+		return err_set(
+			e, ERR_INTERNAL,
+			"%s holds a dead mount of another file system; unmount it first with "
+			"fusermount3 -uz",
+			mountpoint);
 	if (detach(mountpoint) < 0)
 		return err_set(e, ERR_INTERNAL,
 			       "%s holds the mount of an inferfs that died and it could not be "
@@ -212,10 +214,11 @@ int mount_open(const struct fuse_mount_options *o, struct fuse_mount **out, stru
 	}
 	if (fuse_session_mount(m->se, o->mountpoint) != 0) {
 		mount_free(m);
-		return err_set(e, ERR_INTERNAL,
-			       "could not mount on %s; is /dev/fuse there, is fusermount3 installed, and "
-			       "is the directory yours?",
-			       o->mountpoint);
+		return err_set(
+			e, ERR_INTERNAL,
+			"could not mount on %s; is /dev/fuse there, is fusermount3 installed, and "
+			"is the directory yours?",
+			o->mountpoint);
 	}
 	*out = m;
 	return 0;

@@ -105,9 +105,13 @@ static void post(struct notify *n, const struct notice *what)
 	lock_drop(&n->lock);
 }
 
-static void inval_entry(void *impl, uint64_t parent, const char *name, void (*done)(void *arg), void *arg)
+static void inval_entry(void *impl, uint64_t parent, const char *name, void (*done)(void *arg),
+			void *arg)
 {
-	struct notice x = { .kind = NOTICE_ENTRY, .nodeid = parent, .name = strdup(name), .done = done,
+	struct notice x = { .kind = NOTICE_ENTRY,
+			    .nodeid = parent,
+			    .name = strdup(name),
+			    .done = done,
 			    .arg = arg };
 
 	if (x.name)

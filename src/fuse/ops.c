@@ -27,15 +27,15 @@ static struct vfs_file file_of(const struct fuse_file_info *fi)
 
 /* hands the request to an operation of the node's room, or answers what a missing one means. Some
  * answers are remembered by the kernel for the whole mount (ENOSYS), so they are never given. */
-#define ROUTE(req, node, op, missing, ...)                                                         \
-	do {                                                                                       \
-		struct vfs_req q_;                                                                 \
-		if (!answer_begin((req), false, &q_))                                              \
-			return;                                                                    \
-		if (vfs_ops(node)->op)                                                             \
-			vfs_ops(node)->op(vfs_of(req), &q_, __VA_ARGS__);                          \
-		else                                                                               \
-			vfs_reply_err(&q_, missing);                                               \
+#define ROUTE(req, node, op, missing, ...)                                \
+	do {                                                              \
+		struct vfs_req q_;                                        \
+		if (!answer_begin((req), false, &q_))                     \
+			return;                                           \
+		if (vfs_ops(node)->op)                                    \
+			vfs_ops(node)->op(vfs_of(req), &q_, __VA_ARGS__); \
+		else                                                      \
+			vfs_reply_err(&q_, missing);                      \
 	} while (0)
 
 static void op_init(void *userdata, struct fuse_conn_info *conn)
@@ -81,8 +81,9 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 		       struct fuse_file_info *fi)
 {
-	struct vfs_setattr s = { .st = *attr, .to_set = (unsigned)to_set, .has_fh = fi != NULL,
-				 .fh = fi ? fi->fh : 0 };
+	struct vfs_setattr s = {
+		.st = *attr, .to_set = (unsigned)to_set, .has_fh = fi != NULL, .fh = fi ? fi->fh : 0
+	};
 
 	ROUTE(req, ino, setattr, EROFS, ino, &s);
 }
@@ -145,7 +146,8 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	ROUTE(req, ino, open, ENOENT, ino, fi->flags);
 }
 
-static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		    struct fuse_file_info *fi)
 {
 	struct vfs_file f = file_of(fi);
 	struct vfs_io io = { .off = (uint64_t)off, .size = size };
@@ -192,7 +194,8 @@ static void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, of
 	ROUTE(req, ino, fallocate, EOPNOTSUPP, ino, &f, mode, &io);
 }
 
-static void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph)
+static void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
+		    struct fuse_pollhandle *ph)
 {
 	struct vfs_file f = file_of(fi);
 
@@ -227,7 +230,8 @@ static void readdir_both(fuse_req_t req, fuse_ino_t ino, const struct vfs_io *io
 		vfs_reply_err(&q, ENOTDIR);
 }
 
-static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		       struct fuse_file_info *fi)
 {
 	struct vfs_io io = { .off = (uint64_t)off, .size = size };
 
@@ -264,8 +268,8 @@ static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 	ROUTE(req, node, statfs, 0, node);
 }
 
-static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
-			int flags)
+static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
+			size_t size, int flags)
 {
 	struct vfs_xattr x = { name, value, size, flags };
 
@@ -295,15 +299,37 @@ static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 }
 
 const struct fuse_lowlevel_ops ops_table = {
-	.init = op_init,	     .lookup = op_lookup,	  .forget = op_forget,
-	.forget_multi = op_forget_multi, .getattr = op_getattr,	  .setattr = op_setattr,
-	.readlink = op_readlink,     .mknod = op_mknod,		  .mkdir = op_mkdir,
-	.unlink = op_unlink,	     .rmdir = op_rmdir,		  .symlink = op_symlink,
-	.rename = op_rename,	     .link = op_link,		  .create = op_create,
-	.open = op_open,	     .read = op_read,		  .write = op_write,
-	.flush = op_flush,	     .release = op_release,	  .fsync = op_fsync,
-	.fallocate = op_fallocate,   .poll = op_poll,		  .opendir = op_opendir,
-	.readdir = op_readdir,	     .readdirplus = op_readdirplus, .releasedir = op_releasedir,
-	.fsyncdir = op_fsyncdir,     .statfs = op_statfs,	  .setxattr = op_setxattr,
-	.getxattr = op_getxattr,     .listxattr = op_listxattr,	  .removexattr = op_removexattr,
+	.init = op_init,
+	.lookup = op_lookup,
+	.forget = op_forget,
+	.forget_multi = op_forget_multi,
+	.getattr = op_getattr,
+	.setattr = op_setattr,
+	.readlink = op_readlink,
+	.mknod = op_mknod,
+	.mkdir = op_mkdir,
+	.unlink = op_unlink,
+	.rmdir = op_rmdir,
+	.symlink = op_symlink,
+	.rename = op_rename,
+	.link = op_link,
+	.create = op_create,
+	.open = op_open,
+	.read = op_read,
+	.write = op_write,
+	.flush = op_flush,
+	.release = op_release,
+	.fsync = op_fsync,
+	.fallocate = op_fallocate,
+	.poll = op_poll,
+	.opendir = op_opendir,
+	.readdir = op_readdir,
+	.readdirplus = op_readdirplus,
+	.releasedir = op_releasedir,
+	.fsyncdir = op_fsyncdir,
+	.statfs = op_statfs,
+	.setxattr = op_setxattr,
+	.getxattr = op_getxattr,
+	.listxattr = op_listxattr,
+	.removexattr = op_removexattr,
 };

@@ -75,10 +75,12 @@ static int fail(struct attempt *a)
 static int too_large(struct attempt *a, int rc)
 {
 	if (rc == -EFBIG)
-		(void)err_set(&a->err, ERR_PROTOCOL, "the answer of %s is larger than this program accepts",
+		(void)err_set(&a->err, ERR_PROTOCOL,
+			      "the answer of %s is larger than this program accepts",
 			      a->config->name);
 	else
-		(void)err_set(&a->err, ERR_INTERNAL, "no memory for the answer of %s", a->config->name);
+		(void)err_set(&a->err, ERR_INTERNAL, "no memory for the answer of %s",
+			      a->config->name);
 	return fail(a);
 }
 
@@ -141,8 +143,8 @@ static int on_last_line(void *arg, const char *line, size_t len)
 /* nonzero: enough was read */
 static int feed(struct attempt *a, const char *p, size_t n)
 {
-	int rc = a->mode == MODE_LINES ? ndjson_feed(&a->lines, p, n, on_line, a) :
-					 sse_feed(&a->sse, p, n, on_event, a);
+	int rc = a->mode == MODE_LINES ? ndjson_feed(&a->lines, p, n, on_line, a)
+				       : sse_feed(&a->sse, p, n, on_event, a);
 
 	if (rc < 0 && !a->failed)
 		return too_large(a, rc);
@@ -184,7 +186,8 @@ static void on_head(void *arg, const struct http_head *h)
 {
 	struct attempt *a = arg;
 
-	a->mode = h->status < 200 || h->status > 299 ? MODE_ERROR : mode_of(a->config, h->content_type);
+	a->mode = h->status < 200 || h->status > 299 ? MODE_ERROR
+						     : mode_of(a->config, h->content_type);
 }
 
 /* Some servers send no content type at all. */
@@ -233,33 +236,38 @@ void attempt_url(const struct backend_config *c, char *dst, size_t cap)
 	dst[strcspn(dst, "?#")] = '\0';
 }
 
-static void transport_failed(struct attempt *a, const struct http_result *r, struct attempt_end *end)
+static void transport_failed(struct attempt *a, const struct http_result *r,
+			     struct attempt_end *end)
 {
 	const char *name = a->config->name;
 	char url[160];
 
 	attempt_url(a->config, url, sizeof(url));
 	if (r->kind == ERR_REFUSED)
-		(void)err_set(&end->err, r->kind, "%s: nobody answers at %s: is the server running? (%s)",
-			      name, url, r->detail);
+		(void)err_set(&end->err, r->kind,
+			      "%s: nobody answers at %s: is the server running? (%s)", name, url,
+			      r->detail);
 	else if (r->kind == ERR_UNREACHABLE)
 		(void)err_set(&end->err, r->kind,
 			      "%s: no way to %s: check the url and the network (%s)", name, url,
 			      r->detail);
 	else if (r->kind == ERR_TLS)
-		(void)err_set(&end->err, r->kind, "%s: no secure connection to %s: check ca_file (%s)",
-			      name, url, r->detail);
+		(void)err_set(&end->err, r->kind,
+			      "%s: no secure connection to %s: check ca_file (%s)", name, url,
+			      r->detail);
 	else if (r->kind == ERR_TIMEOUT && r->sent)
 		(void)err_set(&end->err, r->kind, "%s %s %g s (stall_timeout)", name,
-			      a->answered ? "stopped in the middle of its answer, no byte for" :
-					    "had the request and gave no byte of an answer for",
+			      a->answered ? "stopped in the middle of its answer, no byte for"
+					  : "had the request and gave no byte of an answer for",
 			      a->config->limits.stall_timeout_s);
 	else if (r->kind == ERR_TIMEOUT)
-		(void)err_set(&end->err, r->kind, "%s: no connection to %s within %g s (connect_timeout)",
-			      name, url, a->config->limits.connect_timeout_s);
+		(void)err_set(&end->err, r->kind,
+			      "%s: no connection to %s within %g s (connect_timeout)", name, url,
+			      a->config->limits.connect_timeout_s);
 	else if (r->kind == ERR_PROVIDER)
-		(void)err_set(&end->err, r->kind, "%s: the connection was lost before the answer's end (%s)",
-			      name, r->detail);
+		(void)err_set(&end->err, r->kind,
+			      "%s: the connection was lost before the answer's end (%s)", name,
+			      r->detail);
 	else
 		(void)err_set(&end->err, r->kind, "%s: %s (%s)", name, r->detail, url);
 	end->why.retryable = !r->permanent && r->kind != ERR_INTERNAL;
@@ -309,13 +317,15 @@ static void look_at_rest(struct attempt *a, const struct http_head *h)
 		return;
 	a->failed = true;
 	if (a->mode == MODE_WRONG)
-		(void)err_set(&a->err, ERR_PROTOCOL,
-			      "%s answered %d with `%s` instead of JSON: is `url` the address of an API?",
-			      a->config->name, h->status,
-			      h->content_type[0] ? h->content_type : "a web page");
+		(void)err_set(
+			&a->err, ERR_PROTOCOL,
+			"%s answered %d with `%s` instead of JSON: is `url` the address of an API?",
+			a->config->name, h->status,
+			h->content_type[0] ? h->content_type : "a web page");
 	else if (!a->cut && blank(&a->answer->raw))
-		(void)err_set(&a->err, ERR_PROTOCOL, "%s answered %d with an empty %s", a->config->name,
-			      h->status, a->mode == MODE_EVENTS ? "event stream" : "body");
+		(void)err_set(&a->err, ERR_PROTOCOL, "%s answered %d with an empty %s",
+			      a->config->name, h->status,
+			      a->mode == MODE_EVENTS ? "event stream" : "body");
 	else if (a->mode != MODE_WHOLE)
 		a->failed = type->end(a->reply, &a->err) != 0;
 	else
@@ -329,7 +339,8 @@ static void succeeded(struct attempt *a, const struct http_head *h, struct attem
 	struct answer *answer = a->answer;
 
 	if (answer->finish_reason && strcmp(answer->finish_reason, "error") == 0) {
-		(void)err_set(&end->err, ERR_PROVIDER, "%s ended its answer with the finish reason \"error\"",
+		(void)err_set(&end->err, ERR_PROVIDER,
+			      "%s ended its answer with the finish reason \"error\"",
 			      a->config->name);
 		return;
 	}
@@ -397,7 +408,8 @@ static struct attempt *attempt_new(const struct attempt_spec *s, const struct at
 	return a->reply ? a : attempt_free(a);
 }
 
-int attempt_start(const struct attempt_spec *s, const struct attempt_sink *sink, struct attempt **out)
+int attempt_start(const struct attempt_spec *s, const struct attempt_sink *sink,
+		  struct attempt **out)
 {
 	struct attempt *a = attempt_new(s, sink);
 	struct http_request r = { .target = s->target,

@@ -41,7 +41,8 @@ struct attempt_spec {
 enum attempt_phase { ATTEMPT_CONNECTING, ATTEMPT_SENT, ATTEMPT_ANSWERING };
 
 /* attempt_start - 0 or -ENOMEM and no callback */
-int attempt_start(const struct attempt_spec *s, const struct attempt_sink *sink, struct attempt **out);
+int attempt_start(const struct attempt_spec *s, const struct attempt_sink *sink,
+		  struct attempt **out);
 /* attempt_cancel - not after end; a may be NULL */
 void attempt_cancel(struct attempt *a);
 /* attempt_phase - what is being waited for */

@@ -34,21 +34,21 @@ struct backend_type;
 
 /* where and who: of one [backend NAME] section, with its type's defaults applied */
 struct backend_endpoint {
-	char *url;	    /* base, without a slash at its end */
-	char *key;	    /* secret; NULL: none */
-	char *key_hint;	    /* how to give one: "set MISTRAL_API_KEY, or key_file in ..."; NULL: needs none */
-	char **headers;	    /* "Name: value", NULL-terminated; NULL: none */
+	char *url; /* base, without a slash at its end */
+	char *key; /* secret; NULL: none */
+	char *key_hint; /* how to give one: "set MISTRAL_API_KEY, or key_file in ..."; NULL: needs none */
+	char **headers; /* "Name: value", NULL-terminated; NULL: none */
 	char *proxy, *ca_file, *client_cert, *client_key, *unix_socket; /* NULL: none */
-	char *identity;	    /* replaces url in the key; NULL */
+	char *identity; /* replaces url in the key; NULL */
 	char *api_version;
-	bool http2;	    /* auto */
-	bool default_url;   /* url is the type's default */
+	bool http2;	  /* auto */
+	bool default_url; /* url is the type's default */
 };
 
 /* patience and limits */
 struct backend_limits {
-	unsigned concurrency;	 /* calls at once */
-	double timeout_s;	 /* whole request from the first sending, retries included */
+	unsigned concurrency; /* calls at once */
+	double timeout_s;     /* whole request from the first sending, retries included */
 	double connect_timeout_s, stall_timeout_s;
 	unsigned retries;
 	double backoff_ms, backoff_max_ms;
@@ -58,20 +58,20 @@ struct backend_limits {
 };
 
 struct backend_config {
-	char *name;		 /* of the section */
+	char *name; /* of the section */
 	const struct backend_type *type;
 	enum backend_dialect dialect;
 	struct backend_endpoint at;
 	struct backend_limits limits;
-	int64_t max_tokens;	 /* default where the provider requires one; 0 none */
+	int64_t max_tokens; /* default where the provider requires one; 0 none */
 	bool free_of_charge;
-	char *provider;		 /* whose price list; NULL */
+	char *provider; /* whose price list; NULL */
 };
 
 struct backend_body {
-	char path[256];	  /* below the base URL, "/chat/completions" */
+	char path[256]; /* below the base URL, "/chat/completions" */
 	struct buf body;
-	bool stream;	  /* the reply is expected as events */
+	bool stream; /* the reply is expected as events */
 };
 
 /* what the first bytes past the delta mean to the caller */
@@ -82,11 +82,11 @@ struct backend_sink {
 };
 
 struct backend_failure {
-	int status;		/* HTTP status */
+	int status; /* HTTP status */
 	const char *body;
 	size_t len;
-	double retry_after_s;	/* from the headers; < 0 none */
-	int should_retry;	/* x-should-retry: 1, 0; -1 none */
+	double retry_after_s; /* from the headers; < 0 none */
+	int should_retry;     /* x-should-retry: 1, 0; -1 none */
 };
 
 /* how fast an in-process answer is handed out */
@@ -109,10 +109,10 @@ struct backend_type {
 	size_t size;
 	unsigned api;
 	const char *name;
-	const char *url;	  /* default base URL; NULL: in-process or must be set */
+	const char *url;	    /* default base URL; NULL: in-process or must be set */
 	const char *const *key_env; /* variables in order, NULL-terminated; NULL: none */
 	const char *const *url_env;
-	bool names_with_slash;	  /* model names may have slashes or be bare: "Qwen/Qwen3-0.6B" */
+	bool names_with_slash; /* model names may have slashes or be bare: "Qwen/Qwen3-0.6B" */
 	bool free_by_default;
 	enum backend_framing framing;
 
@@ -120,10 +120,11 @@ struct backend_type {
 	 * appended to dropped; else ERR_UNSUPPORTED naming backend and field. effective is the caller's. */
 	int (*check)(const struct backend_config *c, json_t *effective, json_t *dropped, bool lossy,
 		     struct err *e);
-	int (*build)(const struct backend_config *c, const json_t *effective, struct backend_body *out,
-		     struct err *e);
+	int (*build)(const struct backend_config *c, const json_t *effective,
+		     struct backend_body *out, struct err *e);
 	/* reply_new - fills a as events come; NULL: out of memory */
-	void *(*reply_new)(const struct backend_config *c, struct answer *a, const struct backend_sink *s);
+	void *(*reply_new)(const struct backend_config *c, struct answer *a,
+			   const struct backend_sink *s);
 	/* event - name "" or the SSE event's name; whole: a plain JSON body instead of events.
 	 * 1: the end mark was seen, 0: go on, negative: failed with e; of these ERR_PROVIDER, ERR_RATE_LIMIT and
 	 * ERR_TIMEOUT are tried once more. An answer whose finish_reason is "error" is failed by the front */
@@ -133,7 +134,8 @@ struct backend_type {
 	int (*end)(void *reply, struct err *e);
 	void (*reply_free)(void *reply);
 	/* error - fill e from a reply with an error status; true: may be retried */
-	bool (*error)(const struct backend_config *c, const struct backend_failure *f, struct err *e);
+	bool (*error)(const struct backend_config *c, const struct backend_failure *f,
+		      struct err *e);
 	/* local - instead of HTTP (echo); NULL for all others: then build to error are there */
 	const struct backend_local *local;
 };

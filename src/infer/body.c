@@ -11,9 +11,9 @@
 #include "base/banned.h"
 
 /* Members of the effective request that are not fields of the provider, or that body_begin writes. */
-static const char *const structure[] = { "format", "backend",  "endpoint", "model",    "messages",
-					 "prompt", "url",      "identity", "scope",    "extra_body",
-					 NULL };
+static const char *const structure[] = { "format",   "backend",	   "endpoint", "model",
+					 "messages", "prompt",	   "url",      "identity",
+					 "scope",    "extra_body", NULL };
 static const char *const message_basics[] = { "role", "content", NULL };
 
 static bool listed(const char *const *list, const char *name)
@@ -33,11 +33,13 @@ bool body_is(const json_t *effective, const char *endpoint)
 
 static int refused(const struct body_check *k, const char *field, const char *why)
 {
-	int rc = err_field(k->e, ERR_UNSUPPORTED, field, "%s cannot take `%s`%s%s (`lossy = yes` drops it)",
-			   k->config->name, field, *why ? ": " : "", why);
+	int rc = err_field(k->e, ERR_UNSUPPORTED, field,
+			   "%s cannot take `%s`%s%s (`lossy = yes` drops it)", k->config->name,
+			   field, *why ? ": " : "", why);
 
 	if (k->e)
-		(void)str_copy(k->e->backend, sizeof(k->e->backend), k->config->name); /* cut is fine */
+		(void)str_copy(k->e->backend, sizeof(k->e->backend),
+			       k->config->name); /* cut is fine */
 	return rc;
 }
 
@@ -52,7 +54,7 @@ int body_refuse(const struct body_check *k, const char *field, const char *why)
 
 	if (!k->lossy)
 		return refused(k, field, why);
-	rc = note_dropped(k, field); /* first: field may be the member's own key */
+	rc = note_dropped(k, field);		    /* first: field may be the member's own key */
 	(void)json_object_del(k->effective, field); /* absent is what is wanted */
 	return rc;
 }
@@ -73,7 +75,7 @@ static int check_fields(const struct body_check *k, const struct body_rules *r)
 	void *tmp;
 	int rc;
 
-	json_object_foreach_safe (k->effective, tmp, name, value) {
+	json_object_foreach_safe(k->effective, tmp, name, value) {
 		if (listed(structure, name) || find_field(r, name) || json_is_false(value))
 			continue;
 		rc = body_refuse(k, name, "");
@@ -86,17 +88,17 @@ static int check_fields(const struct body_check *k, const struct body_rules *r)
 static int check_message(const struct body_check *k, const struct body_rules *r, json_t *message)
 {
 	const char *role = json_string_value(json_object_get(message, "role"));
-	const char *const *more = role && strcmp(role, "tool") == 0 ? r->tool_members :
-								      r->message_members;
+	const char *const *more = role && strcmp(role, "tool") == 0 ? r->tool_members
+								    : r->message_members;
 	char field[ERR_NAME_MAX];
 	const char *name;
 	json_t *value;
 	void *tmp;
 	int rc;
 
-	json_object_foreach_safe (message, tmp, name, value) {
-		if (listed(message_basics, name) || listed(more, name) ||
-		    json_is_false(value) || json_is_null(value))
+	json_object_foreach_safe(message, tmp, name, value) {
+		if (listed(message_basics, name) || listed(more, name) || json_is_false(value) ||
+		    json_is_null(value))
 			continue;
 		(void)str_copy(field, sizeof(field), "messages.");
 		(void)str_copy(field + 9, sizeof(field) - 9, name); /* cut is fine: only shown */
@@ -116,7 +118,7 @@ static int check_messages(const struct body_check *k, const struct body_rules *r
 	size_t i;
 	int rc;
 
-	json_array_foreach (messages, i, m) {
+	json_array_foreach(messages, i, m) {
 		rc = check_message(k, r, m);
 		if (rc)
 			return rc;
@@ -147,7 +149,8 @@ static int check_endpoint(const struct body_check *k, const struct body_rules *r
 	rc = err_field(k->e, ERR_UNSUPPORTED, "endpoint", "%s cannot serve the endpoint `%s`",
 		       k->config->name, name);
 	if (k->e)
-		(void)str_copy(k->e->backend, sizeof(k->e->backend), k->config->name); /* cut is fine */
+		(void)str_copy(k->e->backend, sizeof(k->e->backend),
+			       k->config->name); /* cut is fine */
 	return rc;
 }
 
@@ -165,7 +168,8 @@ int body_check(const struct body_check *k, const struct body_rules *r)
 static json_t *copy_message(const json_t *m, bool developer_as_system)
 {
 	const char *role = json_string_value(json_object_get(m, "role"));
-	json_t *copy = json_copy((json_t *)(uintptr_t)m); /* shallow: shares content, which is only read */
+	json_t *copy =
+		json_copy((json_t *)(uintptr_t)m); /* shallow: shares content, which is only read */
 
 	if (copy && developer_as_system && role && strcmp(role, "developer") == 0 &&
 	    json_object_set_new(copy, "role", json_string("system"))) {
@@ -181,11 +185,12 @@ static json_t *copy_messages(const json_t *messages, bool developer_as_system)
 	const json_t *m;
 	size_t i;
 
-	json_array_foreach (messages, i, m)
+	json_array_foreach(messages, i, m) {
 		if (json_array_append_new(out, copy_message(m, developer_as_system))) {
 			json_decref(out);
 			return NULL;
 		}
+	}
 	return out;
 }
 
@@ -244,7 +249,7 @@ int body_finish(const struct backend_config *c, json_t *take_body, const json_t 
 		return err_set(e, ERR_CONTEXT, "the request to %s is larger than %u MiB", c->name,
 			       BODY_MAX >> 20);
 	if (rc)
-		return err_set(e, ERR_INTERNAL, "the request to %s could not be written: %s", c->name,
-			       strerror(-rc));
+		return err_set(e, ERR_INTERNAL, "the request to %s could not be written: %s",
+			       c->name, strerror(-rc));
 	return 0;
 }

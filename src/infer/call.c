@@ -74,8 +74,8 @@ struct infer_call *call_free(struct infer_call *c)
 	return NULL;
 }
 
-struct infer_call *call_new(struct call_env *env, struct call_backend *b, const struct infer_spec *spec,
-			    const struct infer_sink *sink, void *arg)
+struct infer_call *call_new(struct call_env *env, struct call_backend *b,
+			    const struct infer_spec *spec, const struct infer_sink *sink, void *arg)
 {
 	struct infer_call *c = calloc(1, sizeof(*c));
 
@@ -195,7 +195,8 @@ static void finish(struct infer_call *c, struct answer *take_answer, struct err 
 	} else {
 		e->attempts = c->retry.attempts;
 		if (!e->backend[0])
-			(void)str_copy(e->backend, sizeof(e->backend), name_of(c)); /* cut is fine */
+			(void)str_copy(e->backend, sizeof(e->backend),
+				       name_of(c)); /* cut is fine */
 		c->sink.failed(c->arg, e);
 	}
 	lock_take(&env->lock);
@@ -232,28 +233,34 @@ static void say_waited_for(const struct infer_call *c, bool waiting, struct err 
 
 	attempt_url(config, url, sizeof(url));
 	if (waiting && !c->retry.attempts)
-		(void)err_set(e, ERR_TIMEOUT,
-			      "time was over after %.3g s in the queue: all %u places of %s were taken", s,
-			      config->limits.concurrency ? config->limits.concurrency : 1, config->name);
+		(void)err_set(
+			e, ERR_TIMEOUT,
+			"time was over after %.3g s in the queue: all %u places of %s were taken",
+			s, config->limits.concurrency ? config->limits.concurrency : 1,
+			config->name);
 	else if (c->last)
-		(void)err_set(e, ERR_TIMEOUT, "time was over after %.3g s and %u attempts; before that: %s",
-			      s, c->retry.attempts, c->last->message);
+		(void)err_set(e, ERR_TIMEOUT,
+			      "time was over after %.3g s and %u attempts; before that: %s", s,
+			      c->retry.attempts, c->last->message);
 	else if (c->local)
-		(void)err_set(e, ERR_TIMEOUT, "time was over after %.3g s: %s was still answering", s,
-			      config->name);
+		(void)err_set(e, ERR_TIMEOUT, "time was over after %.3g s: %s was still answering",
+			      s, config->name);
 	else if (!c->attempt)
 		(void)err_set(e, ERR_TIMEOUT, "time was over after %.3g s, before %s was asked", s,
 			      config->name);
 	else if (attempt_phase(c->attempt) == ATTEMPT_CONNECTING)
-		(void)err_set(e, ERR_TIMEOUT, "time was over after %.3g s: no connection to %s yet", s, url);
+		(void)err_set(e, ERR_TIMEOUT, "time was over after %.3g s: no connection to %s yet",
+			      s, url);
 	else if (attempt_phase(c->attempt) == ATTEMPT_SENT)
-		(void)err_set(e, ERR_TIMEOUT,
-			      "time was over after %.3g s: %s had the request and no byte of an answer came",
-			      s, config->name);
+		(void)err_set(
+			e, ERR_TIMEOUT,
+			"time was over after %.3g s: %s had the request and no byte of an answer came",
+			s, config->name);
 	else
-		(void)err_set(e, ERR_TIMEOUT,
-			      "time was over after %.3g s: %s was still answering (raise `timeout`?)", s,
-			      config->name);
+		(void)err_set(
+			e, ERR_TIMEOUT,
+			"time was over after %.3g s: %s was still answering (raise `timeout`?)", s,
+			config->name);
 }
 
 static void on_limit(struct loop_timer *t)

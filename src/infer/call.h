@@ -25,7 +25,8 @@ struct call_backend {
 	const struct backend_config *config;
 	struct http_target *target; /* NULL: in process */
 	struct limit limit;	    /* env->lock */
-	struct infer_status status; /* env->lock; in_flight, queued and concurrency are not kept here */
+	struct infer_status
+		status; /* env->lock; in_flight, queued and concurrency are not kept here */
 };
 
 /* what all calls of one infer share */
@@ -33,22 +34,23 @@ struct call_env {
 	struct lock lock; /* LOCK_ENGINE */
 	struct loop *loop;
 	struct http *http;
-	struct list calls;  /* loop thread: begun or waiting */
-	struct list ready;  /* loop thread: those that got a place from another one */
+	struct list calls; /* loop thread: begun or waiting */
+	struct list ready; /* loop thread: those that got a place from another one */
 	struct loop_task pump;
-	bool pumping;	    /* loop thread: pump is posted */
+	bool pumping;		  /* loop thread: pump is posted */
 	struct limit_queue queue; /* lock */
-	struct list cancelled; /* lock: finished, but their cancel task is still to run */
-	bool ending;	       /* lock: nothing new */
-	uint64_t random;       /* loop thread */
+	struct list cancelled;	  /* lock: finished, but their cancel task is still to run */
+	bool ending;		  /* lock: nothing new */
+	uint64_t random;	  /* loop thread */
 };
 
 /* call_env_init / call_env_done - in place; loop and http are the caller's */
 void call_env_init(struct call_env *env, size_t queue_max);
 void call_env_done(struct call_env *env);
 /* call_new - NULL: out of memory */
-struct infer_call *call_new(struct call_env *env, struct call_backend *b, const struct infer_spec *spec,
-			    const struct infer_sink *sink, void *arg);
+struct infer_call *call_new(struct call_env *env, struct call_backend *b,
+			    const struct infer_spec *spec, const struct infer_sink *sink,
+			    void *arg);
 /* call_prepare - build the body now, on this thread, rather than on the loop's; failures show later */
 void call_prepare(struct infer_call *c);
 /* call_submit - 0, or -ENOBUFS, -ESHUTDOWN and c is still the caller's */

@@ -14,7 +14,7 @@
 
 #include "base/banned.h"
 
-enum { REASON_MAX = 64, ID_MAX = 256 };
+enum { REASON_MAX = 64, ID_MAX = 256, DEPTH_MAX = 64 };
 #define REFUSAL_MAX (1u << 20)
 
 struct reply {
@@ -80,8 +80,9 @@ static void add_thinking(struct reply *r, const json_t *thinking)
 	size_t i;
 
 	add_to(r, &r->answer->reasoning, thinking);
-	json_array_foreach (thinking, i, part)
+	json_array_foreach(thinking, i, part) {
 		add_to(r, &r->answer->reasoning, json_object_get(part, "text"));
+	}
 }
 
 /* A string, or chunks where the model reasons. */
@@ -92,7 +93,7 @@ static void add_content(struct reply *r, const json_t *content)
 
 	if (json_is_string(content))
 		add_text(r, json_string_value(content), json_string_length(content));
-	json_array_foreach (content, i, part) {
+	json_array_foreach(content, i, part) {
 		const json_t *text = json_object_get(part, "text");
 
 		if (json_is_string(part))
@@ -116,7 +117,7 @@ static void add_logprobs(struct reply *r, const json_t *piece)
 		return;
 	if (!*all)
 		*all = json_object();
-	json_object_foreach ((json_t *)(uintptr_t)piece, name, value) {
+	json_object_foreach((json_t *)(uintptr_t)piece, name, value) {
 		old = json_object_get(*all, name);
 		if (json_is_array(old) && json_is_array(value))
 			note(r, json_array_extend(old, value) ? -ENOMEM : 0);
@@ -129,10 +130,14 @@ static void add_logprobs(struct reply *r, const json_t *piece)
 static const char *known_reason(const char *value)
 {
 	static const char *const map[][2] = {
-		{ "stop", "stop" },		{ "length", "length" },
-		{ "tool_calls", "tool_calls" }, { "content_filter", "content_filter" },
-		{ "model_length", "length" },	{ "function_call", "tool_calls" },
-		{ "error", "error" },		{ "abort", "error" },
+		{ "stop", "stop" },
+		{ "length", "length" },
+		{ "tool_calls", "tool_calls" },
+		{ "content_filter", "content_filter" },
+		{ "model_length", "length" },
+		{ "function_call", "tool_calls" },
+		{ "error", "error" },
+		{ "abort", "error" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(map); i++)
@@ -194,7 +199,7 @@ static void read_choices(struct reply *r, const json_t *choices)
 	const json_t *choice;
 	size_t i;
 
-	json_array_foreach (choices, i, choice) {
+	json_array_foreach(choices, i, choice) {
 		struct reply *to = json_is_object(choice) ? route(r, choice) : NULL;
 
 		if (!to)
@@ -265,7 +270,7 @@ static int unreadable(const struct reply *r, const char *data, size_t len, struc
 	char sample[96];
 
 	failure_text(sample, sizeof(sample), data, len);
-	return err_set(e, ERR_PROTOCOL, "%s answered something that is no JSON object: %s",
+	return err_set(e, ERR_PROTOCOL, "%s answered something that is no plain JSON object: %s",
 		       r->config->name, sample);
 }
 
@@ -305,12 +310,36 @@ static int check_sizes(const struct reply *r, struct err *e)
 	if (!r->rc)
 		return 0;
 	if (r->rc == -EFBIG)
-		return err_set(e, ERR_PROTOCOL, "the answer of %s is larger than this program accepts",
+		return err_set(e, ERR_PROTOCOL,
+			       "the answer of %s is larger than this program accepts",
 			       r->config->name);
 	return err_set(e, ERR_INTERNAL, "no memory for the answer of %s", r->config->name);
 }
 
-int dialect_event(void *reply, const char *name, const char *data, size_t len, bool whole, struct err *e)
+/* Parts of it are stored inside another object: nested to a parser's limit it could not be read again. */
+static bool too_deep(const json_t *v, unsigned left)
+{
+	const char *name;
+	json_t *member;
+	size_t i;
+
+	if (!json_is_object(v) && !json_is_array(v))
+		return false;
+	if (left == 0)
+		return true;
+	json_array_foreach(v, i, member) {
+		if (too_deep(member, left - 1))
+			return true;
+	}
+	json_object_foreach((json_t *)(uintptr_t)v, name, member) {
+		if (too_deep(member, left - 1))
+			return true;
+	}
+	return false;
+}
+
+int dialect_event(void *reply, const char *name, const char *data, size_t len, bool whole,
+		  struct err *e)
 {
 	struct reply *r = reply;
 	json_t *o;
@@ -327,7 +356,7 @@ int dialect_event(void *reply, const char *name, const char *data, size_t len, b
 		len -= 3;
 	}
 	o = json_loadb(data, len, JSON_ALLOW_NUL, NULL);
-	if (!json_is_object(o)) {
+	if (!json_is_object(o) || too_deep(o, DEPTH_MAX)) {
 		json_decref(o);
 		return unreadable(r, data, len, e);
 	}

@@ -15,7 +15,8 @@
 /* dialect_new - a is filled as events come; s->text gets the text as it comes */
 void *dialect_new(const struct backend_config *c, struct answer *a, const struct backend_sink *s);
 /* dialect_event - 1 at [DONE] or after a whole body; -errno: an error object, or no JSON (ERR_PROTOCOL) */
-int dialect_event(void *reply, const char *name, const char *data, size_t len, bool whole, struct err *e);
+int dialect_event(void *reply, const char *name, const char *data, size_t len, bool whole,
+		  struct err *e);
 /* dialect_end - the body ended without [DONE]: always a failure */
 int dialect_end(void *reply, struct err *e);
 void dialect_free(void *reply);

@@ -27,8 +27,9 @@ static size_t token(const char *text, size_t n)
 		i++;
 	while (i < n && !is_space(text[i]))
 		i++;
-	for (rest = i; rest < n && is_space(text[rest]); rest++)
-		continue;
+	rest = i;
+	while (rest < n && is_space(text[rest]))
+		rest++;
 	return rest == n ? n : i;
 }
 
@@ -42,14 +43,15 @@ static int64_t count_tokens(const char *text, size_t n)
 }
 
 /* Calls see for each text of a message: its content, or the text parts of it. */
-static void each_text(const json_t *message, void (*see)(void *arg, const char *p, size_t n), void *arg)
+static void each_text(const json_t *message, void (*see)(void *arg, const char *p, size_t n),
+		      void *arg)
 {
 	const json_t *content = json_object_get(message, "content"), *part;
 	size_t i;
 
 	if (json_is_string(content))
 		see(arg, json_string_value(content), json_string_length(content));
-	json_array_foreach (content, i, part) {
+	json_array_foreach(content, i, part) {
 		const json_t *text = json_object_get(part, "text");
 
 		if (json_is_string(text))
@@ -74,8 +76,9 @@ static int64_t input_tokens(const json_t *effective)
 	int64_t sum = 0;
 	size_t i;
 
-	json_array_foreach (messages, i, m)
+	json_array_foreach(messages, i, m) {
 		each_text(m, see_count, &sum);
+	}
 	if (json_is_string(prompt))
 		see_count(&sum, json_string_value(prompt), json_string_length(prompt));
 	return sum;
@@ -107,9 +110,10 @@ static int wanted_error(const struct backend_config *c, const json_t *extra, str
 	if (!name)
 		return 0;
 	if (kind == ERR_NONE)
-		return err_field(e, ERR_REQUEST, "extra_body.error",
-				 "%s: extra_body.error: \"%s\" is no errno that a request can fail with",
-				 c->name, name);
+		return err_field(
+			e, ERR_REQUEST, "extra_body.error",
+			"%s: extra_body.error: \"%s\" is no errno that a request can fail with",
+			c->name, name);
 	(void)err_set(e, kind, "%s: extra_body.error asked for %s", c->name, name);
 	if (e)
 		(void)str_copy(e->backend, sizeof(e->backend), c->name); /* cut is fine */
@@ -119,8 +123,9 @@ static int wanted_error(const struct backend_config *c, const json_t *extra, str
 static int raw_body(struct answer *a)
 {
 	json_t *raw = json_pack("{s:s, s:s#, s:s, s:{s:I, s:I}}", "object", "echo", "text",
-				buf_str(&a->text), (int)a->text.len, "finish_reason", a->finish_reason,
-				"usage", "input_tokens", (json_int_t)a->usage.input, "output_tokens",
+				buf_str(&a->text), (int)a->text.len, "finish_reason",
+				a->finish_reason, "usage", "input_tokens",
+				(json_int_t)a->usage.input, "output_tokens",
 				(json_int_t)a->usage.output);
 	AUTO_FREE char *text = raw ? json_dumps(raw, JSON_COMPACT) : NULL;
 
@@ -177,7 +182,8 @@ static int check_number(const struct backend_config *c, const json_t *v, const c
 {
 	if (!v || (json_is_number(v) && json_number_value(v) >= 0 && json_number_value(v) <= 1e9))
 		return 0;
-	return err_field(e, ERR_REQUEST, field, "%s: %s must be a number from 0 to 1e9", c->name, field);
+	return err_field(e, ERR_REQUEST, field, "%s: %s must be a number from 0 to 1e9", c->name,
+			 field);
 }
 
 /* Everything is accepted: what has no effect on an echo changes its key and nothing else. */
@@ -195,7 +201,8 @@ static int check(const struct backend_config *c, json_t *effective, json_t *drop
 				 endpoint);
 	rc = check_number(c, json_object_get(extra, "delay_ms"), "extra_body.delay_ms", e);
 	if (rc == 0)
-		rc = check_number(c, json_object_get(extra, "tokens_per_s"), "extra_body.tokens_per_s", e);
+		rc = check_number(c, json_object_get(extra, "tokens_per_s"),
+				  "extra_body.tokens_per_s", e);
 	return rc;
 }
 

@@ -102,9 +102,10 @@ static void take_detail(struct facts *f, const json_t *detail)
 	take_text(f->message, sizeof(f->message), detail);
 	if (!json_is_object(first) || f->message[0])
 		return;
-	json_array_foreach (loc, i, at)
+	json_array_foreach(loc, i, at) {
 		if (json_is_string(at))
 			(void)buf_addf(&text, "%s%s", text.len ? "." : "", json_string_value(at));
+	}
 	(void)buf_addf(&text, "%s%s", text.len ? ": " : "", msg ? msg : "refused");
 	failure_text(f->message, sizeof(f->message), buf_str(&text), text.len);
 	take_text(f->type, sizeof(f->type), json_object_get(first, "type"));
@@ -172,11 +173,17 @@ static bool says_context(const struct facts *f)
 {
 	static const char *const names[] = { "context_length_exceeded", "exceed_context_size",
 					     "context_window_exceeded", "prompt_too_long", NULL };
-	static const char *const words[] = { "maximum context length",	 "context size",
-					     "context window",		 "context length exceeded",
-					     "exceeds the context",	 "longer than the context",
-					     "exceed context limit",	 "prompt is too long",
-					     "too large for model with", "maximum prompt length", NULL };
+	static const char *const words[] = { "maximum context length",
+					     "context size",
+					     "context window",
+					     "context length exceeded",
+					     "exceeds the context",
+					     "longer than the context",
+					     "exceed context limit",
+					     "prompt is too long",
+					     "too large for model with",
+					     "maximum prompt length",
+					     NULL };
 
 	return has_any(f->code, names) || has_any(f->type, names) || has_any(f->message, words);
 }
@@ -196,12 +203,18 @@ static bool says_key(const struct facts *f)
 static bool says_quota(const struct facts *f)
 {
 	static const char *const names[] = { "insufficient_quota", "billing", "quota_exceeded",
-					     "spend_limit",	   NULL };
-	static const char *const words[] = {
-		"exceeded your current quota", "insufficient quota", "spend limit",	 "spending limit",
-		"spending cap",		       "credit balance",     "out of credits", "daily quota",
-		"daily limit",		       "per day",	     NULL
-	};
+					     "spend_limit", NULL };
+	static const char *const words[] = { "exceeded your current quota",
+					     "insufficient quota",
+					     "spend limit",
+					     "spending limit",
+					     "spending cap",
+					     "credit balance",
+					     "out of credits",
+					     "daily quota",
+					     "daily limit",
+					     "per day",
+					     NULL };
 
 	return has_any(f->code, names) || has_any(f->type, names) || has_any(f->message, words);
 }
@@ -210,9 +223,7 @@ static enum err_kind kind_of(int status, const struct facts *f)
 {
 	switch (status) {
 	case 400:
-		return says_key(f)     ? ERR_KEY_REJECTED :
-		       says_context(f) ? ERR_CONTEXT :
-					 ERR_REQUEST;
+		return says_key(f) ? ERR_KEY_REJECTED : says_context(f) ? ERR_CONTEXT : ERR_REQUEST;
 	case 401:
 	case 403:
 		return ERR_KEY_REJECTED;
@@ -261,15 +272,15 @@ static const char *advice(const struct backend_config *c, enum err_kind kind, in
 	case ERR_TIMEOUT:
 		return "the server gave up waiting; try again later";
 	case ERR_PROTOCOL:
-		return status < 400 ? "redirects are not followed: set `url` to the final address" :
-				      "is `url` the address of an API?";
+		return status < 400 ? "redirects are not followed: set `url` to the final address"
+				    : "is `url` the address of an API?";
 	default:
 		return "correct the request";
 	}
 }
 
-static void fill(const struct backend_config *c, const struct facts *f, enum err_kind kind, int status,
-		 struct err *e)
+static void fill(const struct backend_config *c, const struct facts *f, enum err_kind kind,
+		 int status, struct err *e)
 {
 	const char *what = f->message[0] ? f->message : "no explanation";
 	size_t len = strlen(what);
@@ -284,7 +295,8 @@ static void fill(const struct backend_config *c, const struct facts *f, enum err
 	if (!e)
 		return;
 	e->http_status = status;
-	(void)str_copy(e->backend, sizeof(e->backend), c->name); /* these three are cut when too long */
+	(void)str_copy(e->backend, sizeof(e->backend),
+		       c->name); /* these three are cut when too long */
 	(void)str_copy(e->provider_type, sizeof(e->provider_type), f->type[0] ? f->type : f->code);
 	(void)str_copy(e->provider_message, sizeof(e->provider_message), f->message);
 }

@@ -46,42 +46,59 @@ static bool names_header(char *const *headers, const char *name)
 	return false;
 }
 
-/* The key goes into a header and nowhere else; a header of the user's own replaces ours. */
+/* A header of the user's own replaces ours. room: theirs and OURS and a NULL. */
+enum { OURS = 4 };
+
+static void list_headers(const struct backend_endpoint *at, const char *auth, const char **headers)
+{
+	size_t n = 0;
+
+	if (auth && !names_header(at->headers, "authorization:"))
+		headers[n++] = auth;
+	if (!names_header(at->headers, "user-agent:"))
+		headers[n++] = "User-Agent: inferfs";
+	headers[n++] = "Content-Type: application/json";
+	headers[n++] = "Accept: text/event-stream, application/json";
+	for (char **theirs = at->headers; theirs && *theirs; theirs++)
+		headers[n++] = *theirs;
+	headers[n] = NULL;
+}
+
+static struct http_target *target_of(const struct backend_config *c, const char *const *headers)
+{
+	const struct http_target_spec spec = {
+		.headers = headers,
+		.proxy = c->at.proxy,
+		.ca_file = c->at.ca_file,
+		.client_cert = c->at.client_cert,
+		.client_key = c->at.client_key,
+		.unix_socket = c->at.unix_socket,
+		.http2 = c->at.http2,
+		.connect_timeout_s = c->limits.connect_timeout_s,
+		.stall_timeout_s = c->limits.stall_timeout_s,
+	};
+
+	return http_target_new(&spec);
+}
+
+/* The key goes into a header and nowhere else. */
 static struct http_target *target_new(const struct backend_config *c)
 {
-	enum { OURS = 4 };
-	const struct backend_endpoint *at = &c->at;
-	size_t n = 0, theirs = 0;
-	AUTO_FREE const char **headers = NULL;
-	char *auth = NULL;
 	struct http_target *t = NULL;
+	const char **headers;
+	char *auth = NULL;
+	size_t theirs = 0;
 
-	while (at->headers && at->headers[theirs])
+	while (c->at.headers && c->at.headers[theirs])
 		theirs++;
 	headers = calloc(theirs + OURS + 1, sizeof(*headers));
-	if (at->key)
-		auth = str_printf("Authorization: Bearer %s", at->key);
-	if (headers && (auth || !at->key)) {
-		if (auth && !names_header(at->headers, "authorization:"))
-			headers[n++] = auth;
-		if (!names_header(at->headers, "user-agent:"))
-			headers[n++] = "User-Agent: inferfs";
-		headers[n++] = "Content-Type: application/json";
-		headers[n++] = "Accept: text/event-stream, application/json";
-		for (size_t i = 0; i < theirs; i++)
-			headers[n++] = at->headers[i];
-		t = http_target_new(&(struct http_target_spec){
-			.headers = headers,
-			.proxy = at->proxy,
-			.ca_file = at->ca_file,
-			.client_cert = at->client_cert,
-			.client_key = at->client_key,
-			.unix_socket = at->unix_socket,
-			.http2 = at->http2,
-			.connect_timeout_s = c->limits.connect_timeout_s,
-			.stall_timeout_s = c->limits.stall_timeout_s,
-		});
+	if (c->at.key)
+		auth = str_printf("Authorization: Bearer %s", c->at.key);
+	if (headers && (auth || !c->at.key)) {
+		list_headers(&c->at, auth, headers);
+		t = target_of(c, headers);
 	}
+	free(headers);
 	(void)secret_free(auth);
 	return t;
 }
@@ -193,8 +210,8 @@ static int unknown(struct infer *i, const char *name, struct err *e)
 		(void)buf_addf(&list, "%s%s", k ? ", " : "", names[k]); /* a long list is cut */
 	}
 	near = names ? str_nearest(name, names) : NULL;
-	return err_set(e, ERR_NOT_FOUND, "there is no backend `%s`%s%s%s; the backends are: %s", name,
-		       near ? ": did you mean `" : "", near ? near : "", near ? "`?" : "",
+	return err_set(e, ERR_NOT_FOUND, "there is no backend `%s`%s%s%s; the backends are: %s",
+		       name, near ? ": did you mean `" : "", near ? near : "", near ? "`?" : "",
 		       buf_str(&list));
 }
 
@@ -223,8 +240,8 @@ int infer_room(struct infer *i, struct err *e)
 	lock_drop(&i->env.lock);
 	if (waiting < max)
 		return 0;
-	return err_set(e, ERR_QUEUE_FULL, "%zu requests are waiting already (`queue` = %zu)", waiting,
-		       max);
+	return err_set(e, ERR_QUEUE_FULL, "%zu requests are waiting already (`queue` = %zu)",
+		       waiting, max);
 }
 
 int infer_status(struct infer *i, const char *backend, struct infer_status *out)
@@ -255,8 +272,8 @@ static bool has_free_place(struct infer *i, const struct call_backend *b)
 	return is_free;
 }
 
-int infer_call(struct infer *i, const struct infer_spec *spec, const struct infer_sink *sink, void *arg,
-	       struct infer_call **out)
+int infer_call(struct infer *i, const struct infer_spec *spec, const struct infer_sink *sink,
+	       void *arg, struct infer_call **out)
 {
 	struct call_backend *b = find(i, spec->backend);
 	struct infer_call *c;
@@ -267,7 +284,8 @@ int infer_call(struct infer *i, const struct infer_spec *spec, const struct infe
 	c = call_new(&i->env, b, spec, sink, arg);
 	if (!c)
 		return -ENOMEM;
-	if (has_free_place(i, b)) /* one that waits builds its body when its turn comes: less memory */
+	if (has_free_place(i,
+			   b)) /* one that waits builds its body when its turn comes: less memory */
 		call_prepare(c);
 	lock_take(&i->env.lock);
 	rc = call_submit(c);

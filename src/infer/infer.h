@@ -39,21 +39,25 @@ struct infer_sink {
 
 struct infer_spec {
 	const char *backend;
-	const json_t *request;	/* effective, checked; lent until done or failed returned, and not changed:
+	const json_t *
+		request; /* effective, checked; lent until done or failed returned, and not changed:
 				 * jansson's counting is no barrier between threads */
-	double timeout_s;	/* 0: the backend's; from the first sending, retries included */
-	uint64_t deadline_ns;	/* mono_ns; 0 none: queue included */
-	int priority;		/* -20..19 */
-	uint32_t index;		/* sample index (echo) */
+	double timeout_s;     /* 0: the backend's; from the first sending, retries included */
+	uint64_t deadline_ns; /* mono_ns; 0 none: queue included */
+	int priority;	      /* -20..19 */
+	uint32_t index;	      /* sample index (echo) */
 };
 
 struct infer_options {
 	struct backend_config *backends; /* borrowed until infer_stop */
 	size_t n_backends;
-	size_t queue_max;	/* calls waiting over all backends */
+	size_t queue_max; /* calls waiting over all backends */
 };
 
+/* infer_new - starts the net thread; -EIO with a sentence when it cannot */
+/* infer_new - options and configurations are borrowed; infer_stop - NULL is fine; returns NULL */
 int infer_new(const struct infer_options *o, struct infer **out, struct err *e);
+/* infer_stop - ends every call, stops the net thread; returns NULL; i may be NULL */
 struct infer *infer_stop(struct infer *i);
 
 /* infer_find - NULL: no such backend */
@@ -67,15 +71,16 @@ int infer_ready(struct infer *i, const char *backend, struct err *e);
 int infer_room(struct infer *i, struct err *e);
 
 /* infer_call - 0 and the call, or -errno (-ENOBUFS, -ESHUTDOWN, -ENOMEM, -ENXIO) and no sink is called */
-int infer_call(struct infer *i, const struct infer_spec *spec, const struct infer_sink *sink, void *arg,
-	       struct infer_call **out);
+int infer_call(struct infer *i, const struct infer_spec *spec, const struct infer_sink *sink,
+	       void *arg, struct infer_call **out);
 /* infer_cancel - c must not yet have had done or failed (the caller's own lock or flag tells) */
 void infer_cancel(struct infer *i, struct infer_call *c);
 
 /* one backend's health for status.json; no secret in it */
 struct infer_status {
 	unsigned in_flight, queued, concurrency;
-	uint64_t calls, ok, failed, retried; /* requests begun, their ends (cancelled in neither), more attempts */
+	uint64_t calls, ok, failed,
+		retried; /* requests begun, their ends (cancelled in neither), more attempts */
 	uint64_t last_ok_real_ns, last_error_real_ns; /* 0: never */
 	char last_error[ERR_MESSAGE_MAX];
 	bool has_key;

@@ -37,10 +37,10 @@ static void enqueue(struct limit *l, struct limit_waiter *w)
 {
 	struct list *head = &l->levels[w->level], *after = head->prev;
 
-	while (after != head &&
-	       LIST_ENTRY(after, struct limit_waiter, link)->arrival > w->arrival)
+	while (after != head && LIST_ENTRY(after, struct limit_waiter, link)->arrival > w->arrival)
 		after = after->prev;
-	list_append(after->next, &w->link); /* appending to the next one's ring is inserting before it */
+	list_append(after->next,
+		    &w->link); /* appending to the next one's ring is inserting before it */
 	l->filled |= 1ull << w->level;
 	l->waiting++;
 	l->queue->waiting++;

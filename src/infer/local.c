@@ -45,7 +45,8 @@ static void end(struct local *l)
 	if (l->rc)
 		e.err = l->err;
 	else if (l->answer->finish_reason && strcmp(l->answer->finish_reason, "error") == 0)
-		(void)err_set(&e.err, ERR_PROVIDER, "%s ended its answer with the finish reason \"error\"",
+		(void)err_set(&e.err, ERR_PROVIDER,
+			      "%s ended its answer with the finish reason \"error\"",
 			      l->config->name);
 	else
 		e.answer = TAKE(l->answer);

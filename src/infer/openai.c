@@ -15,22 +15,36 @@
 
 #include "base/banned.h"
 
-#define COMMON_FIELDS                                                                              \
-	{ "temperature", "temperature" }, { "top_p", "top_p" }, { "stop", "stop" },                \
-		{ "seed", "seed" }, { "max_tokens", NULL }, { "logprobs", NULL },                  \
-		{ "top_logprobs", NULL }, { "presence_penalty", "presence_penalty" },              \
-		{ "frequency_penalty", "frequency_penalty" }, { "logit_bias", "logit_bias" }
-#define CHAT_FIELDS                                                                                \
-	{ "tools", "tools" }, { "tool_choice", "tool_choice" },                                    \
-		{ "parallel_tool_calls", "parallel_tool_calls" },                                  \
-		{ "response_format", "response_format" }, { "reasoning_effort", "reasoning_effort" }
-#define LOCAL_FIELDS { "top_k", "top_k" }, { "min_p", "min_p" }
+#define COMMON_FIELDS                                                                 \
+	{ "temperature", "temperature" }, { "top_p", "top_p" }, { "stop", "stop" },   \
+		{ "seed", "seed" }, { "max_tokens", NULL }, { "logprobs", NULL },     \
+		{ "top_logprobs", NULL }, { "presence_penalty", "presence_penalty" }, \
+		{ "frequency_penalty", "frequency_penalty" },                         \
+	{                                                                             \
+		"logit_bias", "logit_bias"                                            \
+	}
+#define CHAT_FIELDS                                               \
+	{ "tools", "tools" }, { "tool_choice", "tool_choice" },   \
+		{ "parallel_tool_calls", "parallel_tool_calls" }, \
+		{ "response_format", "response_format" },         \
+	{                                                         \
+		"reasoning_effort", "reasoning_effort"            \
+	}
+#define LOCAL_FIELDS             \
+	{ "top_k", "top_k" },    \
+	{                        \
+		"min_p", "min_p" \
+	}
 
 static const struct body_field chat_fields[] = { COMMON_FIELDS, CHAT_FIELDS, { NULL, NULL } };
-static const struct body_field local_chat_fields[] = { COMMON_FIELDS, CHAT_FIELDS, LOCAL_FIELDS,
+static const struct body_field local_chat_fields[] = { COMMON_FIELDS,
+						       CHAT_FIELDS,
+						       LOCAL_FIELDS,
 						       { NULL, NULL } };
 static const struct body_field text_fields[] = { COMMON_FIELDS, { NULL, NULL } };
-static const struct body_field local_text_fields[] = { COMMON_FIELDS, LOCAL_FIELDS, { NULL, NULL } };
+static const struct body_field local_text_fields[] = { COMMON_FIELDS,
+						       LOCAL_FIELDS,
+						       { NULL, NULL } };
 
 static const char *const endpoints[] = { "chat", "completion", NULL };
 static const char *const members[] = { "name", "tool_calls", "tool_call_id", "refusal", NULL };
@@ -42,8 +56,8 @@ static struct body_rules rules_of(const struct backend_config *c, const json_t *
 	bool local = c->dialect != BACKEND_OPENAI, text = body_is(effective, "completion");
 
 	return (struct body_rules){
-		.fields = text ? (local ? local_text_fields : text_fields) :
-				 (local ? local_chat_fields : chat_fields),
+		.fields = text ? (local ? local_text_fields : text_fields)
+			       : (local ? local_chat_fields : chat_fields),
 		.endpoints = endpoints,
 		.message_members = members,
 		.tool_members = members,
@@ -71,7 +85,8 @@ static bool set_max_tokens(const struct backend_config *c, json_t *body, const j
 	bool new_name = c->dialect == BACKEND_OPENAI && c->at.default_url &&
 			!body_is(effective, "completion");
 
-	return !max || set(body, new_name ? "max_completion_tokens" : "max_tokens", json_incref(max));
+	return !max ||
+	       set(body, new_name ? "max_completion_tokens" : "max_tokens", json_incref(max));
 }
 
 /* /completions has one number where chat has a switch and a number. */

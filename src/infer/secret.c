@@ -35,12 +35,14 @@ static int accept(const char *text, size_t n, const char *where, char **out, str
 	if (n == 0)
 		return err_set(e, ERR_NO_KEY, "%s holds no key", where);
 	if (n > SECRET_MAX)
-		return err_set(e, ERR_REQUEST, "the key in %s is longer than %d bytes", where, SECRET_MAX);
+		return err_set(e, ERR_REQUEST, "the key in %s is longer than %d bytes", where,
+			       SECRET_MAX);
 	for (size_t i = 0; i < n; i++)
 		if ((unsigned char)text[i] <= 0x20 || (unsigned char)text[i] >= 0x7f)
-			return err_set(e, ERR_REQUEST,
-				       "the key in %s has a character that no key has at position %zu",
-				       where, i + 1);
+			return err_set(
+				e, ERR_REQUEST,
+				"the key in %s has a character that no key has at position %zu",
+				where, i + 1);
 	key = str_dup_n(text, n);
 	if (!key)
 		return -ENOMEM;
@@ -77,7 +79,8 @@ static int read_key(int fd, const char *path, char **out, struct err *e)
 	if (rc == 0)
 		rc = accept(buf_str(&b), b.len, path, out, e);
 	else if (rc == -EFBIG)
-		rc = err_set(e, ERR_REQUEST, "the key in %s is longer than %d bytes", path, SECRET_MAX);
+		rc = err_set(e, ERR_REQUEST, "the key in %s is longer than %d bytes", path,
+			     SECRET_MAX);
 	else
 		rc = err_set(e, ERR_NO_KEY, "cannot read %s: %s", path, strerror(-rc));
 	if (b.data)
@@ -88,15 +91,18 @@ static int read_key(int fd, const char *path, char **out, struct err *e)
 /* O_NONBLOCK: a FIFO in its place must not hang the start. */
 static int open_key(const char *path, struct stat *st, int *out_fd, struct err *e)
 {
-	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), rc = 0;
 
+	memset(st, 0, sizeof(*st));
 	if (fd < 0 || fstat(fd, st) < 0)
-		return err_set(e, ERR_NO_KEY, "cannot read %s: %s", path, strerror(errno));
-	if (!S_ISREG(st->st_mode))
-		return err_set(e, ERR_NO_KEY, "%s is not a regular file", path);
-	*out_fd = fd;
-	fd = -1;
-	return 0;
+		rc = err_set(e, ERR_NO_KEY, "cannot read %s: %s", path, strerror(errno));
+	else if (!S_ISREG(st->st_mode))
+		rc = err_set(e, ERR_NO_KEY, "%s is not a regular file", path);
+	if (rc == 0)
+		*out_fd = fd;
+	else if (fd >= 0)
+		(void)close(fd); /* only looked at */
+	return rc;
 }
 
 int secret_file(const char *path, char **out, struct err *e)
@@ -126,9 +132,10 @@ int secret_credential(const char *name, char **out, struct err *e)
 	if (!*name || *name == '.' || strchr(name, '/'))
 		return err_set(e, ERR_REQUEST, "\"%s\" is no name of a credential", name);
 	if (!dir || !*dir)
-		return err_set(e, ERR_NO_KEY,
-			       "there is no credential %s: not started by systemd with LoadCredential=",
-			       name);
+		return err_set(
+			e, ERR_NO_KEY,
+			"there is no credential %s: not started by systemd with LoadCredential=",
+			name);
 	path = str_printf("%s/%s", dir, name);
 	if (!path)
 		return -ENOMEM;

@@ -22,9 +22,10 @@ static json_t *find_call(json_t *calls, const json_t *index)
 
 	if (!json_is_integer(index))
 		return NULL;
-	json_array_foreach (calls, i, call)
+	json_array_foreach(calls, i, call) {
 		if (json_equal(json_object_get(call, "index"), index))
 			return call;
+	}
 	return NULL;
 }
 
@@ -34,8 +35,8 @@ static json_t *new_call(json_t *calls, const json_t *index)
 
 	if (json_array_size(calls) >= TOOLCALL_MAX)
 		return NULL;
-	call = json_pack("{s:s, s:{s:s, s:s}}", "type", "function", "function", "name", "", "arguments",
-			 "");
+	call = json_pack("{s:s, s:{s:s, s:s}}", "type", "function", "function", "name", "",
+			 "arguments", "");
 	if (call && json_is_integer(index) &&
 	    json_object_set(call, "index", (json_t *)(uintptr_t)index)) {
 		json_decref(call);
@@ -50,7 +51,8 @@ static int append_arguments(json_t *function, const json_t *piece)
 	AUTO_BUF struct buf text = BUF_INIT(ARGUMENTS_MAX);
 	AUTO_FREE char *dump = NULL;
 
-	(void)buf_add(&text, json_string_value(old), json_string_length(old)); /* text.failed tells */
+	(void)buf_add(&text, json_string_value(old),
+		      json_string_length(old)); /* text.failed tells */
 	if (json_is_string(piece)) {
 		(void)buf_add(&text, json_string_value(piece), json_string_length(piece));
 	} else {
@@ -61,9 +63,9 @@ static int append_arguments(json_t *function, const json_t *piece)
 	}
 	if (text.failed)
 		return text.failed;
-	return json_object_set_new(function, "arguments", json_stringn(buf_str(&text), text.len)) ?
-		       -ENOMEM :
-		       0;
+	return json_object_set_new(function, "arguments", json_stringn(buf_str(&text), text.len))
+		       ? -ENOMEM
+		       : 0;
 }
 
 static int set_if_missing(json_t *o, const char *name, const json_t *value)
@@ -82,7 +84,7 @@ static int keep_others(json_t *call, const json_t *piece)
 	const char *name;
 	json_t *value;
 
-	json_object_foreach ((json_t *)(uintptr_t)piece, name, value) {
+	json_object_foreach((json_t *)(uintptr_t)piece, name, value) {
 		bool mine = false;
 
 		for (size_t i = 0; ours[i]; i++)
@@ -95,7 +97,8 @@ static int keep_others(json_t *call, const json_t *piece)
 
 static int merge_piece(json_t *calls, const json_t *piece)
 {
-	const json_t *index = json_object_get(piece, "index"), *from = json_object_get(piece, "function");
+	const json_t *index = json_object_get(piece, "index"),
+		     *from = json_object_get(piece, "function");
 	const json_t *arguments = json_object_get(from, "arguments");
 	json_t *call = find_call(calls, index), *function;
 	int rc;
@@ -124,7 +127,7 @@ int toolcall_merge(json_t **calls, const json_t *pieces)
 		if (!*calls)
 			return -ENOMEM;
 	}
-	json_array_foreach (pieces, i, piece) {
+	json_array_foreach(pieces, i, piece) {
 		rc = json_is_object(piece) ? merge_piece(*calls, piece) : 0;
 		if (rc)
 			return rc;
@@ -137,7 +140,7 @@ int toolcall_finish(json_t *calls)
 	json_t *call;
 	size_t i;
 
-	json_array_foreach (calls, i, call) {
+	json_array_foreach(calls, i, call) {
 		(void)json_object_del(call, "index"); /* may be absent */
 		if (json_object_get(call, "id"))
 			continue;

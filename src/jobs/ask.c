@@ -92,7 +92,8 @@ static int ask_start(struct broker *b, struct job *j, struct err *e)
 	return 0;
 }
 
-int broker_ask(struct broker *b, const struct broker_ask_doc *d, struct broker_ask **out, struct err *e)
+int broker_ask(struct broker *b, const struct broker_ask_doc *d, struct broker_ask **out,
+	       struct err *e)
 {
 	struct request_source src = { d->text, d->len, form_of(d->text, d->len), NULL };
 	struct broker_ask *a;
@@ -100,7 +101,8 @@ int broker_ask(struct broker *b, const struct broker_ask_doc *d, struct broker_a
 	int r;
 
 	if (b->stopping)
-		return err_set(e, ERR_ENDING, "the daemon is ending; ask again after the next mount");
+		return err_set(e, ERR_ENDING,
+			       "the daemon is ending; ask again after the next mount");
 	r = check_request(b, &src, d->history, &k, NULL, e);
 	if (r < 0) {
 		ledger_count(b->o.ledger, LEDGER_C_REFUSED, 1);

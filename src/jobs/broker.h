@@ -36,7 +36,7 @@ enum broker_state {
 	BROKER_DONE,
 	BROKER_FAILED,
 	BROKER_CANCELLED,
-	BROKER_DISMISSED    /* removed under responses/; the prompt stays */
+	BROKER_DISMISSED /* removed under responses/; the prompt stays */
 };
 
 /* what one name or id is now; a plain value */
@@ -46,10 +46,10 @@ struct broker_view {
 	enum broker_state state;
 	bool has_key, has_request;
 	struct key key;
-	unsigned n;		   /* samples it has or will have */
+	unsigned n;			  /* samples it has or will have */
 	uint64_t accepted_ns, changed_ns; /* CLOCK_REALTIME; changed: of the last change of state */
-	uint64_t text_bytes;	   /* size of `text` when done */
-	int code;		   /* positive errno when refused, failed or cancelled */
+	uint64_t text_bytes;		  /* size of `text` when done */
+	int code;			  /* positive errno when refused, failed or cancelled */
 	bool has_reasoning, has_tool_calls;
 };
 
@@ -69,18 +69,18 @@ int broker_path(struct broker *b, int64_t id, struct buf *out);
 struct broker_doc {
 	const char *root, *path, *suffix; /* borrowed */
 	enum request_form form;
-	const char *text;  /* borrowed */
+	const char *text; /* borrowed */
 	size_t len;
 	const json_t *defaults; /* array, nearest first, borrowed; NULL none */
-	bool final;	   /* no writer is left: an unfinished text is an error now */
-	bool send;	   /* send at once, else broker_send will say when */
+	bool final;		/* no writer is left: an unfinished text is an error now */
+	bool send;		/* send at once, else broker_send will say when */
 };
 
 /* broker_check's outcome */
 struct broker_accepted {
-	int code;	/* 0 or positive errno: for close(2) */
-	int64_t id;	/* the request; 0: the text is unfinished and nothing changed */
-	bool same;	/* the same as was there: nothing was recorded anew */
+	int code;   /* 0 or positive errno: for close(2) */
+	int64_t id; /* the request; 0: the text is unfinished and nothing changed */
+	bool same;  /* the same as was there: nothing was recorded anew */
 };
 typedef void broker_checked_fn(void *arg, const struct broker_accepted *r);
 
@@ -95,7 +95,8 @@ void broker_send(struct broker *b, int64_t id);
 
 typedef void broker_done_fn(void *arg, int result);
 /* broker_drop - the prompt went: its response goes with it. done after the commit */
-void broker_drop(struct broker *b, const char *root, const char *path, broker_done_fn *done, void *arg);
+void broker_drop(struct broker *b, const char *root, const char *path, broker_done_fn *done,
+		 void *arg);
 /* broker_dismiss - rm -r under responses/: the response goes, the prompt stays; also for a draft */
 struct broker_name {
 	const char *root, *path, *suffix;
@@ -131,8 +132,16 @@ struct stream *broker_stream(struct broker *b, int64_t id);
 
 /* the files of a final (some: any) request */
 enum broker_file {
-	BROKER_TEXT, BROKER_RESPONSE, BROKER_REQUEST, BROKER_USAGE, BROKER_ERROR, BROKER_REASONING,
-	BROKER_TOOL_CALLS, BROKER_SAMPLE_TEXT, BROKER_SAMPLE_RESPONSE, BROKER_SAMPLE_RAW,
+	BROKER_TEXT,
+	BROKER_RESPONSE,
+	BROKER_REQUEST,
+	BROKER_USAGE,
+	BROKER_ERROR,
+	BROKER_REASONING,
+	BROKER_TOOL_CALLS,
+	BROKER_SAMPLE_TEXT,
+	BROKER_SAMPLE_RESPONSE,
+	BROKER_SAMPLE_RAW,
 	BROKER_SAMPLE_META
 };
 /* broker_render - append the file's bytes: 0, -ENOENT (it has no such file), -EAGAIN (nowait: would wait
@@ -160,7 +169,8 @@ struct broker_ask_doc {
 	size_t len;
 	const json_t *history; /* earlier turns, array of messages; NULL none */
 };
-int broker_ask(struct broker *b, const struct broker_ask_doc *d, struct broker_ask **out, struct err *e);
+int broker_ask(struct broker *b, const struct broker_ask_doc *d, struct broker_ask **out,
+	       struct err *e);
 /* broker_ask_stream - borrowed until broker_ask_end */
 struct stream *broker_ask_stream(struct broker_ask *a);
 /* broker_ask_error - error.json of a failed one; -ENODATA when it has not failed */

@@ -34,18 +34,20 @@ struct broker_options {
 	struct ledger *ledger;
 	struct answers *answers;
 	struct store *store;
-	const char *model;	    /* default "BACKEND/MODEL"; NULL: none, then choices names what there is */
-	const char *choices;	    /* for the sentence: "mistral/..., openai/..." */
-	const char *scope;	    /* "" none */
+	const char
+		*model; /* default "BACKEND/MODEL"; NULL: none, then choices names what there is */
+	const char *choices; /* for the sentence: "mistral/..., openai/..." */
+	const char *scope;   /* "" none */
 	enum request_cache cache_mode;
 	bool lossy;
-	double timeout_s;	    /* of a request, from the first sending */
+	double timeout_s; /* of a request, from the first sending */
 	const struct broker_alias *aliases;
 	size_t n_aliases;
 	unsigned pool_threads;
-	const char *const *backends;/* configured names, NULL-terminated */
+	const char *const *backends; /* configured names, NULL-terminated */
 };
 
+/* broker_new - everything in o is borrowed until broker_stop; 0 or -errno with a sentence */
 int broker_new(const struct broker_options *o, struct broker **out, struct err *e);
 /* broker_recover - file_sha answers the SHA-256 of the prompt file now (0 or -ENOENT); blocks on the disk */
 typedef int broker_file_sha_fn(void *arg, const struct broker_name *name, struct key *out);

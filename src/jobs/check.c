@@ -20,7 +20,7 @@ struct check {
 	struct ledger_change change;
 	struct ledger_handout handout;
 	struct broker *b;
-	struct job *job;	/* NULL: a refusal */
+	struct job *job; /* NULL: a refusal */
 	bool send, hit;
 	struct broker_name name; /* owned strings */
 	struct buf error;
@@ -52,15 +52,17 @@ static int check_terms(struct checked *c, const struct route *route, json_t *dro
 	return t->backend && t->model && (!r->request_id || t->request_id) ? 0 : -ENOMEM;
 }
 
-static int check_body(struct broker *b, struct checked *c, const struct route *route, json_t *dropped,
-		      struct err *e)
+static int check_body(struct broker *b, struct checked *c, const struct route *route,
+		      json_t *dropped, struct err *e)
 {
 	const struct backend_config *be = route->backend;
 	struct buf canon = BUF_INIT(OBJECT_MAX);
 	struct request_target target = {
 		.backend = be->name,
 		.model = route->model,
-		.url = be->at.identity ? be->at.identity : be->at.default_url ? NULL : be->at.url,
+		.url = be->at.identity	    ? be->at.identity
+		       : be->at.default_url ? NULL
+					    : be->at.url,
 		.scope = b->o.scope,
 		.default_max_tokens = be->max_tokens,
 	};
@@ -218,8 +220,8 @@ static void check_post(struct check *c)
 	ledger_post(c->b->o.ledger, &c->post);
 }
 
-static struct check *check_new(struct broker *b, const struct broker_name *n, broker_checked_fn *done,
-			       void *arg)
+static struct check *check_new(struct broker *b, const struct broker_name *n,
+			       broker_checked_fn *done, void *arg)
 {
 	struct check *c = calloc(1, sizeof(*c));
 
@@ -317,10 +319,15 @@ static void check_hit(struct check *c, const struct object *o, const struct buf 
 	c->change.row.final_ns = mono_real_ns();
 	c->change.row.text_bytes = settle_text_bytes(o->sample);
 	c->facts = terms_facts(&(struct terms_outcome){
-		.sample = o->sample, .job = c->job, .now_mono = mono_ns(), .cost_usd = 0,
+		.sample = o->sample,
+		.job = c->job,
+		.now_mono = mono_ns(),
+		.cost_usd = 0,
 		.saved_usd = json_is_number(cost) ? json_number_value(cost) : -1 });
-	c->handout = (struct ledger_handout){ .request = c->job->id, .key = id.key,
-					      .index = id.index, .variant = id.variant,
+	c->handout = (struct ledger_handout){ .request = c->job->id,
+					      .key = id.key,
+					      .index = id.index,
+					      .variant = id.variant,
 					      .cached = true };
 	c->change.handouts = &c->handout;
 	c->change.n_handouts = 1;
@@ -416,7 +423,8 @@ static int64_t same_as_before(struct broker *b, const struct broker_doc *d, cons
 	struct ledger_row row;
 	struct job *j;
 	int64_t id = 0;
-	bool again = k->terms.cache == REQUEST_CACHE_BYPASS || k->terms.cache == REQUEST_CACHE_REFRESH;
+	bool again = k->terms.cache == REQUEST_CACHE_BYPASS ||
+		     k->terms.cache == REQUEST_CACHE_REFRESH;
 
 	lock_take(&b->lock);
 	j = job_by_name_locked(b, d->root, d->path);

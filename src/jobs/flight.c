@@ -226,9 +226,11 @@ static void flight_call(struct flight *f)
 	lock_drop(&b->lock);
 	if (r == 0)
 		return;
-	err_set(&e, r == -ENOBUFS ? ERR_QUEUE_FULL : r == -ESHUTDOWN ? ERR_ENDING
-						   : r == -ENXIO     ? ERR_NOT_FOUND
-								     : ERR_INTERNAL,
+	err_set(&e,
+		r == -ENOBUFS	  ? ERR_QUEUE_FULL
+		: r == -ESHUTDOWN ? ERR_ENDING
+		: r == -ENXIO	  ? ERR_NOT_FOUND
+				  : ERR_INTERNAL,
 		"the request could not be queued at the backend \"%s\": %s", spec.backend,
 		strerror(-r));
 	flight_fail(f, &e);
@@ -283,8 +285,10 @@ int flight_adopt(struct broker *b, const struct buf *bytes, struct answers_id *i
 	struct link_arg l = { b, &id->key };
 
 	return answers_adopt(b->o.answers, id,
-			     &(struct answers_source){ .bytes = bytes->data, .len = bytes->len,
-						       .link_fn = link_from_store, .arg = &l });
+			     &(struct answers_source){ .bytes = bytes->data,
+						       .len = bytes->len,
+						       .link_fn = link_from_store,
+						       .arg = &l });
 }
 
 static void flight_hit(struct flight *f, const struct object *o, const struct buf *bytes)

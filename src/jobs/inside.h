@@ -16,15 +16,25 @@
 #include "ledger/ledger.h"
 #include "store/store.h"
 
-#define JOB_MAGIC 0x4a0b1e55u
+#define JOB_MAGIC    0x4a0b1e55u
 #define JOB_GRACE_NS 1000000000ULL /* between losing the name and losing the call */
 
 struct flight;
 
 /* where a request stands; what each step does is in job.c */
 enum job_step {
-	STEP_CHECK, STEP_ROUTE, STEP_BUDGET, STEP_LOOKUP, STEP_JOIN, STEP_QUEUE, STEP_CALL, STEP_STREAM,
-	STEP_STORE, STEP_DONE, STEP_FAILED, STEP_CANCELLED
+	STEP_CHECK,
+	STEP_ROUTE,
+	STEP_BUDGET,
+	STEP_LOOKUP,
+	STEP_JOIN,
+	STEP_QUEUE,
+	STEP_CALL,
+	STEP_STREAM,
+	STEP_STORE,
+	STEP_DONE,
+	STEP_FAILED,
+	STEP_CANCELLED
 };
 
 /* what the user asked for beside the effective request; kept in the ledger as the envelope */
@@ -47,44 +57,49 @@ struct job_body {
 };
 
 struct job_times {
-	uint64_t accepted_ns, changed_ns;	     /* CLOCK_REALTIME */
+	uint64_t accepted_ns, changed_ns;	       /* CLOCK_REALTIME */
 	uint64_t accepted_mono, sent_mono, first_mono; /* 0: not yet */
 	unsigned attempts;
 };
 
 struct job {
 	unsigned magic, refs;
-	int64_t id; /* 0: an ask */
-	uint32_t gen;
-	char *root, *path, *suffix; /* NULL for an ask */
+	struct {	    /* who it is */
+		int64_t id; /* 0: an ask */
+		uint32_t gen;
+		char *root, *path, *suffix; /* NULL for an ask */
+	};
 	struct job_terms terms;
 	struct job_body body;
 	struct job_times times;
-	enum broker_state state;
-	enum job_step step;
-	bool hold;   /* accepted, its writer has not closed the file yet */
-	bool named;  /* in by_name */
-	bool ending; /* its end is being recorded; nothing else may end it */
-	bool over;   /* it is recorded or could not be: nobody is woken any more */
-	struct stream *stream; /* made when somebody reads it */
-	struct flight *flight;
-	struct list in_flight, in_deadlines;
-	struct list waiters;
-	struct map_link by_id, by_name;
-	struct err *error;
+	struct { /* where it stands */
+		enum broker_state state;
+		enum job_step step;
+		bool hold;   /* accepted, its writer has not closed the file yet */
+		bool named;  /* in by_name */
+		bool ending; /* its end is being recorded; nothing else may end it */
+		bool over;   /* it is recorded or could not be: nobody is woken any more */
+		struct err *error;
+	};
+	struct {		       /* who has to do with it */
+		struct stream *stream; /* made when somebody reads it */
+		struct flight *flight;
+		struct list in_flight, in_deadlines, waiters;
+		struct map_link by_id, by_name;
+	};
 };
 
 /* one purchase of (key, index) and everybody who waits for it: single-flight */
 struct flight {
 	struct broker *b;
-	unsigned refs;	     /* table, call, store task */
+	unsigned refs; /* table, call, store task */
 	struct key key;
 	enum request_cache mode; /* bypass and refresh ones are in no table */
 	json_t *request;
 	char *canon;
 	size_t canon_len;
-	struct list jobs;    /* in order of acceptance */
-	struct buf sofar;    /* text of the running attempt, for readers who come later */
+	struct list jobs; /* in order of acceptance */
+	struct buf sofar; /* text of the running attempt, for readers who come later */
 	struct infer_call *call;
 	bool tabled, calling, ended; /* ended: done, failed or a hit; late joiners start anew */
 	uint64_t orphan_until_mono;  /* nobody waits; cancelled then */
@@ -106,14 +121,14 @@ struct broker {
 	struct pool *pool;
 	bool stopping, tick_stop;
 	unsigned n_queued, n_running;
-	struct list asks; /* every open ask */
+	struct list asks;     /* every open ask */
 	struct list unstored; /* objects the engine has not taken yet */
 	uint64_t offer_at_mono;
 };
 
 /* job.c: the steps */
 struct job *job_new(void);
-struct job *job_ref(struct job *j);	/* lock held */
+struct job *job_ref(struct job *j); /* lock held */
 void job_unref(struct broker *b, struct job *j);
 /* job_send - the request may be bought: lookup, join or call; no lock held */
 void job_send(struct broker *b, struct job *j);

@@ -234,8 +234,8 @@ static void ending_done(struct ledger_post *p, int result)
 	(void)result; /* not recorded: the row stays accepted and is tried again after the next mount */
 	list_init(&waiters);
 	lock_take(&b->lock);
-	job_set_state_locked(b, j, e->change.row.state == LEDGER_CANCELLED ? BROKER_CANCELLED
-									    : BROKER_FAILED);
+	job_set_state_locked(
+		b, j, e->change.row.state == LEDGER_CANCELLED ? BROKER_CANCELLED : BROKER_FAILED);
 	list_move_all(&waiters, &j->waiters);
 	j->over = true;
 	if (result == 0)
@@ -255,7 +255,8 @@ static void ending_done(struct ledger_post *p, int result)
 static void count_end(struct broker *b, const struct job *j, enum broker_state state,
 		      const struct err *e)
 {
-	ledger_count(b->o.ledger, state == BROKER_CANCELLED ? LEDGER_C_CANCELLED : LEDGER_C_FAILED, 1);
+	ledger_count(b->o.ledger, state == BROKER_CANCELLED ? LEDGER_C_CANCELLED : LEDGER_C_FAILED,
+		     1);
 	if (e->attempts > 0)
 		ledger_count(b->o.ledger, LEDGER_C_CALLS, e->attempts);
 	if (e->attempts > 1)
@@ -308,9 +309,13 @@ void job_end(struct broker *b, struct job *j, enum broker_state state, const str
 	x->b = b;
 	x->job = j;
 	x->error = BUF_INIT(1 << 16);
-	(void)response_error_json(e, j->terms.request_id ? j->terms.request_id : j->path, &x->error);
-	x->facts = terms_facts(&(struct terms_outcome){
-		.job = j, .now_mono = mono_ns(), .attempts = e->attempts, .cost_usd = -1, .saved_usd = 0 });
+	(void)response_error_json(e, j->terms.request_id ? j->terms.request_id : j->path,
+				  &x->error);
+	x->facts = terms_facts(&(struct terms_outcome){ .job = j,
+							.now_mono = mono_ns(),
+							.attempts = e->attempts,
+							.cost_usd = -1,
+							.saved_usd = 0 });
 	x->change.op = LEDGER_OP_FINISH;
 	x->change.row.id = j->id;
 	x->change.row.state = state == BROKER_CANCELLED ? LEDGER_CANCELLED : LEDGER_FAILED;

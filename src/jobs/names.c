@@ -101,7 +101,8 @@ static void leave_name(struct broker *b, const char *root, const char *path)
 	}
 }
 
-void broker_drop(struct broker *b, const char *root, const char *path, broker_done_fn *done, void *arg)
+void broker_drop(struct broker *b, const char *root, const char *path, broker_done_fn *done,
+		 void *arg)
 {
 	struct naming *n;
 
@@ -122,7 +123,8 @@ void broker_drop(struct broker *b, const char *root, const char *path, broker_do
 	naming_post(n);
 }
 
-void broker_dismiss(struct broker *b, const struct broker_name *name, broker_done_fn *done, void *arg)
+void broker_dismiss(struct broker *b, const struct broker_name *name, broker_done_fn *done,
+		    void *arg)
 {
 	struct naming *n;
 
@@ -222,7 +224,8 @@ static void rename_jobs(struct broker *b, const struct broker_move *m)
 		if (j)
 			renaming_add(&r, j, m->to_path, "");
 	}
-	for (size_t i = 0; i < r.n; i++) { /* all leave before one comes: a swap must not meet itself */
+	for (size_t i = 0; i < r.n;
+	     i++) { /* all leave before one comes: a swap must not meet itself */
 		if (r.failed)
 			break;
 		map_del(&b->by_name, &r.jobs[i]->by_name);
@@ -310,7 +313,8 @@ static void retry_recorded(struct ledger_post *p, int result)
 		job_send(x->b, x->job);
 	else
 		job_end(x->b, x->job, BROKER_FAILED,
-			&(struct err){ .kind = ERR_DISK_FULL, .code = -result,
+			&(struct err){ .kind = ERR_DISK_FULL,
+				       .code = -result,
 				       .message = "the retry could not be recorded" });
 	job_unref(x->b, x->job);
 	sweep_run(x->b, &x->old);
@@ -361,11 +365,18 @@ static int retry_post(struct broker *b, struct job *j, struct sweep *take_old)
 	x->old = *take_old;
 	x->envelope = terms_write(&j->terms);
 	row = &x->change.row;
-	*row = (struct ledger_row){ .id = j->id, .state = LEDGER_ACCEPTED, .root = j->root,
-				    .path = j->path, .suffix = j->suffix, .has_key = true,
-				    .key = j->body.key, .file_sha = j->body.file_sha,
-				    .n = j->terms.n, .cache_mode = (int)j->terms.cache,
-				    .envelope = x->envelope, .accepted_ns = j->times.accepted_ns };
+	*row = (struct ledger_row){ .id = j->id,
+				    .state = LEDGER_ACCEPTED,
+				    .root = j->root,
+				    .path = j->path,
+				    .suffix = j->suffix,
+				    .has_key = true,
+				    .key = j->body.key,
+				    .file_sha = j->body.file_sha,
+				    .n = j->terms.n,
+				    .cache_mode = (int)j->terms.cache,
+				    .envelope = x->envelope,
+				    .accepted_ns = j->times.accepted_ns };
 	x->change.op = LEDGER_OP_PUT;
 	x->change.request = j->body.canon;
 	x->change.request_len = j->body.canon_len;

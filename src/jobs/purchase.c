@@ -73,7 +73,8 @@ static void on_text(void *arg, const char *p, size_t n)
 	lock_take(&f->b->lock);
 	if (!f->sofar.len)
 		first_text_locked(f);
-	(void)buf_add(&f->sofar, p, n); /* over the maximum: infer fails the call by the same limit */
+	(void)buf_add(&f->sofar, p,
+		      n); /* over the maximum: infer fails the call by the same limit */
 	list = streams_locked(f, &count);
 	lock_drop(&f->b->lock);
 	for (size_t i = 0; i < count; i++) {
@@ -134,9 +135,14 @@ static int encode(struct flight *f, uint64_t ttl_s, struct buf *out)
 	uint64_t now = mono_real_ns();
 	const char *backend = json_string_value(json_object_get(f->request, "backend"));
 	struct object_parts p = {
-		.key = &f->key, .index = 0, .created_real_ns = now, .ttl_s = ttl_s,
-		.request = f->canon, .request_len = f->canon_len,
-		.raw = buf_str(&f->answer->raw), .raw_len = f->answer->raw.len,
+		.key = &f->key,
+		.index = 0,
+		.created_real_ns = now,
+		.ttl_s = ttl_s,
+		.request = f->canon,
+		.request_len = f->canon_len,
+		.raw = buf_str(&f->answer->raw),
+		.raw_len = f->answer->raw.len,
 	};
 	json_t *sample;
 	int r;
@@ -164,10 +170,13 @@ static int offer(struct flight *f, const struct answers_id *id, uint64_t ttl_s, 
 	answers_name(id, name);
 	if (f->mode == REQUEST_CACHE_REFRESH)
 		(void)store_remove(b->o.store, &f->key, 0); /* failed: put says so */
-	r = store_put(b->o.store,
-		      &(struct store_offer){ .key = &f->key, .index = 0, .bytes = bytes->data,
-					     .len = bytes->len, .ttl_s = ttl_s,
-					     .dirfd = answers_dirfd(b->o.answers), .name = name });
+	r = store_put(b->o.store, &(struct store_offer){ .key = &f->key,
+							 .index = 0,
+							 .bytes = bytes->data,
+							 .len = bytes->len,
+							 .ttl_s = ttl_s,
+							 .dirfd = answers_dirfd(b->o.answers),
+							 .name = name });
 	if (r != STORE_EXISTS)
 		return r;
 	r = store_get(b->o.store, &f->key, 0, 0, &winner, &won);
@@ -231,8 +240,11 @@ static void flight_settle(struct flight *f, const struct answers_id *id, const s
 	flight_end_locked(f, &jobs);
 	lock_drop(&b->lock);
 	settle_jobs(b, &jobs,
-		    &(struct settle){ .object = id, .sample = o.sample, .answer = f->answer,
-				      .streamed = &f->sofar, .attempts = f->attempts,
+		    &(struct settle){ .object = id,
+				      .sample = o.sample,
+				      .answer = f->answer,
+				      .streamed = &f->sofar,
+				      .attempts = f->attempts,
 				      .unstored = unstored });
 	object_done(&o);
 }
@@ -247,7 +259,8 @@ static void flight_store_run(struct pool_task *t)
 	int r = keep(f, &id, &bytes, &unstored);
 
 	if (r < 0) {
-		err_sys(&e, -r, "the answer arrived but could not be stored under the state directory");
+		err_sys(&e, -r,
+			"the answer arrived but could not be stored under the state directory");
 		e.attempts = f->attempts;
 		flight_fail(f, &e);
 	} else {
@@ -277,7 +290,8 @@ static void on_done(void *arg, struct answer *take_answer, unsigned attempts)
 	lock_drop(&f->b->lock);
 	f->task.run = flight_store_run;
 	if (pool_post(f->b->pool, &f->task) < 0)
-		flight_store_run(&f->task); /* ending: better a slow net thread than a lost answer */
+		flight_store_run(
+			&f->task); /* ending: better a slow net thread than a lost answer */
 }
 
 const struct infer_sink purchase_sink = { on_started, on_text, on_restart, on_done, on_failed };

@@ -36,7 +36,8 @@ static void readopt(struct broker *b, const struct job *j)
 		answers_name(&id, name);
 		if (why && (strcmp(why, "stop") == 0 || strcmp(why, "tool_calls") == 0))
 			(void)store_put(b->o.store, /* failed: it is bought again */
-					&(struct store_offer){ .key = &id.key, .bytes = bytes.data,
+					&(struct store_offer){ .key = &id.key,
+							       .bytes = bytes.data,
 							       .len = bytes.len,
 							       .dirfd = answers_dirfd(b->o.answers),
 							       .name = name });
@@ -55,9 +56,10 @@ static int check_file(struct recovery *r, const struct job *j, struct err *e)
 			       "the prompt file is gone since the request was accepted; it was not "
 			       "sent");
 	if (!key_equal(&sha, &j->body.file_sha))
-		return err_set(e, ERR_REQUEST,
-			       "the prompt file was changed while it was not mounted; write it again "
-			       "to send it");
+		return err_set(
+			e, ERR_REQUEST,
+			"the prompt file was changed while it was not mounted; write it again "
+			"to send it");
 	return 0;
 }
 
@@ -69,7 +71,8 @@ static void recover_one(struct ledger_row *row, void *arg)
 	struct job *j = NULL;
 
 	if (job_from_row(b, row, &j) < 0) {
-		log_msg(LOG_ERROR, "an accepted request could not be read from the ledger; it is left there");
+		log_msg(LOG_ERROR,
+			"an accepted request could not be read from the ledger; it is left there");
 		return;
 	}
 	lock_take(&b->lock);
@@ -94,8 +97,8 @@ static void recover_unstored(const struct ledger_handout *h, void *arg)
 {
 	struct recovery *r = arg;
 
-	unstored_add(r->b, &(struct answers_id){ .key = h->key, .index = h->index,
-						 .variant = h->variant });
+	unstored_add(r->b, &(struct answers_id){
+				   .key = h->key, .index = h->index, .variant = h->variant });
 }
 
 /* rows are gathered first: sending writes to the ledger that is being read */
@@ -135,6 +138,7 @@ void broker_recover(struct broker *b, broker_file_sha_fn *file_sha, void *arg)
 	}
 	free(g.rows);
 	if (r.resumed || r.failed)
-		log_msg(LOG_INFO, "finishing %u requests that had been accepted; %u can no longer be sent",
+		log_msg(LOG_INFO,
+			"finishing %u requests that had been accepted; %u can no longer be sent",
 			r.resumed, r.failed);
 }

@@ -40,7 +40,8 @@ static int render_object(struct render *r, unsigned pos, bool nowait)
 
 	if (r->row.state != LEDGER_DONE || pos >= r->n)
 		return -ENOENT;
-	id = (struct answers_id){ .key = r->h[pos].key, .index = r->h[pos].index,
+	id = (struct answers_id){ .key = r->h[pos].key,
+				  .index = r->h[pos].index,
 				  .variant = r->h[pos].variant };
 	k = nowait ? answers_read_nowait(r->b->o.answers, &id, &bytes)
 		   : answers_read(r->b->o.answers, &id, &bytes);
@@ -49,8 +50,10 @@ static int render_object(struct render *r, unsigned pos, bool nowait)
 	buf_done(&bytes);
 	if (k < 0)
 		return k == -EAGAIN || k == -ENOMEM ? k : -EIO;
-	r->sample = (struct response_sample){ .sample = r->object.sample, .created = r->object.created,
-					      .index = id.index, .cached = r->h[pos].cached,
+	r->sample = (struct response_sample){ .sample = r->object.sample,
+					      .created = r->object.created,
+					      .index = id.index,
+					      .cached = r->h[pos].cached,
 					      .duplicated = r->h[pos].duplicated };
 	return 0;
 }
@@ -69,17 +72,22 @@ static void render_facts(struct render *r, struct response_facts *f)
 	if (!r->facts && r->row.facts)
 		r->facts = json_loads(r->row.facts, 0, NULL);
 	if (!r->terms.backend && r->row.envelope)
-		(void)terms_read(r->row.envelope, &r->terms); /* our own text; empty members at worst */
+		(void)terms_read(r->row.envelope,
+				 &r->terms); /* our own text; empty members at worst */
 	*f = (struct response_facts){
 		.request_id = r->terms.request_id ? r->terms.request_id : r->row.path,
-		.backend = r->terms.backend, .route = "explicit", .model = r->terms.model,
-		.key = r->row.key, .created_real_ns = r->row.final_ns,
+		.backend = r->terms.backend,
+		.route = "explicit",
+		.model = r->terms.model,
+		.key = r->row.key,
+		.created_real_ns = r->row.final_ns,
 		.queue_ms = number_or(r->facts, "queue_ms", -1),
 		.first_token_ms = number_or(r->facts, "first_token_ms", -1),
 		.total_ms = number_or(r->facts, "total_ms", -1),
 		.attempts = (unsigned)number_or(r->facts, "attempts", 0),
 		.cost_usd = number_or(r->facts, "cost_usd", -1),
-		.saved_usd = number_or(r->facts, "saved_usd", -1), .dropped = r->terms.dropped,
+		.saved_usd = number_or(r->facts, "saved_usd", -1),
+		.dropped = r->terms.dropped,
 	};
 	tokens = json_object_get(r->facts, "tokens");
 	for (size_t i = 0; i < ARRAY_LEN(f->tokens); i++) {
@@ -184,8 +192,8 @@ static int render_job(struct broker *b, const struct broker_file_id *f, struct b
 	if (f->file == BROKER_REQUEST)
 		r = buf_add(out, j->body.canon, j->body.canon_len);
 	else if (f->file == BROKER_ERROR && j->error)
-		r = response_error_json(j->error, j->terms.request_id ? j->terms.request_id : j->path,
-					out);
+		r = response_error_json(j->error,
+					j->terms.request_id ? j->terms.request_id : j->path, out);
 	else if (f->file == BROKER_USAGE && broker_is_final(j->state))
 		r = buf_addf(out, "{\"status\":\"%s\"}\n",
 			     j->state == BROKER_CANCELLED ? "cancelled" : "failed");

@@ -8,8 +8,8 @@
 #include "base/banned.h"
 
 /* names that are always taken as backends, also where nothing is configured for them */
-static const char *const built_in[] = { "mistral",   "openai", "vllm", "llamacpp", "ollama",
-					"gemini", "anthropic", "echo", NULL };
+static const char *const built_in[] = { "mistral", "openai",	"vllm", "llamacpp", "ollama",
+					"gemini",  "anthropic", "echo", NULL };
 
 static bool in_list(const char *const *list, const char *s, size_t n)
 {
@@ -45,10 +45,11 @@ static int unknown_backend(struct broker *b, const char *model, struct err *e)
 				 "no backend is called \"%s\"; did you mean \"%s\"? Write model as "
 				 "BACKEND/MODEL",
 				 first, near);
-	return err_field(e, ERR_NOT_FOUND, "model",
-			 "no backend is called \"%s\"; write model as BACKEND/MODEL, or add a section "
-			 "[backend %s] to the configuration",
-			 first, first);
+	return err_field(
+		e, ERR_NOT_FOUND, "model",
+		"no backend is called \"%s\"; write model as BACKEND/MODEL, or add a section "
+		"[backend %s] to the configuration",
+		first, first);
 }
 
 static int named_backend(struct broker *b, const char *model, size_t n, struct route *out,
@@ -61,10 +62,11 @@ static int named_backend(struct broker *b, const char *model, size_t n, struct r
 	out->backend = infer_find(b->o.infer, name);
 	out->model = model + n + 1;
 	if (!out->backend)
-		return err_field(e, ERR_NOT_FOUND, "model",
-				 "the backend \"%s\" is not configured here; add a section [backend %s], "
-				 "or choose one of: %s",
-				 name, name, b->o.choices ? b->o.choices : "(none)");
+		return err_field(
+			e, ERR_NOT_FOUND, "model",
+			"the backend \"%s\" is not configured here; add a section [backend %s], "
+			"or choose one of: %s",
+			name, name, b->o.choices ? b->o.choices : "(none)");
 	if (!*out->model)
 		return err_field(e, ERR_REQUEST, "model",
 				 "\"%s\" names a backend but no model; write BACKEND/MODEL", model);
@@ -98,10 +100,11 @@ int route_model(struct broker *b, const char *model, struct route *out, struct e
 	if (!model)
 		model = b->o.model;
 	if (!model)
-		return err_field(e, ERR_REQUEST, "model",
-				 "no model was chosen and there is no default; add \"model\" to the "
-				 "request, or mount with -o model=BACKEND/MODEL; the choices are: %s",
-				 b->o.choices ? b->o.choices : "(none)");
+		return err_field(
+			e, ERR_REQUEST, "model",
+			"no model was chosen and there is no default; add \"model\" to the "
+			"request, or mount with -o model=BACKEND/MODEL; the choices are: %s",
+			b->o.choices ? b->o.choices : "(none)");
 	model = alias_of(b, model);
 	slash = strchr(model, '/');
 	n = slash ? (size_t)(slash - model) : 0;

@@ -127,18 +127,24 @@ static void fill_change(struct settling *x, struct job *j, const struct settle *
 	double price = price_of(s->sample);
 	struct ledger_change *c = &x->changes[i];
 
-	x->handouts[i] = (struct ledger_handout){ .request = j->id, .key = x->object.key,
+	x->handouts[i] = (struct ledger_handout){ .request = j->id,
+						  .key = x->object.key,
 						  .index = x->object.index,
-						  .variant = x->object.variant, .cached = !buyer };
+						  .variant = x->object.variant,
+						  .cached = !buyer };
 	c->op = LEDGER_OP_FINISH;
 	c->row.id = j->id;
 	c->row.state = LEDGER_DONE;
 	c->row.final_ns = mono_real_ns();
 	c->row.text_bytes = settle_text_bytes(s->sample);
-	c->row.facts = terms_facts(&(struct terms_outcome){
-		.answer = s->answer, .sample = s->sample, .job = j, .now_mono = mono_ns(),
-		.attempts = buyer ? s->attempts : 0, .cost_usd = buyer ? price : 0,
-		.saved_usd = buyer ? 0 : price, .bought = buyer });
+	c->row.facts = terms_facts(&(struct terms_outcome){ .answer = s->answer,
+							    .sample = s->sample,
+							    .job = j,
+							    .now_mono = mono_ns(),
+							    .attempts = buyer ? s->attempts : 0,
+							    .cost_usd = buyer ? price : 0,
+							    .saved_usd = buyer ? 0 : price,
+							    .bought = buyer });
 	c->handouts = &x->handouts[i];
 	c->n_handouts = 1;
 	settle_count(x->b, s, buyer);

@@ -88,7 +88,8 @@ int broker_summary(struct broker *b, struct buf *out)
 	load(b, &queued, &in_flight);
 	requests = c[LEDGER_C_REQUESTS];
 	(void)snprintf(rate, sizeof(rate), "%.1f%%",
-		       requests > 0 ? 100.0 * (double)c[LEDGER_C_CACHE_HITS] / (double)requests : 0);
+		       requests > 0 ? 100.0 * (double)c[LEDGER_C_CACHE_HITS] / (double)requests
+				    : 0);
 	set(o, "requests", json_integer(requests));
 	set(o, "cache_hits", json_integer(c[LEDGER_C_CACHE_HITS]));
 	set(o, "cache_hit_rate", json_string(rate));

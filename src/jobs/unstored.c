@@ -17,7 +17,8 @@ struct unstored {
 	struct broker *b;
 };
 
-static struct unstored *find_locked(struct broker *b, const struct key *key, const uint32_t *variant)
+static struct unstored *find_locked(struct broker *b, const struct key *key,
+				    const uint32_t *variant)
 {
 	LIST_EACH(l, &b->unstored) {
 		struct unstored *u = LIST_ENTRY(l, struct unstored, link);
@@ -51,8 +52,9 @@ void unstored_add(struct broker *b, const struct answers_id *id)
 {
 	struct unstored *u = calloc(1, sizeof(*u));
 
-	log_msg(LOG_WARNING, "the store did not take an answer; it is kept in the state directory and "
-			     "offered again");
+	log_msg(LOG_WARNING,
+		"the store did not take an answer; it is kept in the state directory and "
+		"offered again");
 	if (!u)
 		return; /* the ledger has it: offered again after the next mount */
 	u->b = b;
@@ -77,7 +79,8 @@ static void stored_done(struct ledger_post *p, int result)
 static void stored(struct broker *b, struct unstored *u)
 {
 	u->change.op = LEDGER_OP_STORED;
-	u->change.object = (struct ledger_handout){ .key = u->id.key, .index = u->id.index,
+	u->change.object = (struct ledger_handout){ .key = u->id.key,
+						    .index = u->id.index,
 						    .variant = u->id.variant };
 	u->post.changes = &u->change;
 	u->post.n_changes = 1;
@@ -95,8 +98,10 @@ static bool offer_one(struct broker *b, const struct answers_id *id)
 	answers_name(id, name);
 	if (r == 0)
 		r = store_put(b->o.store,
-			      &(struct store_offer){ .key = &id->key, .index = id->index,
-						     .bytes = bytes.data, .len = bytes.len,
+			      &(struct store_offer){ .key = &id->key,
+						     .index = id->index,
+						     .bytes = bytes.data,
+						     .len = bytes.len,
 						     .dirfd = answers_dirfd(b->o.answers),
 						     .name = name });
 	else

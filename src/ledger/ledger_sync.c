@@ -13,7 +13,7 @@
 
 enum {
 	CHECKPOINT_PAGES = 1000, /* WAL long enough to be worth two syncs */
-	REST_MS = 50		 /* at least, between two rounds: the disk is not ours alone */
+	REST_MS = 200		 /* at least, between two rounds: the disk is not ours alone */
 };
 
 /* Failures are met again by the commits themselves, which have somebody to tell. */

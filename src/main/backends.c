@@ -367,8 +367,9 @@ static int finish(struct config *c, struct config_backend *s, const char *file, 
 
 	if (b && strcmp(b->type, s->c.type ? s->c.type->name : "") != 0)
 		b = NULL; /* the section took the name for something else */
-	if (rc == 0 && s->c.type)
-		rc = resolve_url(s, b, file, e);
+	if (rc < 0 || !s->c.type)
+		return rc;
+	rc = resolve_url(s, b, file, e);
 	if (rc == 0)
 		rc = resolve_key(s, b, e);
 	if (rc == 0)

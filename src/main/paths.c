@@ -297,7 +297,7 @@ static int keep(struct paths *p, const char *what, const char *path, struct err 
 	if (!path)
 		return 0;
 	rc = paths_real(path, &real, e);
-	if (rc < 0) {
+	if (!real) {
 		err_prefix(e, "%s: ", what);
 		return rc;
 	}
@@ -385,9 +385,10 @@ int paths_resolve(const struct paths_input *in, struct paths *out, struct err *e
 	struct paths p = { 0 };
 	int rc = paths_real(in->mountpoint, &p.mountpoint, e);
 
-	if (p.mountpoint)
-		rc = check_mountpoint(p.mountpoint, e);
-	if (rc == 0 && p.mountpoint && strcmp(p.mountpoint, "/") == 0)
+	if (!p.mountpoint)
+		return rc;
+	rc = check_mountpoint(p.mountpoint, e);
+	if (rc == 0 && strcmp(p.mountpoint, "/") == 0)
 		rc = err_set(e, ERR_REQUEST, "/ cannot be the mount point");
 	if (rc == 0)
 		rc = keep_state(&p, in->state, e);

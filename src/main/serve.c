@@ -2,6 +2,7 @@
  * main/serve.c - everything a mount is made of, in the order it is opened and closed
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,7 +24,8 @@
 
 #include "base/banned.h"
 
-enum { POOL_THREADS = 4 };
+enum { POOL_THREADS = 4, LOCK_POLL_MS = 20 };
+#define LOCK_PATIENCE	  (2 * MONO_S)
 #define RECOVERY_PATIENCE (2 * MONO_S) /* longer, and the mount answers while it goes on */
 
 struct serve {
@@ -50,6 +52,19 @@ static int no_memory(struct err *e)
 	return -ENOMEM;
 }
 
+/* "fusermount3 -u M; inferfs M": the one before is unmounted at once and takes a moment to end */
+static int wait_for_lock(const struct ledger_options *o, struct ledger **out, struct err *e)
+{
+	uint64_t patience = mono_ns() + LOCK_PATIENCE;
+	int rc = ledger_open(o, out, e);
+
+	while (rc == -EBUSY && mono_ns() < patience) {
+		(void)poll(NULL, 0, LOCK_POLL_MS);
+		rc = ledger_open(o, out, e);
+	}
+	return rc;
+}
+
 static int open_ledger(struct serve *s, struct err *e)
 {
 	struct ledger_options o = {
@@ -62,7 +77,7 @@ static int open_ledger(struct serve *s, struct err *e)
 
 	if (fd < 0)
 		return fd;
-	rc = ledger_open(&o, &s->ledger, e);
+	rc = wait_for_lock(&o, &s->ledger, e);
 	if (rc < 0)
 		return rc;
 	answers = str_printf("%s/answers", o.dir);

@@ -101,9 +101,9 @@ static void field(struct head_parser *p, const char *line, size_t n_name, const 
 	} else if (named(line, n_name, "retry-after")) {
 		p->after_s = head_retry_after(value, now_real_ns);
 	} else if (named(line, n_name, "x-should-retry")) {
-		p->head.should_retry = strcasecmp(value, "true") == 0  ? 1 :
-				       strcasecmp(value, "false") == 0 ? 0 :
-									 -1;
+		p->head.should_retry = strcasecmp(value, "true") == 0	 ? 1
+				       : strcasecmp(value, "false") == 0 ? 0
+									 : -1;
 	}
 }
 

@@ -31,12 +31,19 @@ struct http {
 	struct loop_timer timer; /* libcurl's */
 	struct list transfers;	 /* all that are in the multi handle */
 	struct list over;	 /* out of it, end not delivered */
-	struct list enough;	 /* still in it (or in over): body asked to stop, end not delivered */
+	struct list enough; /* still in it (or in over): body asked to stop, end not delivered */
 	bool in_curl;
 };
 
 /* T_OUT: not in the multi handle */
-enum { T_HEAD = 1 << 0, T_ENOUGH = 1 << 1, T_ENDED = 1 << 2, T_TOO_LARGE = 1 << 3, T_STALLED = 1 << 4, T_OUT = 1 << 5 };
+enum {
+	T_HEAD = 1 << 0,
+	T_ENOUGH = 1 << 1,
+	T_ENDED = 1 << 2,
+	T_TOO_LARGE = 1 << 3,
+	T_STALLED = 1 << 4,
+	T_OUT = 1 << 5
+};
 
 struct http_transfer {
 	struct list link;	 /* transfers or over */
@@ -47,8 +54,8 @@ struct http_transfer {
 	const struct http_events *ev;
 	void *arg;
 	struct loop_timer stall;
-	uint64_t last_ns;	 /* of the last byte seen */
-	curl_off_t uploaded;	 /* when the stall timer looked last */
+	uint64_t last_ns;    /* of the last byte seen */
+	curl_off_t uploaded; /* when the stall timer looked last */
 	uint64_t body_n, body_max;
 	size_t head_n;
 	unsigned flags;
@@ -110,51 +117,54 @@ static enum err_kind refused_kind(CURL *e)
 	long os = 0;
 
 	(void)curl_easy_getinfo(e, CURLINFO_OS_ERRNO, &os); /* 0 when unknown */
-	return os == ENETUNREACH || os == EHOSTUNREACH || os == ENETDOWN || os == EHOSTDOWN ?
-		       ERR_UNREACHABLE :
-		       ERR_REFUSED;
+	return os == ENETUNREACH || os == EHOSTUNREACH || os == ENETDOWN || os == EHOSTDOWN
+		       ? ERR_UNREACHABLE
+		       : ERR_REFUSED;
 }
+
+/* What libcurl says, sorted for people. Everything else (send, receive, partial body, HTTP/2 stream, nothing
+ * at all) is a lost connection. A certificate or a URL does not get better by trying again. */
+static const struct {
+	CURLcode code;
+	enum err_kind kind;
+	bool permanent;
+} codes[] = {
+	{ CURLE_COULDNT_RESOLVE_HOST, ERR_UNREACHABLE, false },
+	{ CURLE_COULDNT_RESOLVE_PROXY, ERR_UNREACHABLE, false },
+	{ CURLE_PROXY, ERR_UNREACHABLE, false },
+	{ CURLE_INTERFACE_FAILED, ERR_UNREACHABLE, false },
+	{ CURLE_PEER_FAILED_VERIFICATION, ERR_TLS, true },
+	{ CURLE_SSL_CACERT_BADFILE, ERR_TLS, true },
+	{ CURLE_SSL_CERTPROBLEM, ERR_TLS, true },
+	{ CURLE_SSL_CIPHER, ERR_TLS, true },
+	{ CURLE_SSL_ISSUER_ERROR, ERR_TLS, true },
+	{ CURLE_SSL_CLIENTCERT, ERR_TLS, true },
+	{ CURLE_SSL_CONNECT_ERROR, ERR_TLS, false },
+	{ CURLE_USE_SSL_FAILED, ERR_TLS, false },
+	{ CURLE_SSL_ENGINE_INITFAILED, ERR_TLS, false },
+	{ CURLE_OPERATION_TIMEDOUT, ERR_TIMEOUT, false },
+	{ CURLE_URL_MALFORMAT, ERR_REQUEST, true },
+	{ CURLE_UNSUPPORTED_PROTOCOL, ERR_REQUEST, true },
+	{ CURLE_WEIRD_SERVER_REPLY, ERR_PROTOCOL, true },
+	{ CURLE_BAD_CONTENT_ENCODING, ERR_PROTOCOL, true },
+	{ CURLE_OUT_OF_MEMORY, ERR_INTERNAL, false },
+};
 
 static enum err_kind classify(const struct http_transfer *t, bool sent, bool *permanent)
 {
 	*permanent = false;
-	switch (t->code) {
-	case CURLE_OK:
+	if (t->code == CURLE_OK)
 		return ERR_NONE;
-	case CURLE_COULDNT_CONNECT:
+	if (t->code == CURLE_COULDNT_CONNECT)
 		return refused_kind(t->easy);
-	case CURLE_COULDNT_RESOLVE_HOST:
-	case CURLE_COULDNT_RESOLVE_PROXY:
-	case CURLE_PROXY:
-	case CURLE_INTERFACE_FAILED:
-		return ERR_UNREACHABLE;
-	case CURLE_PEER_FAILED_VERIFICATION:
-	case CURLE_SSL_CACERT_BADFILE:
-	case CURLE_SSL_CERTPROBLEM:
-	case CURLE_SSL_CIPHER:
-	case CURLE_SSL_ISSUER_ERROR:
-	case CURLE_SSL_CLIENTCERT:
-		*permanent = true;
-		return ERR_TLS;
-	case CURLE_SSL_CONNECT_ERROR:
-	case CURLE_USE_SSL_FAILED:
-	case CURLE_SSL_ENGINE_INITFAILED:
-		return ERR_TLS;
-	case CURLE_OPERATION_TIMEDOUT:
-		return ERR_TIMEOUT;
-	case CURLE_URL_MALFORMAT:
-	case CURLE_UNSUPPORTED_PROTOCOL: /* also said of an answer that is not HTTP */
-		*permanent = true;
-		return sent ? ERR_PROTOCOL : ERR_REQUEST;
-	case CURLE_WEIRD_SERVER_REPLY:
-	case CURLE_BAD_CONTENT_ENCODING:
-		*permanent = true;
-		return ERR_PROTOCOL;
-	case CURLE_OUT_OF_MEMORY:
-		return ERR_INTERNAL;
-	default: /* send, receive, partial body, HTTP/2 stream, nothing at all */
-		return ERR_PROVIDER;
+	for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
+		if (codes[i].code != t->code)
+			continue;
+		*permanent = codes[i].permanent;
+		/* an answer that is no HTTP is an unsupported protocol, too */
+		return codes[i].kind == ERR_REQUEST && sent ? ERR_PROTOCOL : codes[i].kind;
 	}
+	return ERR_PROVIDER;
 }
 
 bool http_sent(const struct http_transfer *t)
@@ -327,8 +337,8 @@ static struct http_transfer *transfer_new(struct http *h, const struct http_requ
 	return t;
 }
 
-int http_start(struct http *h, const struct http_request *r, const struct http_events *ev, void *arg,
-	       struct http_transfer **out)
+int http_start(struct http *h, const struct http_request *r, const struct http_events *ev,
+	       void *arg, struct http_transfer **out)
 {
 	struct http_transfer *t;
 
@@ -370,7 +380,8 @@ static void act(struct http *h, curl_socket_t fd, int bits)
 	int running;
 
 	h->in_curl = true;
-	(void)curl_multi_socket_action(h->multi, fd, bits, &running); /* errors show up per transfer */
+	(void)curl_multi_socket_action(h->multi, fd, bits,
+				       &running); /* errors show up per transfer */
 	h->in_curl = false;
 	settle(h);
 }
@@ -384,8 +395,9 @@ static void on_socket(struct loop_watch *w, unsigned events)
 {
 	struct http_socket *s = CONTAINER_OF(w, struct http_socket, watch);
 
-	act(s->http, w->fd, (events & LOOP_READ ? CURL_CSELECT_IN : 0) |
-				    (events & LOOP_WRITE ? CURL_CSELECT_OUT : 0));
+	act(s->http, w->fd,
+	    (events & LOOP_READ ? CURL_CSELECT_IN : 0) |
+		    (events & LOOP_WRITE ? CURL_CSELECT_OUT : 0));
 }
 
 static void on_timer(struct loop_timer *timer)
@@ -407,6 +419,7 @@ static int want_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *
 {
 	struct http *h = arg;
 	struct http_socket *s = socket_arg;
+	unsigned bits = 0;
 
 	(void)easy;
 	if (what == CURL_POLL_REMOVE) {
@@ -422,10 +435,9 @@ static int want_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *
 		s->watch.ready = on_socket;
 		(void)curl_multi_assign(h->multi, fd, s); /* the socket is known: cannot fail */
 	}
-	return loop_watch_set(h->loop, &s->watch, (what & CURL_POLL_IN ? LOOP_READ : 0u) |
-							  (what & CURL_POLL_OUT ? LOOP_WRITE : 0u)) ?
-		       -1 :
-		       0;
+	bits |= (what & CURL_POLL_IN) ? LOOP_READ : 0;
+	bits |= (what & CURL_POLL_OUT) ? LOOP_WRITE : 0;
+	return loop_watch_set(h->loop, &s->watch, bits) ? -1 : 0;
 }
 
 static int want_timer(CURLM *multi, long ms, void *arg)
@@ -481,7 +493,8 @@ struct http *http_free(struct http *h)
 		return NULL;
 	release_all(&h->transfers);
 	release_all(&h->over);
-	(void)curl_multi_cleanup(h->multi); /* closes the connections; its sockets come back one by one */
+	(void)curl_multi_cleanup(
+		h->multi); /* closes the connections; its sockets come back one by one */
 	loop_timer_cancel(h->loop, &h->timer);
 	free(h);
 	curl_global_cleanup();

@@ -34,17 +34,17 @@ struct http_transfer;
 struct http_target_spec {
 	const char *const *headers; /* "Name: value", NULL-terminated; copied, wiped when freed */
 	const char *proxy, *ca_file, *client_cert, *client_key, *unix_socket; /* NULL: none */
-	bool http2;		    /* when the server offers it (TLS) */
-	double connect_timeout_s;   /* 0: 10 s; name, TCP and TLS together */
-	double stall_timeout_s;	    /* no byte either way for so long after the connection stood; 0: never */
+	bool http2;		  /* when the server offers it (TLS) */
+	double connect_timeout_s; /* 0: 10 s; name, TCP and TLS together */
+	double stall_timeout_s; /* no byte either way for so long after the connection stood; 0: never */
 };
 
 struct http_head {
 	int status;
 	char content_type[128]; /* "" when absent */
 	char request_id[128];	/* x-request-id or request-id, "" when absent */
-	double retry_after_s;	/* from retry-after-ms or retry-after (a past date is 0); < 0: none */
-	int should_retry;	/* x-should-retry: 1, 0; -1 none */
+	double retry_after_s; /* from retry-after-ms or retry-after (a past date is 0); < 0: none */
+	int should_retry;     /* x-should-retry: 1, 0; -1 none */
 };
 
 struct http_result {
@@ -66,9 +66,9 @@ struct http_events {
 struct http_request {
 	struct http_target *target; /* lives longer than the transfer */
 	const char *url;
-	const char *body;	    /* NULL: GET; borrowed until end or http_cancel */
+	const char *body; /* NULL: GET; borrowed until end or http_cancel */
 	size_t body_len;
-	uint64_t body_max;	    /* of the answer, bytes */
+	uint64_t body_max; /* of the answer, bytes */
 };
 
 /* http_new - NULL: out of memory */
@@ -82,8 +82,8 @@ struct http_target *http_target_new(const struct http_target_spec *s);
 struct http_target *http_target_free(struct http_target *t);
 
 /* http_start - 0 and the transfer, or -ENOMEM and no callback */
-int http_start(struct http *h, const struct http_request *r, const struct http_events *ev, void *arg,
-	       struct http_transfer **out);
+int http_start(struct http *h, const struct http_request *r, const struct http_events *ev,
+	       void *arg, struct http_transfer **out);
 /* http_cancel - t is gone when this returns; not after end */
 void http_cancel(struct http_transfer *t);
 /* http_sent - the connection stands and the request is on its way */

@@ -50,9 +50,9 @@ struct http_target *http_target_new(const struct http_target_spec *s)
 		return NULL;
 	}
 	t->http2 = s->http2;
-	t->connect_ms = s->connect_timeout_s > 0 && s->connect_timeout_s < 1e6 ?
-				(long)(s->connect_timeout_s * 1e3 + 0.5) :
-				10000;
+	t->connect_ms = s->connect_timeout_s > 0 && s->connect_timeout_s < 1e6
+				? (long)(s->connect_timeout_s * 1e3 + 0.5)
+				: 10000;
 	if (t->connect_ms < 1)
 		t->connect_ms = 1;
 	if (s->stall_timeout_s > 0 && s->stall_timeout_s < 1e9)

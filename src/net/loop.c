@@ -22,9 +22,9 @@
 enum { BATCH_MAX = 128, TIMERS_MAX = 1 << 22 };
 
 struct loop {
-	struct lock lock;  /* tasks, woken */
+	struct lock lock; /* tasks, woken */
 	struct list tasks;
-	bool woken;	   /* the eventfd is set or the loop will look at tasks before it sleeps */
+	bool woken; /* the eventfd is set or the loop will look at tasks before it sleeps */
 	atomic_bool stopping;
 	int epoll_fd, wake_fd;
 	bool no_pwait2;
@@ -180,8 +180,8 @@ static void run_tasks(struct loop *l)
 
 		t->run(t);
 	}
-	while (list_pop(&mine)) /* left by a stop: their owners free them */
-		continue;
+	while (!list_empty(&mine)) /* left by a stop: their owners free them */
+		list_del(mine.next);
 }
 
 /* True when the loop may sleep. From here on the first loop_post writes the eventfd; before, it need

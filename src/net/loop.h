@@ -37,7 +37,7 @@ enum { LOOP_READ = 1 << 0, LOOP_WRITE = 1 << 1 };
 struct loop_watch {
 	int fd;
 	void (*ready)(struct loop_watch *w, unsigned events); /* may drop and free w */
-	bool added; /* private; false at the beginning */
+	bool added;					      /* private; false at the beginning */
 };
 
 /* loop_new - NULL: out of memory, descriptors or threads */

@@ -25,7 +25,9 @@ struct ndjson {
 /* ndjson_fn - one line without its end; not NUL-terminated; nonzero ends ndjson_feed */
 typedef int ndjson_fn(void *arg, const char *line, size_t len);
 
+/* ndjson_init - nothing seen; max bytes of one line */
 void ndjson_init(struct ndjson *s, size_t max);
+/* ndjson_done - free what it holds; harmless on zeroed memory */
 void ndjson_done(struct ndjson *s);
 /* ndjson_feed - 0, fn's nonzero answer (the rest is ignored), -EFBIG over max, -ENOMEM */
 int ndjson_feed(struct ndjson *s, const char *p, size_t n, ndjson_fn *fn, void *arg);

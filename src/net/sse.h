@@ -25,15 +25,17 @@ struct sse {
 	struct buf line; /* the beginning of a line that is not whole yet */
 	struct buf data; /* data lines of the event, each with its newline */
 	char name[SSE_NAME_MAX];
-	bool after_cr;	 /* a LF that comes now belongs to the line before */
-	unsigned bom;	 /* bytes of a BOM seen so far; 3: the beginning is over */
+	bool after_cr; /* a LF that comes now belongs to the line before */
+	unsigned bom;  /* bytes of a BOM seen so far; 3: the beginning is over */
 	bool has_data;
 };
 
 /* sse_fn - one event; name "" when it has none; data is followed by a NUL; nonzero ends sse_feed */
 typedef int sse_fn(void *arg, const char *name, const char *data, size_t len);
 
+/* sse_init - nothing seen; max bytes of one event or line */
 void sse_init(struct sse *s, size_t max);
+/* sse_done - free what it holds; harmless on zeroed memory */
 void sse_done(struct sse *s);
 /* sse_feed - 0, fn's nonzero answer (the rest of the bytes is ignored), -EFBIG over max, -ENOMEM */
 int sse_feed(struct sse *s, const char *p, size_t n, sse_fn *fn, void *arg);

@@ -14,6 +14,7 @@
 #include "core/canon.h"
 #include "include/inferfs/cache_engine.h"
 #include "store/object.h"
+#include "store/object_parse.h"
 
 #include "base/banned.h"
 
@@ -233,13 +234,14 @@ static int damaged(struct err *e, const char *why)
 
 /* Reals beyond the 64-bit integers are written without a point, which jansson takes for integers
  * too large; then every number is read as a real, which loses nothing of theirs. */
-static int load(const char *b, size_t n, size_t flags, json_t **out)
+static int load(const char *b, size_t n, json_t **out)
 {
+	static const size_t flags = JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES;
 	json_error_t je;
-	json_t *v = json_loadb(b, n, flags | JSON_ALLOW_NUL, &je);
+	json_t *v = json_loadb(b, n, flags, &je);
 
 	if (!v && json_error_code(&je) == json_error_numeric_overflow)
-		v = json_loadb(b, n, flags | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &je);
+		v = json_loadb(b, n, flags | JSON_DECODE_INT_AS_REAL, &je);
 	if (!v)
 		return json_error_code(&je) == json_error_out_of_memory ? -ENOMEM : -EBADMSG;
 	*out = v;
@@ -394,8 +396,9 @@ static int parse_object(const char *bytes, size_t len, bool fast, json_t **out, 
 	if (len > CACHE_OBJECT_MAX || !len || bytes[len - 1] != '\n' ||
 	    memchr(bytes, '\n', len) != bytes + len - 1)
 		return damaged(e, "it is not one whole line");
-	/* an object whose sum was right has no member twice: it was written canonically */
-	rc = load(bytes, len, fast ? 0 : JSON_REJECT_DUPLICATES, out);
+	rc = fast ? object_parse(bytes, len - 1, out) : -EBADMSG;
+	if (rc == -EBADMSG)
+		rc = load(bytes, len, out);
 	return rc == -EBADMSG ? damaged(e, "it is not JSON") : rc;
 }
 
@@ -404,7 +407,7 @@ int object_decode(const char *bytes, size_t len, const struct key *key, uint32_t
 {
 	bool fast = fast_check(bytes, len, key, index);
 	struct object o = { 0 };
-	json_t *v;
+	json_t *v = NULL;
 	int rc = parse_object(bytes, len, fast, &v, e);
 
 	if (rc)

@@ -9,13 +9,14 @@
 #ifndef STORE_OBJECT_H
 #define STORE_OBJECT_H
 
-#include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/buf.h"
 #include "base/err.h"
 #include "core/key.h"
+
+struct json_t; /* of jansson, which only object.c looks into here */
 
 #define OBJECT_FORMAT 1
 #define OBJECT_MAX (512u << 20) /* bytes, as CACHE_OBJECT_MAX */
@@ -24,9 +25,9 @@ struct object {
 	struct key key;
 	uint32_t index;
 	uint64_t created_real_ns, ttl_s; /* ttl 0: none */
-	json_t *json;	       /* owned; the members below are borrowed from it */
-	const json_t *request; /* canonical request as a value */
-	const json_t *sample;
+	struct json_t *json;	       /* owned; the members below are borrowed from it */
+	const struct json_t *request; /* canonical request as a value */
+	const struct json_t *sample;
 	const char *created;
 	const char *raw;
 	size_t raw_len;
@@ -38,7 +39,7 @@ struct object_parts {
 	uint64_t created_real_ns, ttl_s;
 	const char *request; /* canonical bytes, hash to key */
 	size_t request_len;
-	const json_t *sample;
+	const struct json_t *sample;
 	const char *raw;
 	size_t raw_len;
 };

@@ -45,7 +45,8 @@ void ask_open(struct vfs *v, const struct vfs_req *q, int flags)
 		vfs_reply_err(q, EINVAL);
 		return;
 	}
-	if ((flags & O_ACCMODE) == O_RDONLY) { /* empty: what looks at every file is not kept waiting */
+	if ((flags & O_ACCMODE) ==
+	    O_RDONLY) { /* empty: what looks at every file is not kept waiting */
 		(void)q->ops->open(q->impl, &o);
 		return;
 	}
@@ -97,7 +98,8 @@ static bool answer_read(struct ask *a)
 
 static void next_question(struct ask *a)
 {
-	json_t *turns = a->phase == ASK_FAILED || !a->running ? NULL : broker_ask_history(a->running);
+	json_t *turns = a->phase == ASK_FAILED || !a->running ? NULL
+							      : broker_ask_history(a->running);
 
 	if (turns) {
 		json_decref(a->history);
@@ -109,7 +111,8 @@ static void next_question(struct ask *a)
 	a->phase = ASK_WRITING;
 }
 
-void ask_write(struct vfs *v, const struct vfs_req *q, const struct vfs_file *f, const struct vfs_io *io)
+void ask_write(struct vfs *v, const struct vfs_req *q, const struct vfs_file *f,
+	       const struct vfs_io *io)
 {
 	struct ask *a = ask_of(f);
 	int r;
@@ -192,7 +195,8 @@ static void read_error(struct ask *a, const struct vfs_req *q, const struct vfs_
 	a->read_to += a->read_to + io->size < a->error.len ? io->size : a->error.len - a->read_to;
 }
 
-void ask_read(struct vfs *v, const struct vfs_req *q, const struct vfs_file *f, const struct vfs_io *io)
+void ask_read(struct vfs *v, const struct vfs_req *q, const struct vfs_file *f,
+	      const struct vfs_io *io)
 {
 	struct ask *a = ask_of(f);
 	struct vfs_io part;
@@ -215,7 +219,8 @@ void ask_read(struct vfs *v, const struct vfs_req *q, const struct vfs_file *f, 
 	}
 	if (failed_now(a, q))
 		return;
-	part = (struct vfs_io){ .off = a->io.read_to, .size = io->size }; /* offsets are the answer's */
+	part = (struct vfs_io){ .off = a->io.read_to,
+				.size = io->size }; /* offsets are the answer's */
 	streamio_read(&a->io, broker_ask_stream(a->running), q, &part, f->flags & O_NONBLOCK);
 }
 
@@ -229,6 +234,7 @@ void ask_poll(struct vfs *v, const struct vfs_req *q, const struct vfs_file *f, 
 	}
 	if (poll_handle)
 		v->notify.poll_drop(v->notify.impl, poll_handle);
-	q->ops->poll(q->impl, a && a->phase == ASK_WRITING && !a->question.len ? POLLOUT | POLLWRNORM
-									       : VFS_POLL_ALWAYS);
+	q->ops->poll(q->impl, a && a->phase == ASK_WRITING && !a->question.len
+				      ? POLLOUT | POLLWRNORM
+				      : VFS_POLL_ALWAYS);
 }

@@ -39,7 +39,7 @@ static uint64_t changed_ns(struct vfs *v, uint32_t idx)
 
 static void fill(struct vfs *v, uint32_t idx, enum response_kind kind, struct vfs_entry *out)
 {
-	const struct response_name *name = response_name_of(kind);
+	const struct response_name *name = resptable_name(kind);
 	mode_t mode = name ? name->mode : S_IFDIR | 0755;
 	bool shown = !name || (name->when & WHEN_DRAFT);
 
@@ -61,8 +61,8 @@ static bool visible(struct vfs *v, uint32_t idx, const struct response_name *nam
 
 bool drafts_empty(struct vfs *v, uint32_t idx)
 {
-	for (size_t i = 0; i < response_n_names; i++)
-		if (visible(v, idx, &response_names[i]))
+	for (size_t i = 0; i < resptable_n_names; i++)
+		if (visible(v, idx, &resptable_names[i]))
 			return false;
 	return true;
 }
@@ -74,14 +74,15 @@ static bool sent_since(struct vfs *v, uint32_t idx, struct broker_view *out)
 	char suffix[32];
 
 	return prompts_path(v, idx, &path, suffix, sizeof(suffix)) == 0 &&
-	       broker_find(v->broker, "", buf_str(&path), out) == 0 && out->state != BROKER_DISMISSED;
+	       broker_find(v->broker, "", buf_str(&path), out) == 0 &&
+	       out->state != BROKER_DISMISSED;
 }
 
 static uint64_t response_dir(const struct broker_view *view)
 {
 	struct response_node n = { .id = view->id, .kind = RESP_DIR, .gen = view->gen };
 
-	return response_node_pack(&n);
+	return resptable_pack(&n);
 }
 
 static void drafts_lookup(struct vfs *v, const struct vfs_req *q, uint64_t parent, const char *name)
@@ -93,8 +94,8 @@ static void drafts_lookup(struct vfs *v, const struct vfs_req *q, uint64_t paren
 		responses_ops.lookup(v, q, response_dir(&view), name);
 		return;
 	}
-	for (size_t i = 0; i < response_n_names; i++) {
-		const struct response_name *row = &response_names[i];
+	for (size_t i = 0; i < resptable_n_names; i++) {
+		const struct response_name *row = &resptable_names[i];
 
 		if (strcmp(row->name, name) != 0)
 			continue;
@@ -133,11 +134,12 @@ static void drafts_open(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 	else if ((flags & O_ACCMODE) != O_RDONLY)
 		vfs_reply_err(q, kind == RESP_CTL ? EINVAL : EROFS);
 	else
-		(void)q->ops->open(q->impl, &(struct vfs_open){ .direct_io = true, .noflush = true });
+		(void)q->ops->open(q->impl,
+				   &(struct vfs_open){ .direct_io = true, .noflush = true });
 }
 
-static void drafts_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
-			const struct vfs_io *io)
+static void drafts_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+			const struct vfs_file *f, const struct vfs_io *io)
 {
 	struct buf word = { (char *)(uintptr_t)draft_word, strlen(draft_word), 0, 0, 0 };
 
@@ -164,13 +166,13 @@ static void drafts_readdir(struct vfs *v, const struct vfs_req *q, uint64_t node
 		return;
 	}
 	vfs_dir_dots(v, &d, nodeid, io->off);
-	for (size_t i = io->off < 2 ? 0 : io->off - 2; i < response_n_names; i++) {
-		if (!visible(v, idx_of(nodeid), &response_names[i]))
+	for (size_t i = io->off < 2 ? 0 : io->off - 2; i < resptable_n_names; i++) {
+		if (!visible(v, idx_of(nodeid), &resptable_names[i]))
 			continue;
-		fill(v, idx_of(nodeid), response_names[i].kind, &e);
+		fill(v, idx_of(nodeid), resptable_names[i].kind, &e);
 		if (!plus)
 			e.nodeid = 0;
-		if (!vfs_dir_add(&d, response_names[i].name, &e, i + 3))
+		if (!vfs_dir_add(&d, resptable_names[i].name, &e, i + 3))
 			break;
 	}
 	vfs_dir_send(&d);
@@ -178,11 +180,11 @@ static void drafts_readdir(struct vfs *v, const struct vfs_req *q, uint64_t node
 
 static void drafts_unlink(struct vfs *v, const struct vfs_req *q, uint64_t parent, const char *name)
 {
-	for (size_t i = 0; i < response_n_names; i++) {
-		if (strcmp(response_names[i].name, name) != 0 ||
-		    !visible(v, idx_of(parent), &response_names[i]))
+	for (size_t i = 0; i < resptable_n_names; i++) {
+		if (strcmp(resptable_names[i].name, name) != 0 ||
+		    !visible(v, idx_of(parent), &resptable_names[i]))
 			continue;
-		hide_add(v->hide, parent, node_of(idx_of(parent), response_names[i].kind));
+		hide_add(v->hide, parent, node_of(idx_of(parent), resptable_names[i].kind));
 		vfs_reply_err(q, 0);
 		return;
 	}
@@ -201,7 +203,12 @@ static void drafts_getxattr(struct vfs *v, const struct vfs_req *q, uint64_t nod
 }
 
 const struct vfs_room_ops drafts_ops = {
-	.lookup = drafts_lookup, .forget = drafts_forget,   .getattr = drafts_getattr,
-	.open = drafts_open,	 .read = drafts_read,	    .readdir = drafts_readdir,
-	.unlink = drafts_unlink, .getxattr = drafts_getxattr,
+	.lookup = drafts_lookup,
+	.forget = drafts_forget,
+	.getattr = drafts_getattr,
+	.open = drafts_open,
+	.read = drafts_read,
+	.readdir = drafts_readdir,
+	.unlink = drafts_unlink,
+	.getxattr = drafts_getxattr,
 };

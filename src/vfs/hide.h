@@ -15,6 +15,7 @@
 #define HIDE_NS (10ULL * 1000000000ULL)
 
 struct hide;
+/* hide_new, hide_free - NULL: out of memory; free takes NULL and returns NULL */
 struct hide *hide_new(void);
 struct hide *hide_free(struct hide *h);
 /* hide_add - node is hidden from now on; parent is what hide_drop_children goes by */

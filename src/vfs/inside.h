@@ -32,8 +32,8 @@ struct vfs {
 };
 
 /* vfs_fill_attr - attributes of a virtual file or directory: owner, times, blocks; mode with its type */
-void vfs_fill_attr(const struct vfs *v, struct stat *st, uint64_t nodeid, mode_t mode, uint64_t size,
-		   uint64_t time_ns);
+void vfs_fill_attr(const struct vfs *v, struct stat *st, uint64_t nodeid, mode_t mode,
+		   uint64_t size, uint64_t time_ns);
 
 /* one readdir answer under construction */
 struct vfs_dir {
@@ -66,8 +66,10 @@ struct vfs_again {
 	bool plus;
 };
 /* a vfs_again_fn answers and returns true; with nowait it may return false instead, unanswered */
-typedef bool vfs_again_fn(struct vfs *v, const struct vfs_req *q, const struct vfs_again *a, bool nowait);
-void vfs_now_or_later(struct vfs *v, const struct vfs_req *q, const struct vfs_again *a, vfs_again_fn *fn);
+typedef bool vfs_again_fn(struct vfs *v, const struct vfs_req *q, const struct vfs_again *a,
+			  bool nowait);
+void vfs_now_or_later(struct vfs *v, const struct vfs_req *q, const struct vfs_again *a,
+		      vfs_again_fn *fn);
 
 /* the rooms' own beginnings and ends */
 int prompts_new(struct vfs *v, struct err *e);
@@ -80,8 +82,10 @@ struct responses *responses_free(struct responses *r);
 
 /* ask.c: the file `ask`; node is its node id */
 void ask_open(struct vfs *v, const struct vfs_req *q, int flags);
-void ask_read(struct vfs *v, const struct vfs_req *q, const struct vfs_file *f, const struct vfs_io *io);
-void ask_write(struct vfs *v, const struct vfs_req *q, const struct vfs_file *f, const struct vfs_io *io);
+void ask_read(struct vfs *v, const struct vfs_req *q, const struct vfs_file *f,
+	      const struct vfs_io *io);
+void ask_write(struct vfs *v, const struct vfs_req *q, const struct vfs_file *f,
+	       const struct vfs_io *io);
 void ask_release(struct vfs *v, const struct vfs_req *q, const struct vfs_file *f);
 void ask_poll(struct vfs *v, const struct vfs_req *q, const struct vfs_file *f, void *poll_handle);
 
@@ -119,8 +123,8 @@ uint64_t prompts_generation(struct vfs *v, uint32_t idx);
 /* prompts_scan - what the mirror lists: the mirrored sub-directories and stems of a directory in a stable
  * order, beginning after cookie `off` (0: start); one at a time: 0, -ENOENT at the end */
 struct prompts_child {
-	char name[256];	  /* directory's name, or the stem */
-	char suffix[32];  /* "" for a directory */
+	char name[256];	 /* directory's name, or the stem */
+	char suffix[32]; /* "" for a directory */
 	bool dir;
 	uint64_t next_off;
 };
@@ -131,6 +135,7 @@ void prompts_scan_close(struct prompts_scan *s);
 
 /* mirror_forget_name - responses/... of this directory and name is no longer what the kernel may have
  * cached: invalidate, then done(arg). Called by prompts.c before it answers unlink, rename, flush ... */
-void mirror_forget_name(struct vfs *v, uint32_t dir, const char *stem, void (*done)(void *arg), void *arg);
+void mirror_forget_name(struct vfs *v, uint32_t dir, const char *stem, void (*done)(void *arg),
+			void *arg);
 
 #endif

@@ -40,7 +40,8 @@ static uint32_t dir_of(uint64_t nodeid)
 	return (uint32_t)VFS_REST(nodeid);
 }
 
-void mirror_forget_name(struct vfs *v, uint32_t dir, const char *stem, void (*done)(void *arg), void *arg)
+void mirror_forget_name(struct vfs *v, uint32_t dir, const char *stem, void (*done)(void *arg),
+			void *arg)
 {
 	if (v->notify.inval_entry && given_maybe(dir, stem))
 		v->notify.inval_entry(v->notify.impl, VFS_NODE(VFS_MIRROR, dir), stem, done, arg);
@@ -61,8 +62,8 @@ static void dir_entry(struct vfs *v, uint32_t idx, struct vfs_entry *out)
 }
 
 /* a request file's directory: its response, or a draft, or nothing when it was dismissed */
-static int file_entry(struct vfs *v, uint32_t dir, const char *stem, const struct prompts_found *found,
-		      struct vfs_entry *out)
+static int file_entry(struct vfs *v, uint32_t dir, const char *stem,
+		      const struct prompts_found *found, struct vfs_entry *out)
 {
 	AUTO_BUF struct buf path = BUF_INIT(8192);
 	struct broker_view view;
@@ -236,7 +237,8 @@ static void dismiss(struct vfs *v, const struct vfs_req *q, uint32_t idx, int64_
 		return;
 	}
 	*d = (struct dismissal){ v, *q, id };
-	broker_dismiss(v->broker, &(struct broker_name){ "", buf_str(&path), suffix }, dismissed, d);
+	broker_dismiss(v->broker, &(struct broker_name){ "", buf_str(&path), suffix }, dismissed,
+		       d);
 }
 
 /* a mirrored directory lives as long as its prompts directory: hidden for a while, so that rm -r ends */
@@ -291,7 +293,7 @@ static void mirror_rmdir(struct vfs *v, const struct vfs_req *q, uint64_t parent
 			dismiss(v, q, found.idx, (int64_t)e.nodeid);
 		else
 			vfs_reply_err(q, ENOTEMPTY);
-	} else if (broker_get(v->broker, response_node_of(e.nodeid).id, &view) < 0) {
+	} else if (broker_get(v->broker, resptable_node(e.nodeid).id, &view) < 0) {
 		vfs_reply_err(q, ENOENT);
 	} else if (!responses_empty(v, &view)) {
 		vfs_reply_err(q, ENOTEMPTY);
@@ -313,7 +315,12 @@ static void mirror_unlink(struct vfs *v, const struct vfs_req *q, uint64_t paren
 }
 
 const struct vfs_room_ops mirror_ops = {
-	.lookup = mirror_lookup,	 .forget = mirror_forget,   .getattr = mirror_getattr,
-	.opendir = mirror_opendir,	 .readdir = mirror_readdir, .releasedir = mirror_releasedir,
-	.rmdir = mirror_rmdir,		 .unlink = mirror_unlink,
+	.lookup = mirror_lookup,
+	.forget = mirror_forget,
+	.getattr = mirror_getattr,
+	.opendir = mirror_opendir,
+	.readdir = mirror_readdir,
+	.releasedir = mirror_releasedir,
+	.rmdir = mirror_rmdir,
+	.unlink = mirror_unlink,
 };

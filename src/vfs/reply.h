@@ -45,8 +45,8 @@ struct vfs_reply_ops {
 	void (*interruptible)(void *impl, void (*cb)(void *arg), void *arg);
 	/* dirent - one entry into a readdir buffer; returns the bytes it needs (> room: it was not added).
 	 * e has nodeid 0 when the reader did not want attributes */
-	size_t (*dirent)(void *impl, char *buf, size_t room, const char *name, const struct vfs_entry *e,
-			 uint64_t next_off);
+	size_t (*dirent)(void *impl, char *buf, size_t room, const char *name,
+			 const struct vfs_entry *e, uint64_t next_off);
 };
 
 struct vfs_req {

@@ -10,9 +10,9 @@
 
 #define PREFIX "user.inferfs."
 
-static const char *const names[] = { "status",	      "key",	       "request_id",   "model",
-				     "cached",	      "duplicated",    "finish_reason", "input_tokens",
-				     "output_tokens", "cost_usd",      "namespace",	"route" };
+static const char *const names[] = { "status",	      "key",	    "request_id",    "model",
+				     "cached",	      "duplicated", "finish_reason", "input_tokens",
+				     "output_tokens", "cost_usd",   "namespace",     "route" };
 
 static int value_of(struct vfs *v, int64_t id, const char *name, struct buf *out)
 {
@@ -23,19 +23,20 @@ static int value_of(struct vfs *v, int64_t id, const char *name, struct buf *out
 		return broker_xattr(v->broker, id, name, out);
 	r = broker_get(v->broker, id, &view);
 	if (r == 0)
-		r = buf_adds(out, response_word(view.state));
+		r = buf_adds(out, resptable_word(view.state));
 	if (r == 0)
 		out->len--; /* the word without its newline */
 	return r;
 }
 
-void respattr_get(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_xattr *x)
+void respattr_get(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		  const struct vfs_xattr *x)
 {
 	AUTO_BUF struct buf value = BUF_INIT(1 << 16);
 	int r = -ENODATA;
 
 	if (str_starts(x->name, PREFIX))
-		r = value_of(v, response_node_of(nodeid).id, x->name + strlen(PREFIX), &value);
+		r = value_of(v, resptable_node(nodeid).id, x->name + strlen(PREFIX), &value);
 	if (r < 0)
 		vfs_reply_err(q, r == -ENOENT ? ENODATA : -r);
 	else
@@ -49,7 +50,7 @@ void respattr_list(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, size
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		AUTO_BUF struct buf value = BUF_INIT(1 << 16);
 
-		if (value_of(v, response_node_of(nodeid).id, names[i], &value) < 0)
+		if (value_of(v, resptable_node(nodeid).id, names[i], &value) < 0)
 			continue;
 		(void)buf_addf(&list, PREFIX "%s", names[i]);
 		(void)buf_addc(&list, 0);

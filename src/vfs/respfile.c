@@ -48,7 +48,7 @@ static void reply_open(const struct vfs_req *q, struct resp_open *take)
 static void open_snapshot(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 			  const struct broker_view *view)
 {
-	struct response_node n = response_node_of(nodeid);
+	struct response_node n = resptable_node(nodeid);
 	struct resp_open *o = calloc(1, sizeof(*o));
 	struct response_blob *b = NULL;
 	int r = 0;
@@ -59,9 +59,9 @@ static void open_snapshot(struct vfs *v, const struct vfs_req *q, uint64_t nodei
 	}
 	o->text = BUF_INIT(1u << 30);
 	if (n.kind == RESP_STATUS) {
-		r = buf_adds(&o->text, response_word(view->state));
+		r = buf_adds(&o->text, resptable_word(view->state));
 	} else if (n.kind == RESP_CTL) {
-		r = buf_adds(&o->text, response_ctl_words(view->state));
+		r = buf_adds(&o->text, resptable_ctl_words(view->state));
 	} else {
 		r = responses_blob(v, nodeid, false, &b);
 		if (r == 0)
@@ -80,7 +80,7 @@ static void open_snapshot(struct vfs *v, const struct vfs_req *q, uint64_t nodei
 static void open_final(struct vfs *v, const struct vfs_req *q, uint64_t nodeid)
 {
 	struct vfs_open o = { .keep_cache = true, .noflush = true };
-	int64_t id = response_node_of(nodeid).id;
+	int64_t id = resptable_node(nodeid).id;
 
 	broker_hold(v->broker, id);
 	if (q->ops->open(q->impl, &o) != 0)
@@ -135,7 +135,7 @@ static void parked_open_answer(struct park *p, bool interrupted)
 		vfs_reply_err(&q, EINTR);
 	else if (v->stopping)
 		vfs_reply_err(&q, ESHUTDOWN);
-	else if (broker_get(v->broker, response_node_of(nodeid).id, &view) < 0)
+	else if (broker_get(v->broker, resptable_node(nodeid).id, &view) < 0)
 		vfs_reply_err(&q, ECANCELED); /* another request has the name now */
 	else if (!broker_is_final(view.state))
 		vfs_reply_err(&q, ESHUTDOWN); /* woken only because the daemon ends */
@@ -170,7 +170,7 @@ static void open_wait(struct vfs *v, const struct vfs_req *q, uint64_t nodeid)
 	o->w.wake = open_wake;
 	o->v = v;
 	o->nodeid = nodeid;
-	r = broker_wait(v->broker, response_node_of(nodeid).id, &o->w);
+	r = broker_wait(v->broker, resptable_node(nodeid).id, &o->w);
 	if (r < 0)
 		park_wake(&o->park); /* final by now, or gone: answered from its view */
 	park_armed(&o->park);
@@ -219,8 +219,8 @@ static void open_stream(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 
 void respfile_open(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, int flags)
 {
-	struct response_node n = response_node_of(nodeid);
-	const struct response_name *name = response_name_of(n.kind);
+	struct response_node n = resptable_node(nodeid);
+	const struct response_name *name = resptable_name(n.kind);
 	struct broker_view view;
 	bool write = (flags & O_ACCMODE) != O_RDONLY;
 
@@ -228,7 +228,8 @@ void respfile_open(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, int 
 		vfs_reply_err(q, name ? EROFS : EISDIR);
 		return;
 	}
-	if (!n.pending && (name->when & NAME_WAITS)) { /* the warm path: final when it was looked up */
+	if (!n.pending &&
+	    (name->when & NAME_WAITS)) { /* the warm path: final when it was looked up */
 		open_final(v, q, nodeid);
 		return;
 	}
@@ -248,7 +249,8 @@ void respfile_open(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, int 
 		open_wait(v, q, nodeid);
 }
 
-static bool read_again(struct vfs *v, const struct vfs_req *q, const struct vfs_again *a, bool nowait)
+static bool read_again(struct vfs *v, const struct vfs_req *q, const struct vfs_again *a,
+		       bool nowait)
 {
 	struct response_blob *b = NULL;
 	int r = responses_blob(v, a->nodeid, nowait, &b);
@@ -263,8 +265,8 @@ static bool read_again(struct vfs *v, const struct vfs_req *q, const struct vfs_
 	return true;
 }
 
-void respfile_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
-		   const struct vfs_io *io)
+void respfile_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		   const struct vfs_file *f, const struct vfs_io *io)
 {
 	struct resp_open *o = open_of(f);
 
@@ -279,10 +281,10 @@ void respfile_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, cons
 		vfs_reply_bytes(q, &o->text, io);
 }
 
-void respfile_write(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
-		    const struct vfs_io *io)
+void respfile_write(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		    const struct vfs_file *f, const struct vfs_io *io)
 {
-	struct response_node n = response_node_of(nodeid);
+	struct response_node n = resptable_node(nodeid);
 	size_t len = io->size;
 	int r = -EINVAL;
 
@@ -301,20 +303,21 @@ void respfile_write(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, con
 		q->ops->written(q->impl, io->size);
 }
 
-void respfile_release(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f)
+void respfile_release(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		      const struct vfs_file *f)
 {
 	struct resp_open *o = open_of(f);
 
 	if (!o) {
 		responses_blob_trim(v, nodeid);
-		broker_release(v->broker, response_node_of(nodeid).id);
+		broker_release(v->broker, resptable_node(nodeid).id);
 	}
 	open_free(o);
 	vfs_reply_err(q, 0);
 }
 
-void respfile_poll(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
-		   void *poll_handle)
+void respfile_poll(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		   const struct vfs_file *f, void *poll_handle)
 {
 	struct resp_open *o = open_of(f);
 

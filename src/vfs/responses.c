@@ -12,7 +12,7 @@
 #include "base/banned.h"
 
 /* files that were rendered lately: a size asked for at lookup is read a moment later */
-#define BLOBS 8
+#define BLOBS		8
 #define BLOB_KEEP_BYTES (64u << 10) /* larger ones go when their last reader closes */
 
 struct responses {
@@ -115,13 +115,13 @@ static uint64_t blob_id(const struct response_node *n)
 	plain.pending = false;
 	if (plain.kind == RESP_STREAM)
 		plain.kind = RESP_TEXT;
-	return response_node_pack(&plain);
+	return resptable_pack(&plain);
 }
 
 int responses_blob(struct vfs *v, uint64_t nodeid, bool nowait, struct response_blob **out)
 {
-	struct response_node n = response_node_of(nodeid);
-	const struct response_name *name = response_name_of(n.kind);
+	struct response_node n = resptable_node(nodeid);
+	const struct response_name *name = resptable_name(n.kind);
 	struct response_blob *b = blob_find(v->responses, blob_id(&n));
 	struct broker_file_id f;
 	int r;
@@ -154,10 +154,13 @@ int responses_blob(struct vfs *v, uint64_t nodeid, bool nowait, struct response_
 static uint64_t node_of(const struct broker_view *view, enum response_kind kind, unsigned sample)
 {
 	bool done = view->state == BROKER_DONE;
-	struct response_node n = { .id = view->id, .kind = kind, .sample = sample, .gen = view->gen,
+	struct response_node n = { .id = view->id,
+				   .kind = kind,
+				   .sample = sample,
+				   .gen = view->gen,
 				   .pending = !done && kind != RESP_DIR };
 
-	return response_node_pack(&n);
+	return resptable_pack(&n);
 }
 
 static double ttl_of(const struct broker_view *view)
@@ -182,23 +185,24 @@ static int size_of(struct vfs *v, const struct response_node *n, const struct br
 
 	*out = 0;
 	if (n->kind == RESP_STATUS)
-		*out = strlen(response_word(view->state));
+		*out = strlen(resptable_word(view->state));
 	else if (n->kind == RESP_CTL)
-		*out = strlen(response_ctl_words(view->state));
+		*out = strlen(resptable_ctl_words(view->state));
 	else if (n->kind == RESP_ENTRY)
 		*out = KEY_HEX;
 	else if (n->kind == RESP_TEXT || n->kind == RESP_STREAM)
 		*out = view->state == BROKER_DONE ? view->text_bytes : 0;
 	else if (view->state == BROKER_DONE || n->kind == RESP_REQUEST || n->kind == RESP_USAGE ||
 		 n->kind == RESP_ERROR) {
-		r = responses_blob(v, response_node_pack(n), nowait, &b);
+		r = responses_blob(v, resptable_pack(n), nowait, &b);
 		if (r < 0)
 			return r;
 		*out = b->b.len;
 		responses_blob_unref(v, b);
 	}
-	s = n->kind == RESP_STREAM && !broker_is_final(view->state) ? broker_stream(v->broker, view->id)
-								      : NULL;
+	s = n->kind == RESP_STREAM && !broker_is_final(view->state)
+		    ? broker_stream(v->broker, view->id)
+		    : NULL;
 	if (s)
 		*out = stream_size(s);
 	stream_unref(s);
@@ -208,13 +212,14 @@ static int size_of(struct vfs *v, const struct response_node *n, const struct br
 static bool readable_now(enum response_kind kind, const struct broker_view *view)
 {
 	return view->state == BROKER_DONE || kind == RESP_STATUS || kind == RESP_CTL ||
-	       kind == RESP_REQUEST || kind == RESP_ERROR || kind == RESP_USAGE || kind == RESP_STREAM;
+	       kind == RESP_REQUEST || kind == RESP_ERROR || kind == RESP_USAGE ||
+	       kind == RESP_STREAM;
 }
 
 int responses_entry(struct vfs *v, const struct response_node *n, const struct broker_view *view,
 		    bool nowait, struct vfs_entry *out)
 {
-	const struct response_name *name = response_name_of(n->kind);
+	const struct response_name *name = resptable_name(n->kind);
 	mode_t mode = name ? name->mode : S_IFDIR | 0755;
 	uint64_t size = 0, when;
 	int r = 0;
@@ -226,13 +231,14 @@ int responses_entry(struct vfs *v, const struct response_node *n, const struct b
 	when = readable_now(n->kind, view) || S_ISDIR(mode) ? view->changed_ns : 0;
 	*out = (struct vfs_entry){ .nodeid = node_of(view, n->kind, n->sample) };
 	out->entry_ttl_s = out->attr_ttl_s = ttl_of(view);
-	vfs_fill_attr(v, &out->st, node_of(view, n->kind, n->sample) & ~(1ULL << 59), mode, size, when);
+	vfs_fill_attr(v, &out->st, node_of(view, n->kind, n->sample) & ~(1ULL << 59), mode, size,
+		      when);
 	return 0;
 }
 
 static bool shown(const struct response_name *name, const struct broker_view *view)
 {
-	unsigned when = response_when_of(view->state);
+	unsigned when = resptable_when(view->state);
 
 	if (name->kind == RESP_REQUEST && !view->has_request)
 		return false;
@@ -263,8 +269,8 @@ static int find_name(struct vfs *v, const struct response_node *dir, const struc
 		     const char *name, struct response_node *out)
 {
 	bool in_sample = dir->kind == RESP_SAMPLE;
-	const struct response_name *rows = in_sample ? response_sample_names : response_names;
-	size_t n = in_sample ? response_n_sample_names : response_n_names;
+	const struct response_name *rows = in_sample ? resptable_sample_names : resptable_names;
+	size_t n = in_sample ? resptable_n_sample_names : resptable_n_names;
 
 	*out = *dir;
 	if (dir->kind == RESP_SAMPLES) {
@@ -282,14 +288,15 @@ static int find_name(struct vfs *v, const struct response_node *dir, const struc
 			continue;
 		out->kind = rows[i].kind;
 		return exists(&rows[i], view) && !hidden(v, view, out->kind, out->sample) ? 0
-											     : -ENOENT;
+											  : -ENOENT;
 	}
 	return -ENOENT;
 }
 
-static bool lookup_again(struct vfs *v, const struct vfs_req *q, const struct vfs_again *a, bool nowait)
+static bool lookup_again(struct vfs *v, const struct vfs_req *q, const struct vfs_again *a,
+			 bool nowait)
 {
-	struct response_node dir = response_node_of(a->nodeid), n;
+	struct response_node dir = resptable_node(a->nodeid), n;
 	struct broker_view view;
 	struct vfs_entry e;
 	int r = broker_get(v->broker, dir.id, &view);
@@ -307,14 +314,16 @@ static bool lookup_again(struct vfs *v, const struct vfs_req *q, const struct vf
 	return true;
 }
 
-static void responses_lookup(struct vfs *v, const struct vfs_req *q, uint64_t parent, const char *name)
+static void responses_lookup(struct vfs *v, const struct vfs_req *q, uint64_t parent,
+			     const char *name)
 {
 	vfs_now_or_later(v, q, &(struct vfs_again){ .nodeid = parent, .name = name }, lookup_again);
 }
 
-static bool getattr_again(struct vfs *v, const struct vfs_req *q, const struct vfs_again *a, bool nowait)
+static bool getattr_again(struct vfs *v, const struct vfs_req *q, const struct vfs_again *a,
+			  bool nowait)
 {
-	struct response_node n = response_node_of(a->nodeid);
+	struct response_node n = resptable_node(a->nodeid);
 	struct broker_view view;
 	struct vfs_entry e;
 	int r = broker_get(v->broker, n.id, &view);
@@ -343,7 +352,7 @@ static void responses_getattr(struct vfs *v, const struct vfs_req *q, uint64_t n
 static void responses_setattr(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 			      const struct vfs_setattr *s)
 {
-	if (response_node_of(nodeid).kind == RESP_CTL && s->to_set == VFS_SET_SIZE)
+	if (resptable_node(nodeid).kind == RESP_CTL && s->to_set == VFS_SET_SIZE)
 		responses_getattr(v, q, nodeid, NULL);
 	else
 		vfs_reply_err(q, EROFS);
@@ -351,7 +360,7 @@ static void responses_setattr(struct vfs *v, const struct vfs_req *q, uint64_t n
 
 static void responses_readlink(struct vfs *v, const struct vfs_req *q, uint64_t nodeid)
 {
-	struct response_node n = response_node_of(nodeid);
+	struct response_node n = resptable_node(nodeid);
 	struct broker_view view;
 	struct buf path = BUF_INIT(8192), target = BUF_INIT(1 << 16);
 	char hex[KEY_HEX + 1];
@@ -377,39 +386,45 @@ static void responses_readlink(struct vfs *v, const struct vfs_req *q, uint64_t 
 
 /* ---- listing ---- */
 
+struct listed_name {
+	struct response_node node;
+	char text[32];
+};
+
 /* the i-th listed name of a directory: 0, -ENOENT: there are not so many, -ESTALE: it is not shown now */
 static int listed(struct vfs *v, const struct response_node *dir, const struct broker_view *view,
-		  size_t i, struct response_node *out, char *name, size_t cap)
+		  size_t i, struct listed_name *out)
 {
 	const struct response_name *row;
 
-	*out = *dir;
+	out->node = *dir;
 	if (dir->kind == RESP_SAMPLES) {
 		if (view->state != BROKER_DONE || i >= view->n)
 			return -ENOENT;
-		out->kind = RESP_SAMPLE;
-		out->sample = (unsigned)i;
-		(void)snprintf(name, cap, "%zu", i);
+		out->node.kind = RESP_SAMPLE;
+		out->node.sample = (unsigned)i;
+		(void)snprintf(out->text, sizeof(out->text), "%zu", i);
 	} else {
-		size_t n = dir->kind == RESP_SAMPLE ? response_n_sample_names : response_n_names;
+		size_t n = dir->kind == RESP_SAMPLE ? resptable_n_sample_names : resptable_n_names;
 
 		if (i >= n)
 			return -ENOENT;
-		row = dir->kind == RESP_SAMPLE ? &response_sample_names[i] : &response_names[i];
+		row = dir->kind == RESP_SAMPLE ? &resptable_sample_names[i] : &resptable_names[i];
 		if (!shown(row, view))
 			return -ESTALE;
-		out->kind = row->kind;
-		(void)snprintf(name, cap, "%s", row->name);
+		out->node.kind = row->kind;
+		(void)snprintf(out->text, sizeof(out->text), "%s", row->name);
 	}
-	return hidden(v, view, out->kind, out->sample) ? -ESTALE : 0;
+	return hidden(v, view, out->node.kind, out->node.sample) ? -ESTALE : 0;
 }
 
-static bool readdir_again(struct vfs *v, const struct vfs_req *q, const struct vfs_again *a, bool nowait)
+static bool readdir_again(struct vfs *v, const struct vfs_req *q, const struct vfs_again *a,
+			  bool nowait)
 {
-	struct response_node dir = response_node_of(a->nodeid), n;
+	struct response_node dir = resptable_node(a->nodeid);
+	struct listed_name name;
 	struct broker_view view;
 	struct vfs_dir d;
-	char name[256];
 	int r = broker_get(v->broker, dir.id, &view);
 
 	if (r < 0 || vfs_dir_begin(&d, q, a->io.size) < 0) {
@@ -420,12 +435,12 @@ static bool readdir_again(struct vfs *v, const struct vfs_req *q, const struct v
 	for (size_t i = a->io.off < 2 ? 0 : a->io.off - 2;; i++) {
 		struct vfs_entry e = { 0 };
 
-		r = listed(v, &dir, &view, i, &n, name, sizeof(name));
+		r = listed(v, &dir, &view, i, &name);
 		if (r == -ENOENT)
 			break;
 		if (r < 0)
 			continue;
-		r = responses_entry(v, &n, &view, nowait, &e);
+		r = responses_entry(v, &name.node, &view, nowait, &e);
 		if (r == -EAGAIN && nowait) {
 			free(d.buf);
 			return false;
@@ -434,7 +449,7 @@ static bool readdir_again(struct vfs *v, const struct vfs_req *q, const struct v
 			continue; /* cannot be read: not listed */
 		if (!a->plus)
 			e.nodeid = 0;
-		if (!vfs_dir_add(&d, name, &e, i + 3))
+		if (!vfs_dir_add(&d, name.text, &e, i + 3))
 			break;
 	}
 	vfs_dir_send(&d);
@@ -454,12 +469,11 @@ static void responses_readdir(struct vfs *v, const struct vfs_req *q, uint64_t n
 static bool nothing_listed(struct vfs *v, const struct response_node *dir,
 			   const struct broker_view *view)
 {
-	struct response_node n;
-	char name[256];
+	struct listed_name name;
 	int r = 0;
 
 	for (size_t i = 0; r != -ENOENT; i++) {
-		r = listed(v, dir, view, i, &n, name, sizeof(name));
+		r = listed(v, dir, view, i, &name);
 		if (r == 0)
 			return false;
 	}
@@ -481,7 +495,7 @@ void responses_forget_hidden(struct vfs *v, int64_t id)
 static void remove_name(struct vfs *v, const struct vfs_req *q, uint64_t parent, const char *name,
 			bool directory)
 {
-	struct response_node dir = response_node_of(parent), n;
+	struct response_node dir = resptable_node(parent), n;
 	struct broker_view view;
 	int r = broker_get(v->broker, dir.id, &view);
 	bool is_dir;
@@ -505,22 +519,31 @@ static void remove_name(struct vfs *v, const struct vfs_req *q, uint64_t parent,
 	vfs_reply_err(q, 0);
 }
 
-static void responses_unlink(struct vfs *v, const struct vfs_req *q, uint64_t parent, const char *name)
+static void responses_unlink(struct vfs *v, const struct vfs_req *q, uint64_t parent,
+			     const char *name)
 {
 	remove_name(v, q, parent, name, false);
 }
 
-static void responses_rmdir(struct vfs *v, const struct vfs_req *q, uint64_t parent, const char *name)
+static void responses_rmdir(struct vfs *v, const struct vfs_req *q, uint64_t parent,
+			    const char *name)
 {
 	remove_name(v, q, parent, name, true);
 }
 
 const struct vfs_room_ops responses_ops = {
-	.lookup = responses_lookup,	.getattr = responses_getattr,
-	.setattr = responses_setattr,	.readlink = responses_readlink,
-	.readdir = responses_readdir,	.unlink = responses_unlink,
-	.rmdir = responses_rmdir,	.open = respfile_open,
-	.read = respfile_read,		.write = respfile_write,
-	.release = respfile_release,	.poll = respfile_poll,
-	.getxattr = respattr_get,	.listxattr = respattr_list,
+	.lookup = responses_lookup,
+	.getattr = responses_getattr,
+	.setattr = responses_setattr,
+	.readlink = responses_readlink,
+	.readdir = responses_readdir,
+	.unlink = responses_unlink,
+	.rmdir = responses_rmdir,
+	.open = respfile_open,
+	.read = respfile_read,
+	.write = respfile_write,
+	.release = respfile_release,
+	.poll = respfile_poll,
+	.getxattr = respattr_get,
+	.listxattr = respattr_list,
 };

@@ -12,9 +12,25 @@
 #include "vfs/inside.h"
 
 enum response_kind {
-	RESP_DIR = 1, RESP_STATUS, RESP_TEXT, RESP_STREAM, RESP_RESPONSE, RESP_REQUEST, RESP_USAGE,
-	RESP_ERROR, RESP_TOOL_CALLS, RESP_REASONING, RESP_SAMPLES, RESP_ENTRY, RESP_CTL, RESP_SAMPLE,
-	RESP_S_TEXT, RESP_S_RESPONSE, RESP_S_RAW, RESP_S_META, RESP_KINDS
+	RESP_DIR = 1,
+	RESP_STATUS,
+	RESP_TEXT,
+	RESP_STREAM,
+	RESP_RESPONSE,
+	RESP_REQUEST,
+	RESP_USAGE,
+	RESP_ERROR,
+	RESP_TOOL_CALLS,
+	RESP_REASONING,
+	RESP_SAMPLES,
+	RESP_ENTRY,
+	RESP_CTL,
+	RESP_SAMPLE,
+	RESP_S_TEXT,
+	RESP_S_RESPONSE,
+	RESP_S_RAW,
+	RESP_S_META,
+	RESP_KINDS
 };
 
 /* when a name is listed, and whether it waits */
@@ -38,11 +54,11 @@ struct response_name {
 	enum broker_file file; /* what broker_render makes of it */
 };
 
-/* response_names - the names in a response's directory; response_sample_names - in samples/N */
-extern const struct response_name response_names[];
-extern const size_t response_n_names;
-extern const struct response_name response_sample_names[];
-extern const size_t response_n_sample_names;
+/* resptable_names - the names in a response's directory; resptable_sample_names - in samples/N */
+extern const struct response_name resptable_names[];
+extern const size_t resptable_n_names;
+extern const struct response_name resptable_sample_names[];
+extern const size_t resptable_n_sample_names;
 
 /* a node id taken apart */
 struct response_node {
@@ -51,16 +67,16 @@ struct response_node {
 	unsigned sample, gen;
 	bool pending;
 };
-uint64_t response_node_pack(const struct response_node *n);
-struct response_node response_node_of(uint64_t nodeid);
-/* response_name_of - the table's row of a kind; NULL for the directories */
-const struct response_name *response_name_of(enum response_kind kind);
-/* response_when_of - the WHEN_ bit of a state */
-unsigned response_when_of(enum broker_state s);
-/* response_word - "queued\n" and so on */
-const char *response_word(enum broker_state s);
-/* response_ctl_words - what ctl says now, "" nothing */
-const char *response_ctl_words(enum broker_state s);
+uint64_t resptable_pack(const struct response_node *n);
+struct response_node resptable_node(uint64_t nodeid);
+/* resptable_name - the table's row of a kind; NULL for the directories */
+const struct response_name *resptable_name(enum response_kind kind);
+/* resptable_when - the WHEN_ bit of a state */
+unsigned resptable_when(enum broker_state s);
+/* resptable_word - "queued\n" and so on */
+const char *resptable_word(enum broker_state s);
+/* resptable_ctl_words - what ctl says now, "" nothing */
+const char *resptable_ctl_words(enum broker_state s);
 
 /* blob - a rendered file that readers share */
 struct response_blob {
@@ -81,17 +97,18 @@ int responses_entry(struct vfs *v, const struct response_node *n, const struct b
 
 /* respfile.c: open, read, write, poll, release of a response's files */
 void respfile_open(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, int flags);
-void respfile_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
-		   const struct vfs_io *io);
-void respfile_write(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
-		    const struct vfs_io *io);
+void respfile_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		   const struct vfs_file *f, const struct vfs_io *io);
+void respfile_write(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		    const struct vfs_file *f, const struct vfs_io *io);
 void respfile_release(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 		      const struct vfs_file *f);
-void respfile_poll(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
-		   void *poll_handle);
+void respfile_poll(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		   const struct vfs_file *f, void *poll_handle);
 
 /* respattr.c: extended attributes */
-void respattr_get(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_xattr *x);
+void respattr_get(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		  const struct vfs_xattr *x);
 void respattr_list(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, size_t size);
 
 #endif

@@ -8,7 +8,7 @@
 
 #define FILE_MODE (S_IFREG | 0644)
 
-const struct response_name response_names[] = {
+const struct response_name resptable_names[] = {
 	{ RESP_STATUS, "status", FILE_MODE, WHEN_ALWAYS, 0 },
 	{ RESP_CTL, "ctl", S_IFREG | 0600, WHEN_ALWAYS, 0 },
 	{ RESP_REQUEST, "request.json", FILE_MODE, WHEN_PENDING | WHEN_DONE | WHEN_FAILED,
@@ -25,28 +25,27 @@ const struct response_name response_names[] = {
 	{ RESP_SAMPLES, "samples", S_IFDIR | 0755, WHEN_DONE | NAME_WAITS, 0 },
 	{ RESP_ENTRY, "entry", S_IFLNK | 0777, WHEN_DONE, 0 },
 };
-const size_t response_n_names = ARRAY_LEN(response_names);
+const size_t resptable_n_names = ARRAY_LEN(resptable_names);
 
-const struct response_name response_sample_names[] = {
+const struct response_name resptable_sample_names[] = {
 	{ RESP_S_TEXT, "text", FILE_MODE, WHEN_DONE | NAME_WAITS, BROKER_SAMPLE_TEXT },
 	{ RESP_S_RESPONSE, "response.json", FILE_MODE, WHEN_DONE | NAME_WAITS,
 	  BROKER_SAMPLE_RESPONSE },
 	{ RESP_S_RAW, "raw.json", FILE_MODE, WHEN_DONE | NAME_WAITS, BROKER_SAMPLE_RAW },
 	{ RESP_S_META, "meta.json", FILE_MODE, WHEN_DONE | NAME_WAITS, BROKER_SAMPLE_META },
 };
-const size_t response_n_sample_names = ARRAY_LEN(response_sample_names);
+const size_t resptable_n_sample_names = ARRAY_LEN(resptable_sample_names);
 
 /* bits 0..39 id, 40..44 kind, 45..54 sample, 55..58 renames, 59 pending */
-uint64_t response_node_pack(const struct response_node *n)
+uint64_t resptable_pack(const struct response_node *n)
 {
-	return VFS_NODE(VFS_RESPONSE, ((uint64_t)n->id & ((1ULL << 40) - 1)) |
-					      (uint64_t)n->kind << 40 |
-					      (uint64_t)(n->sample & 0x3ff) << 45 |
-					      (uint64_t)(n->gen & 0xf) << 55 |
-					      (uint64_t)n->pending << 59);
+	return VFS_NODE(VFS_RESPONSE,
+			((uint64_t)n->id & ((1ULL << 40) - 1)) | (uint64_t)n->kind << 40 |
+				(uint64_t)(n->sample & 0x3ff) << 45 |
+				(uint64_t)(n->gen & 0xf) << 55 | (uint64_t)n->pending << 59);
 }
 
-struct response_node response_node_of(uint64_t nodeid)
+struct response_node resptable_node(uint64_t nodeid)
 {
 	uint64_t rest = VFS_REST(nodeid);
 
@@ -59,18 +58,18 @@ struct response_node response_node_of(uint64_t nodeid)
 	};
 }
 
-const struct response_name *response_name_of(enum response_kind kind)
+const struct response_name *resptable_name(enum response_kind kind)
 {
-	for (size_t i = 0; i < response_n_names; i++)
-		if (response_names[i].kind == kind)
-			return &response_names[i];
-	for (size_t i = 0; i < response_n_sample_names; i++)
-		if (response_sample_names[i].kind == kind)
-			return &response_sample_names[i];
+	for (size_t i = 0; i < resptable_n_names; i++)
+		if (resptable_names[i].kind == kind)
+			return &resptable_names[i];
+	for (size_t i = 0; i < resptable_n_sample_names; i++)
+		if (resptable_sample_names[i].kind == kind)
+			return &resptable_sample_names[i];
 	return NULL;
 }
 
-unsigned response_when_of(enum broker_state s)
+unsigned resptable_when(enum broker_state s)
 {
 	switch (s) {
 	case BROKER_REFUSED:
@@ -85,7 +84,7 @@ unsigned response_when_of(enum broker_state s)
 	}
 }
 
-const char *response_word(enum broker_state s)
+const char *resptable_word(enum broker_state s)
 {
 	switch (s) {
 	case BROKER_QUEUED:
@@ -101,7 +100,7 @@ const char *response_word(enum broker_state s)
 	}
 }
 
-const char *response_ctl_words(enum broker_state s)
+const char *resptable_ctl_words(enum broker_state s)
 {
 	if (s == BROKER_QUEUED || s == BROKER_RUNNING)
 		return "cancel\n";

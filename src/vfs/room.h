@@ -20,14 +20,20 @@
 #include "vfs/reply.h"
 
 enum vfs_room_id {
-	VFS_STATIC, VFS_PROMPTS, VFS_MIRROR, VFS_RESPONSE, VFS_DRAFT, VFS_CACHE, VFS_ROOMS
+	VFS_STATIC,
+	VFS_PROMPTS,
+	VFS_MIRROR,
+	VFS_RESPONSE,
+	VFS_DRAFT,
+	VFS_CACHE,
+	VFS_ROOMS
 };
 
-#define VFS_ROOM_SHIFT 60
+#define VFS_ROOM_SHIFT	     60
 #define VFS_NODE(room, rest) (((uint64_t)(room) << VFS_ROOM_SHIFT) | (uint64_t)(rest))
-#define VFS_ROOM_OF(nodeid) ((enum vfs_room_id)((nodeid) >> VFS_ROOM_SHIFT))
-#define VFS_REST(nodeid) ((nodeid) & ((1ULL << VFS_ROOM_SHIFT) - 1))
-#define VFS_TTL_FOREVER 86400.0
+#define VFS_ROOM_OF(nodeid)  ((enum vfs_room_id)((nodeid) >> VFS_ROOM_SHIFT))
+#define VFS_REST(nodeid)     ((nodeid) & ((1ULL << VFS_ROOM_SHIFT) - 1))
+#define VFS_TTL_FOREVER	     86400.0
 
 struct vfs;
 
@@ -56,8 +62,13 @@ struct vfs_setattr {
 	uint64_t fh;
 };
 enum vfs_set {
-	VFS_SET_MODE = 1 << 0, VFS_SET_UID = 1 << 1, VFS_SET_GID = 1 << 2, VFS_SET_SIZE = 1 << 3,
-	VFS_SET_ATIME = 1 << 4, VFS_SET_MTIME = 1 << 5, VFS_SET_ATIME_NOW = 1 << 7,
+	VFS_SET_MODE = 1 << 0,
+	VFS_SET_UID = 1 << 1,
+	VFS_SET_GID = 1 << 2,
+	VFS_SET_SIZE = 1 << 3,
+	VFS_SET_ATIME = 1 << 4,
+	VFS_SET_MTIME = 1 << 5,
+	VFS_SET_ATIME_NOW = 1 << 7,
 	VFS_SET_MTIME_NOW = 1 << 8
 }; /* the values of FUSE_SET_ATTR_*; pinned in fuse/ops.c */
 
@@ -70,47 +81,71 @@ struct vfs_xattr {
 
 /* q is lent for the duration of the call: copy it to park */
 struct vfs_room_ops {
-	void (*lookup)(struct vfs *v, const struct vfs_req *q, uint64_t parent, const char *name);
-	void (*forget)(struct vfs *v, uint64_t nodeid, uint64_t n);
-	void (*getattr)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f);
-	void (*setattr)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_setattr *s);
-	void (*readlink)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid);
-	void (*mknod)(struct vfs *v, const struct vfs_req *q, uint64_t parent, const char *name, mode_t mode);
-	void (*mkdir)(struct vfs *v, const struct vfs_req *q, uint64_t parent, const char *name, mode_t mode);
-	void (*unlink)(struct vfs *v, const struct vfs_req *q, uint64_t parent, const char *name);
-	void (*rmdir)(struct vfs *v, const struct vfs_req *q, uint64_t parent, const char *name);
-	void (*symlink)(struct vfs *v, const struct vfs_req *q, uint64_t parent, const char *name,
-			const char *target);
-	void (*rename)(struct vfs *v, const struct vfs_req *q, const struct vfs_rename *r);
-	void (*link)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, uint64_t to_parent,
-		     const char *to_name);
-	void (*create)(struct vfs *v, const struct vfs_req *q, uint64_t parent, const char *name, mode_t mode,
-		       int flags);
-	void (*open)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, int flags);
-	void (*read)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
-		     const struct vfs_io *io);
-	void (*write)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
-		      const struct vfs_io *io);
-	void (*flush)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f);
-	void (*release)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f);
-	void (*fsync)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
-		      bool data_only);
-	void (*fallocate)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
-			  int mode, const struct vfs_io *io);
-	void (*poll)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
-		     void *poll_handle);
-	void (*opendir)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid);
-	void (*readdir)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
-			const struct vfs_io *io, bool plus);
-	void (*releasedir)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f);
-	void (*fsyncdir)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f);
-	void (*statfs)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid);
-	void (*setxattr)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_xattr *x);
-	void (*getxattr)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_xattr *x);
-	void (*listxattr)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, size_t size);
-	void (*removexattr)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const char *name);
+	struct { /* names: what is where */
+		void (*lookup)(struct vfs *v, const struct vfs_req *q, uint64_t parent,
+			       const char *name);
+		void (*forget)(struct vfs *v, uint64_t nodeid, uint64_t n);
+		void (*readlink)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid);
+		void (*mknod)(struct vfs *v, const struct vfs_req *q, uint64_t parent,
+			      const char *name, mode_t mode);
+		void (*mkdir)(struct vfs *v, const struct vfs_req *q, uint64_t parent,
+			      const char *name, mode_t mode);
+		void (*unlink)(struct vfs *v, const struct vfs_req *q, uint64_t parent,
+			       const char *name);
+		void (*rmdir)(struct vfs *v, const struct vfs_req *q, uint64_t parent,
+			      const char *name);
+		void (*symlink)(struct vfs *v, const struct vfs_req *q, uint64_t parent,
+				const char *name, const char *target);
+		void (*rename)(struct vfs *v, const struct vfs_req *q, const struct vfs_rename *r);
+		void (*link)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+			     uint64_t to_parent, const char *to_name);
+	};
+	struct { /* attributes */
+		void (*getattr)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+				const struct vfs_file *f);
+		void (*setattr)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+				const struct vfs_setattr *s);
+		void (*statfs)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid);
+		void (*setxattr)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+				 const struct vfs_xattr *x);
+		void (*getxattr)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+				 const struct vfs_xattr *x);
+		void (*listxattr)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+				  size_t size);
+		void (*removexattr)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+				    const char *name);
+	};
+	struct { /* open files */
+		void (*create)(struct vfs *v, const struct vfs_req *q, uint64_t parent,
+			       const char *name, mode_t mode, int flags);
+		void (*open)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, int flags);
+		void (*read)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+			     const struct vfs_file *f, const struct vfs_io *io);
+		void (*write)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+			      const struct vfs_file *f, const struct vfs_io *io);
+		void (*flush)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+			      const struct vfs_file *f);
+		void (*release)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+				const struct vfs_file *f);
+		void (*fsync)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+			      const struct vfs_file *f, bool data_only);
+		void (*fallocate)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+				  const struct vfs_file *f, int mode, const struct vfs_io *io);
+		void (*poll)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+			     const struct vfs_file *f, void *poll_handle);
+	};
+	struct { /* open directories */
+		void (*opendir)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid);
+		void (*readdir)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+				const struct vfs_file *f, const struct vfs_io *io, bool plus);
+		void (*releasedir)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+				   const struct vfs_file *f);
+		void (*fsyncdir)(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+				 const struct vfs_file *f);
+	};
 };
 
-extern const struct vfs_room_ops tree_ops, prompts_ops, mirror_ops, responses_ops, drafts_ops, cachedir_ops;
+extern const struct vfs_room_ops tree_ops, prompts_ops, mirror_ops, responses_ops, drafts_ops,
+	cachedir_ops;
 
 #endif

@@ -189,7 +189,8 @@ static void arm_poller(struct streamio *s, struct stream *stream, void *handle)
 
 	drop_poller(s);
 	if (!p) {
-		s->v->notify.poll(s->v->notify.impl, handle); /* it looks again instead of sleeping */
+		s->v->notify.poll(s->v->notify.impl,
+				  handle); /* it looks again instead of sleeping */
 		return;
 	}
 	atomic_init(&p->refs, 2);
@@ -205,7 +206,8 @@ static void arm_poller(struct streamio *s, struct stream *stream, void *handle)
 		poll_wake(&p->w);
 }
 
-void streamio_poll(struct streamio *s, struct stream *stream, const struct vfs_req *q, void *poll_handle)
+void streamio_poll(struct streamio *s, struct stream *stream, const struct vfs_req *q,
+		   void *poll_handle)
 {
 	unsigned events = events_now(s, stream);
 

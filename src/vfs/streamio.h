@@ -15,10 +15,11 @@ struct streamio {
 	struct vfs *v;
 	struct lock lock; /* of the members below; LOCK_HANDLE */
 	struct stream_reader reader;
-	uint64_t read_to;   /* what poll compares with */
+	uint64_t read_to; /* what poll compares with */
 	struct streamio_poll *poller;
 };
 
+/* streamio_init - in place, in the struct of an open file */
 void streamio_init(struct streamio *s, struct vfs *v);
 /* streamio_done - the file was closed: no read is parked any more; drops the poll handle */
 void streamio_done(struct streamio *s);
@@ -26,6 +27,7 @@ void streamio_done(struct streamio *s);
 void streamio_read(struct streamio *s, struct stream *stream, const struct vfs_req *q,
 		   const struct vfs_io *io, bool nonblock);
 /* streamio_poll - answer, and remember poll_handle (may be NULL) for when more comes */
-void streamio_poll(struct streamio *s, struct stream *stream, const struct vfs_req *q, void *poll_handle);
+void streamio_poll(struct streamio *s, struct stream *stream, const struct vfs_req *q,
+		   void *poll_handle);
 
 #endif

@@ -36,8 +36,8 @@ static int read_summary(struct vfs *v, uint64_t nodeid, struct buf *out)
 
 static int read_backend(struct vfs *v, uint64_t nodeid, struct buf *out)
 {
-	return broker_backend_status(v->broker, broker_backends(v->broker)[(nodeid - NODE_BACKEND) / 2],
-				     out);
+	return broker_backend_status(v->broker,
+				     broker_backends(v->broker)[(nodeid - NODE_BACKEND) / 2], out);
 }
 
 /* every static name; the rows below backends/ are made from the configuration */
@@ -46,7 +46,7 @@ static const struct tree_row {
 	const char *name;
 	mode_t mode;
 	tree_reader *read; /* NULL: a directory, or a room of its own */
-	bool exact;	   /* the size is known and never changes; else like /proc: read what open saw */
+	bool exact; /* the size is known and never changes; else like /proc: read what open saw */
 } rows[] = {
 	{ NODE_ROOT, NODE_README, "README.md", S_IFREG | 0644, read_readme, true },
 	{ NODE_ROOT, VFS_NODE(VFS_PROMPTS, 1), "prompts", S_IFDIR | 0755, NULL, false },
@@ -59,7 +59,9 @@ static const struct tree_row {
 };
 
 static const struct tree_row dir_row = { NODE_BACKENDS, 0, NULL, S_IFDIR | 0755, NULL, false };
-static const struct tree_row status_row = { 0, 0, "status.json", S_IFREG | 0644, read_backend, false };
+static const struct tree_row status_row = {
+	0, 0, "status.json", S_IFREG | 0644, read_backend, false
+};
 
 static size_t n_backends(struct vfs *v)
 {
@@ -85,7 +87,8 @@ static const struct tree_row *row_of(struct vfs *v, uint64_t nodeid)
 	return nodeid & 1 ? &status_row : &dir_row;
 }
 
-static void fill_entry(struct vfs *v, const struct tree_row *row, uint64_t nodeid, struct vfs_entry *e)
+static void fill_entry(struct vfs *v, const struct tree_row *row, uint64_t nodeid,
+		       struct vfs_entry *e)
 {
 	uint64_t size = row->exact && v->o.readme ? strlen(v->o.readme) : 0;
 
@@ -112,7 +115,8 @@ static void reply_entry(struct vfs *v, const struct vfs_req *q, const struct tre
 	(void)q->ops->entry(q->impl, &e); /* static nodes are never forgotten */
 }
 
-static void lookup_backend(struct vfs *v, const struct vfs_req *q, uint64_t parent, const char *name)
+static void lookup_backend(struct vfs *v, const struct vfs_req *q, uint64_t parent,
+			   const char *name)
 {
 	const char *const *names = broker_backends(v->broker);
 
@@ -204,8 +208,8 @@ static void tree_open(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, i
 	free(snapshot);
 }
 
-static void tree_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
-		      const struct vfs_io *io)
+static void tree_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		      const struct vfs_file *f, const struct vfs_io *io)
 {
 	if (nodeid == NODE_ASK)
 		ask_read(v, q, f, io);
@@ -213,8 +217,8 @@ static void tree_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, c
 		vfs_reply_bytes(q, (const struct buf *)(uintptr_t)f->fh, io);
 }
 
-static void tree_write(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
-		       const struct vfs_io *io)
+static void tree_write(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		       const struct vfs_file *f, const struct vfs_io *io)
 {
 	if (nodeid == NODE_ASK)
 		ask_write(v, q, f, io);
@@ -236,8 +240,8 @@ static void tree_release(struct vfs *v, const struct vfs_req *q, uint64_t nodeid
 	vfs_reply_err(q, 0);
 }
 
-static void tree_poll(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
-		      void *poll_handle)
+static void tree_poll(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		      const struct vfs_file *f, void *poll_handle)
 {
 	if (nodeid == NODE_ASK) {
 		ask_poll(v, q, f, poll_handle);
@@ -324,7 +328,14 @@ static void tree_statfs(struct vfs *v, const struct vfs_req *q, uint64_t nodeid)
 }
 
 const struct vfs_room_ops tree_ops = {
-	.lookup = tree_lookup,	 .getattr = tree_getattr, .setattr = tree_setattr, .open = tree_open,
-	.read = tree_read,	 .write = tree_write,	  .release = tree_release, .poll = tree_poll,
-	.readdir = tree_readdir, .statfs = tree_statfs,
+	.lookup = tree_lookup,
+	.getattr = tree_getattr,
+	.setattr = tree_setattr,
+	.open = tree_open,
+	.read = tree_read,
+	.write = tree_write,
+	.release = tree_release,
+	.poll = tree_poll,
+	.readdir = tree_readdir,
+	.statfs = tree_statfs,
 };

@@ -17,9 +17,9 @@ static const struct vfs_room_ops nothing;
 const struct vfs_room_ops *vfs_ops(uint64_t nodeid)
 {
 	static const struct vfs_room_ops *const rooms[VFS_ROOMS] = {
-		[VFS_STATIC] = &tree_ops,	 [VFS_PROMPTS] = &prompts_ops,
-		[VFS_MIRROR] = &mirror_ops,	 [VFS_RESPONSE] = &responses_ops,
-		[VFS_DRAFT] = &drafts_ops,	 [VFS_CACHE] = &cachedir_ops,
+		[VFS_STATIC] = &tree_ops,   [VFS_PROMPTS] = &prompts_ops,
+		[VFS_MIRROR] = &mirror_ops, [VFS_RESPONSE] = &responses_ops,
+		[VFS_DRAFT] = &drafts_ops,  [VFS_CACHE] = &cachedir_ops,
 	};
 	enum vfs_room_id room = VFS_ROOM_OF(nodeid);
 
@@ -68,8 +68,8 @@ struct vfs *vfs_free(struct vfs *v)
 	return NULL;
 }
 
-void vfs_fill_attr(const struct vfs *v, struct stat *st, uint64_t nodeid, mode_t mode, uint64_t size,
-		   uint64_t time_ns)
+void vfs_fill_attr(const struct vfs *v, struct stat *st, uint64_t nodeid, mode_t mode,
+		   uint64_t size, uint64_t time_ns)
 {
 	*st = (struct stat){ 0 };
 	st->st_ino = nodeid;
@@ -160,7 +160,8 @@ static void deferred_run(struct pool_task *t)
 	free(d);
 }
 
-void vfs_now_or_later(struct vfs *v, const struct vfs_req *q, const struct vfs_again *a, vfs_again_fn *fn)
+void vfs_now_or_later(struct vfs *v, const struct vfs_req *q, const struct vfs_again *a,
+		      vfs_again_fn *fn)
 {
 	struct deferred *d;
 

@@ -32,15 +32,16 @@ struct vfs_notify {
 
 struct vfs_options {
 	struct broker *broker;
-	int prompts_fd;		 /* open directory; vfs closes it */
+	int prompts_fd; /* open directory; vfs closes it */
 	uint64_t max_request_bytes;
 	const char *const *suffixes; /* ".json" ..., NULL-terminated */
-	bool wait;		 /* mount option: synchronous mode for .json */
-	uid_t uid;		 /* owner of the virtual files */
+	bool wait;		     /* mount option: synchronous mode for .json */
+	uid_t uid;		     /* owner of the virtual files */
 	gid_t gid;
-	const char *readme;	 /* text of README.md, borrowed */
+	const char *readme; /* text of README.md, borrowed */
 };
 
+/* vfs_new - o is copied; its prompts_fd is taken; 0 or -errno with a sentence */
 int vfs_new(const struct vfs_options *o, struct vfs **out, struct err *e);
 /* vfs_set_notify - before the first operation */
 void vfs_set_notify(struct vfs *v, const struct vfs_notify *n);

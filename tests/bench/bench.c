@@ -42,8 +42,8 @@ static void say_where(const struct bench *b)
 	struct statfs fs;
 
 	if (uname(&u) == 0 && statfs(b->dir, &fs) == 0)
-		printf("%s %s, %ld CPUs, floor on %s; durability = group, disk engine; %zu keys%s\n", u.sysname,
-		       u.release, sysconf(_SC_NPROCESSORS_ONLN),
+		printf("%s %s, %ld CPUs, floor on %s; durability = group, disk engine; %zu keys%s\n",
+		       u.sysname, u.release, sysconf(_SC_NPROCESSORS_ONLN),
 		       fs.f_type == EXT4_MAGIC ? "ext4" : "ANOTHER FILE SYSTEM THAN EXT4", b->keys,
 		       b->quick ? " (quick: numbers mean nothing)" : "");
 }

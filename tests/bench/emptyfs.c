@@ -25,7 +25,9 @@ static void attr_of(fuse_ino_t ino, struct stat *st)
 
 static void on_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct fuse_entry_param e = { .ino = FILE_INO, .attr_timeout = FOR_EVER, .entry_timeout = FOR_EVER };
+	struct fuse_entry_param e = { .ino = FILE_INO,
+				      .attr_timeout = FOR_EVER,
+				      .entry_timeout = FOR_EVER };
 
 	(void)parent;
 	if (strcmp(name, "f") != 0) {
@@ -66,7 +68,8 @@ static void on_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t siz
 	fuse_reply_write(req, size);
 }
 
-static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+		    struct fuse_file_info *fi)
 {
 	size_t *at = (size_t *)(uintptr_t)fi->fh, n = answer_len - *at;
 
@@ -95,7 +98,8 @@ static const struct fuse_lowlevel_ops ops = {
 
 int main(int argc, char **argv)
 {
-	char *fuse_argv[] = { argv[0], "-o", "fsname=bench-empty", NULL };
+	char option[] = "-o", value[] = "fsname=bench-empty";
+	char *fuse_argv[] = { argv[0], option, value, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(3, fuse_argv);
 	struct fuse_session *se;
 	int rc = 1;

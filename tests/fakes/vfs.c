@@ -26,7 +26,7 @@ void mirror_forget_name(struct vfs *v, uint32_t dir, const char *stem, void (*do
 }
 
 /* names the kernel was told to forget, since the last time */
-static const char *__attribute__((unused)) forgot_names(void)
+static __attribute__((unused)) const char *forgot_names(void)
 {
 	forgot.log[forgot.len] = '\0';
 	forgot.len = 0;

@@ -48,8 +48,9 @@ static int open_below(struct fixture *f)
 
 int fixture_open(struct fixture *f)
 {
-	struct store_options so = { .url = "memory:", .timeout_ms = 1000, .breaker_failures = 3,
-				    .probe_ms = 100 };
+	struct store_options so = {
+		.url = "memory:", .timeout_ms = 1000, .breaker_failures = 3, .probe_ms = 100
+	};
 	struct err e = { 0 };
 
 	*f = (struct fixture){ .dir = "/tmp/inferfs-unit.XXXXXX" };
@@ -57,8 +58,11 @@ int fixture_open(struct fixture *f)
 		return -1;
 	f->backends[0] = echo_config("echo");
 	f->names[0] = "echo";
-	f->options = (struct broker_options){ .model = "echo/echo", .choices = "echo/echo",
-					      .scope = "", .timeout_s = 60, .pool_threads = 2,
+	f->options = (struct broker_options){ .model = "echo/echo",
+					      .choices = "echo/echo",
+					      .scope = "",
+					      .timeout_s = 60,
+					      .pool_threads = 2,
 					      .backends = f->names };
 	return open_below(f);
 }
@@ -143,8 +147,13 @@ static void checked(void *arg, const struct broker_accepted *r)
 
 int fixture_check(struct fixture *f, const char *path, const char *json, bool send, int64_t *out_id)
 {
-	struct broker_doc d = { .root = "", .path = path, .suffix = ".json", .form = REQUEST_JSON,
-				.text = json, .len = strlen(json), .send = send };
+	struct broker_doc d = { .root = "",
+				.path = path,
+				.suffix = ".json",
+				.form = REQUEST_JSON,
+				.text = json,
+				.len = strlen(json),
+				.send = send };
 	struct outcome o;
 	int code;
 

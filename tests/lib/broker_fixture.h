@@ -31,7 +31,8 @@ void fixture_close(struct fixture *f);
 void fixture_reopen(struct fixture *f, const struct key *sha);
 
 /* write_prompt - check, durable, and (send) bought: what close(2) would return, and the id */
-int fixture_check(struct fixture *f, const char *path, const char *json, bool send, int64_t *out_id);
+int fixture_check(struct fixture *f, const char *path, const char *json, bool send,
+		  int64_t *out_id);
 /* fixture_final - wait (10 s at most) until it is final; its state */
 enum broker_state fixture_final(struct fixture *f, int64_t id);
 /* fixture_render - text of a file into a static buffer; NULL and *out_err on failure */

@@ -51,7 +51,7 @@ setup_dirs() {
 	export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1}:log_path=$W/sanitizer
 	export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}:log_path=$W/sanitizer
 	export TSAN_OPTIONS=${TSAN_OPTIONS:-second_deadlock_stack=1}:log_path=$W/sanitizer
-	PORT='' PROVIDER_PIDS=() DAEMON_ENV=() MOUNT_ARGS=() LOG_EXPECTED=()
+	PORT='' PROVIDERS=0 PROVIDER_PIDS=() DAEMON_ENV=() MOUNT_ARGS=() LOG_EXPECTED=()
 }
 
 # the repository's neighbour, where there is one; a test that needs it says so aloud when it is not there
@@ -63,7 +63,7 @@ shared() { # PATH BELOW ../shared
 # ---- the scripted provider (tests/provider/README) ----------------------------------------------------------------
 
 start_provider() { # [ARGUMENT]...: sets PORT; a second one is started the same way, and PORT is then its port
-	local fifo=$W/provider.${#PROVIDER_PIDS[@]} word
+	local fifo=$W/provider.$((++PROVIDERS)) word
 
 	mkfifo "$fifo"
 	"$PROVIDER" --port 0 --log "$fifo.log" "$@" >"$fifo" 2>"$fifo.err" 3>&- &
@@ -106,7 +106,7 @@ provider_config() { # [LINE]...
 	printf '%s\n' "[inferfs]" "model = p/small" \
 		"[backend p]" "type = openai" "url = http://127.0.0.1:$PORT/v1" "price = free" \
 		"backoff_ms = 2" "backoff_max_ms = 10" "$more" \
-		"[backend m]" "type = mistral" "url = http://127.0.0.1:$PORT/mistral/v1" "price = free" \
+		"[backend m]" "type = mistral" "url = http://127.0.0.1:$PORT/mistral" "price = free" \
 		"key_env = TEST_KEY" "backoff_ms = 2" "backoff_max_ms = 10" "$more"
 }
 

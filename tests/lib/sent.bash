@@ -17,7 +17,7 @@ fence() {
 # every prompt the provider was asked so far, sorted, one JSON string a line; fences are not among them
 prompts_sent() {
 	provider_requests '[.requests[] | select(.method == "POST") | .body | fromjson | .messages[-1].content
-		| select(startswith("fence ") | not)] | sort | .[]'
+		| select(startswith("fence ") | not)] | sort | .[] | tojson'
 }
 sent() { # PROMPT...: exactly these, in any order, and no other comes
 	local wanted=

@@ -73,17 +73,23 @@ static size_t content_length(const char *head)
 /* One request from the connection; NULL at its end. */
 static char *read_request(int fd)
 {
-	char *text = calloc(1, REQUEST_MAX + 1);
-	size_t n = 0, head;
+	size_t n = 0, cap = 2048, head;
+	char *text = malloc(cap + 1);
 
-	must(text != NULL, "calloc");
 	for (;;) {
 		ssize_t got;
 
+		must(text != NULL, "malloc");
+		text[n] = '\0';
 		head = header_end(text, n);
 		if (head && n >= head + content_length(text))
-			return realloc(text, n + 1);
-		got = n < REQUEST_MAX ? recv(fd, text + n, REQUEST_MAX - n, 0) : 0;
+			return text;
+		if (n == cap) {
+			cap *= 2;
+			text = realloc(text, cap + 1);
+			must(text && cap <= REQUEST_MAX, "request too large");
+		}
+		got = recv(fd, text + n, cap - n, 0);
 		if (got <= 0)
 			break;
 		n += (size_t)got;
@@ -132,9 +138,8 @@ static bool is_deaf(struct wire *w)
 	bool deaf;
 
 	pthread_mutex_lock(&w->lock);
-	deaf = w->n_answers && w->answers[w->n_requests < w->n_answers ? w->n_requests :
-									 w->n_answers - 1]
-				       .deaf;
+	deaf = w->n_answers &&
+	       w->answers[w->n_requests < w->n_answers ? w->n_requests : w->n_answers - 1].deaf;
 	pthread_mutex_unlock(&w->lock);
 	return deaf;
 }
@@ -310,7 +315,8 @@ void wire_add_json(struct wire *w, int status, const char *more, const char *bod
 	free(text);
 }
 
-void wire_add_typed(struct wire *w, int status, const char *type, const char *body, enum wire_then then)
+void wire_add_typed(struct wire *w, int status, const char *type, const char *body,
+		    enum wire_then then)
 {
 	char *text = format("HTTP/1.1 %d X\r\n%s%s%sContent-Length: %zu\r\n\r\n%s", status,
 			    type ? "Content-Type: " : "", type ? type : "", type ? "\r\n" : "",

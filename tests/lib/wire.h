@@ -25,11 +25,11 @@ enum wire_then {
 
 struct wire_answer {
 	const char *bytes;
-	size_t len;	/* 0: strlen */
-	size_t piece;	/* bytes per write; 0: all at once */
+	size_t len;   /* 0: strlen */
+	size_t piece; /* bytes per write; 0: all at once */
 	enum wire_then then;
-	bool gate;	/* wait for wire_open before answering */
-	bool deaf;	/* do not read the request first (with RESET: reset before it was read) */
+	bool gate; /* wait for wire_open before answering */
+	bool deaf; /* do not read the request first (with RESET: reset before it was read) */
 };
 
 struct wire *wire_new(void);
@@ -41,13 +41,14 @@ void wire_add(struct wire *w, struct wire_answer a);
 /* wire_add_json - status, Content-Type: application/json, Content-Length, more header lines (may be NULL) */
 void wire_add_json(struct wire *w, int status, const char *more, const char *body);
 /* wire_add_typed - the same with a type of its own; NULL: no Content-Type line */
-void wire_add_typed(struct wire *w, int status, const char *type, const char *body, enum wire_then then);
+void wire_add_typed(struct wire *w, int status, const char *type, const char *body,
+		    enum wire_then then);
 /* wire_add_sse - 200, text/event-stream, chunked; complete: with the last chunk */
 void wire_add_sse(struct wire *w, const char *events, bool complete, enum wire_then then);
-void wire_open(struct wire *w);		 /* opens the gate for good */
-size_t wire_requests(struct wire *w);	 /* seen so far */
-size_t wire_connections(struct wire *w); /* accepted so far */
-size_t wire_most(struct wire *w);	 /* most requests unanswered at one time */
+void wire_open(struct wire *w);			  /* opens the gate for good */
+size_t wire_requests(struct wire *w);		  /* seen so far */
+size_t wire_connections(struct wire *w);	  /* accepted so far */
+size_t wire_most(struct wire *w);		  /* most requests unanswered at one time */
 bool wire_await(struct wire *w, size_t requests); /* until so many were seen; false after 10 s */
 /* wire_request - text of the n-th request (from 0), headers and body; valid until wire_free */
 const char *wire_request(struct wire *w, size_t n);

@@ -124,8 +124,8 @@ int ask_begin(struct ask *a, struct ask_call *c, const char *request, const stru
 {
 	struct infer_spec s = spec ? *spec : (struct infer_spec){ 0 };
 	json_t *effective = json_loads(
-		request ? request :
-			  "{\"format\":1,\"backend\":\"b\",\"endpoint\":\"chat\",\"model\":\"m\","
+		request ? request
+			: "{\"format\":1,\"backend\":\"b\",\"endpoint\":\"chat\",\"model\":\"m\","
 			  "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}",
 		0, NULL);
 
@@ -140,7 +140,8 @@ int ask_begin(struct ask *a, struct ask_call *c, const char *request, const stru
 	return infer_call(a->infer, &s, &sink, c, &c->call);
 }
 
-static int await(struct ask_call *c, const int *ended, const size_t *text, size_t bytes, unsigned started)
+static int await(struct ask_call *c, const int *ended, const size_t *text, size_t bytes,
+		 unsigned started)
 {
 	struct timespec until;
 	int there = 0, rc = 0;

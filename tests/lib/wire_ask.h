@@ -23,7 +23,7 @@ struct ask_call {
 	pthread_mutex_t lock;
 	pthread_cond_t news;
 	struct infer_call *call;
-	json_t *request; /* lent to the call */
+	json_t *request;       /* lent to the call */
 	struct answer *answer; /* done */
 	struct err err;	       /* failed, or -errno of infer_call as err.code */
 	struct err restart;    /* the last one */
@@ -38,7 +38,8 @@ void ask_config_done(struct backend_config *c);
 void ask_new(struct ask *a, struct backend_config take_config);
 void ask_free(struct ask *a);
 /* ask_begin - request: JSON text of the effective request; NULL: one message "hi" */
-int ask_begin(struct ask *a, struct ask_call *c, const char *request, const struct infer_spec *spec);
+int ask_begin(struct ask *a, struct ask_call *c, const char *request,
+	      const struct infer_spec *spec);
 /* ask_await - until it ended; false after 20 s */
 int ask_await(struct ask_call *c);
 void ask_await_text(struct ask_call *c, size_t bytes);

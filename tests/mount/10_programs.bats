@@ -244,14 +244,10 @@ vim_saves() { # ARGUMENT...
 }
 
 @test "make writes a request, and its answer is a target that is out of date until it is there" {
-	cat >"$P/Makefile" <<-'MK'
-		report: ../responses/q/text
-			cp $< ../../report
-		q.json: q.in
-			sed 's/COLOUR/blue/' $< >$@
-		../responses/q/text: q.json
-			cat $@ >/dev/null
-	MK
+	printf '%s\n\t%s\n' >"$P/Makefile" \
+		'report: ../responses/q/text' 'cp $< ../../report' \
+		'q.json: q.in' "sed 's/COLOUR/blue/' \$< >\$@" \
+		'../responses/q/text: q.json' 'cat $@ >/dev/null'
 	echo '{"prompt":"Why is the sky COLOUR?"}' >"$P/q.in"
 	make -C "$P" report >make.out 2>&1 || { cat make.out; false; }
 	is "$(cat report)" "echo: Why is the sky blue?"

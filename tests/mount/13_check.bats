@@ -130,16 +130,16 @@ cat_says() { # FILE ERRNO-TEXT
 	is "$(put d/.defaults.json '{"system":"nearer"}')" "put ok"
 	prompt a one
 	answer a
-	is "$(last_body '[.messages[0].content, .temperature] | tojson')" '"[\"top\",0.25]"'
+	is "$(last_body '[.messages[0].content, .temperature] | tojson')" '["top",0.25]'
 	prompt d/e/b two
 	answer d/e/b
-	is "$(last_body '[.messages[0].content, .temperature] | tojson')" '"[\"nearer\",0.25]"'
+	is "$(last_body '[.messages[0].content, .temperature] | tojson')" '["nearer",0.25]'
 	put d/c.json '{"prompt":"three","system":"own","temperature":null}'
 	answer d/c
-	is "$(last_body '[.messages[0].content, .temperature] | tojson')" '"[\"own\",null]"'
+	is "$(last_body '[.messages[0].content, .temperature] | tojson')" '["own",null]'
 	put d/n.txt four
 	answer d/n
-	is "$(last_body '[.messages[0].content, .messages[1].content, .temperature] | tojson')" '"[\"nearer\",\"four\",0.25]"'
+	is "$(last_body '[.messages[0].content, .messages[1].content, .temperature] | tojson')" '["nearer","four",0.25]'
 	sent one two three four
 }
 
@@ -152,7 +152,7 @@ cat_says() { # FILE ERRNO-TEXT
 	sent x
 	prompt a x
 	answer a
-	is "$(last_body '.messages[0].content')" '"s"'
+	is "$(last_body '.messages[0].content')" s
 	sent x x
 }
 

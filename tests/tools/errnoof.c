@@ -1,14 +1,14 @@
 /*
  * errnoof - one use of a file, and the errno it ended with
  *
- *   errnoof [-o FILE] [-n] [-s] [-e] read PATH         open, read to the end, close
- *   errnoof [-o FILE] [-n] [-s] write PATH TEXT        create or truncate, write, close
- *   errnoof [-o FILE] [-n] [-e] ask PATH TEXT...       open read-write; write and read, once for each text
+ *   errnoof [-o FILE] [-t S] [-n] [-s] read PATH        open, read to the end, close
+ *   errnoof [-n] [-s] write PATH TEXT                  create or truncate, write, close
+ *   errnoof [-o FILE] [-n] [-e] ask PATH TEXT...        open read-write; write and read, once for each text
  *   errnoof [-n] open PATH                             open only
  *
  * Prints "ok", or the call and the name: "open EINVAL", "read EREMOTEIO", "close ENOKEY". What was
  * read goes to FILE, as it comes. -n O_NONBLOCK, -s O_SYNC; -e: after a failed read read once more,
- * into FILE (ask delivers error.json then). SIGUSR1 and SIGALRM interrupt and do nothing else.
+ * into FILE (ask delivers error.json then). -t: a signal after S seconds. SIGUSR1 and SIGALRM interrupt and do nothing else.
  * Exit status 0 for ok, 1 for an errno, 2 for a wrong command line.
  */
 #include <errno.h>
@@ -127,13 +127,15 @@ static int parse(int argc, char **argv, struct use *u)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "+o:nse")) != -1) {
+	while ((c = getopt(argc, argv, "+o:t:nse")) != -1) {
 		if (c == 'n')
 			u->flags |= O_NONBLOCK;
 		else if (c == 's')
 			u->flags |= O_SYNC;
 		else if (c == 'e')
 			u->again = true;
+		else if (c == 't')
+			(void)alarm((unsigned)atoi(optarg));
 		else if (c != 'o')
 			return -1;
 		else

@@ -106,10 +106,10 @@ static void a_failed_request_tells_why_and_can_be_tried_again(void **state)
 	int64_t id, again;
 	int r;
 
-	assert_int_equal(fixture_check(f, "f",
-				       "{\"prompt\":\"x\",\"extra_body\":{\"error\":\"EREMOTEIO\"}}",
-				       true, &id),
-			 0);
+	assert_int_equal(
+		fixture_check(f, "f", "{\"prompt\":\"x\",\"extra_body\":{\"error\":\"EREMOTEIO\"}}",
+			      true, &id),
+		0);
 	assert_int_equal(fixture_final(f, id), BROKER_FAILED);
 	v = view_of(f, "f");
 	assert_int_equal(v.code, EREMOTEIO);
@@ -131,7 +131,8 @@ static void nothing_failed_is_in_the_store(void **state)
 	size_t n;
 	int64_t id;
 
-	assert_int_equal(fixture_check(f, "f", "{\"prompt\":\"x\",\"extra_body\":{\"error\":\"EBUSY\"}}",
+	assert_int_equal(fixture_check(f, "f",
+				       "{\"prompt\":\"x\",\"extra_body\":{\"error\":\"EBUSY\"}}",
 				       true, &id),
 			 0);
 	assert_int_equal(fixture_final(f, id), BROKER_FAILED);
@@ -199,7 +200,8 @@ static void cache_modes(void **state)
 	int64_t id;
 	int r;
 
-	assert_int_equal(fixture_check(f, "o", "{\"prompt\":\"m\",\"cache\":\"only\"}", true, &id), 0);
+	assert_int_equal(fixture_check(f, "o", "{\"prompt\":\"m\",\"cache\":\"only\"}", true, &id),
+			 0);
 	assert_int_equal(fixture_final(f, id), BROKER_FAILED);
 	assert_int_equal(view_of(f, "o").code, ENODATA);
 	ask_and_wait(f, "u", "{\"prompt\":\"m\"}");
@@ -223,10 +225,12 @@ static void length_is_stored_only_when_the_user_set_max_tokens(void **state)
 	ask_and_wait(f, "a", "{\"prompt\":\"l\",\"extra_body\":{\"finish_reason\":\"length\"}}");
 	ask_and_wait(f, "b", "{\"prompt\":\"l\",\"extra_body\":{\"finish_reason\":\"length\"}}");
 	assert_int_equal(fixture_counter(f, LEDGER_C_CALLS), 2);
-	ask_and_wait(f, "c", "{\"prompt\":\"l\",\"max_tokens\":5,\"extra_body\":{\"finish_reason\":"
-			     "\"length\"}}");
-	ask_and_wait(f, "d", "{\"prompt\":\"l\",\"max_tokens\":5,\"extra_body\":{\"finish_reason\":"
-			     "\"length\"}}");
+	ask_and_wait(f, "c",
+		     "{\"prompt\":\"l\",\"max_tokens\":5,\"extra_body\":{\"finish_reason\":"
+		     "\"length\"}}");
+	ask_and_wait(f, "d",
+		     "{\"prompt\":\"l\",\"max_tokens\":5,\"extra_body\":{\"finish_reason\":"
+		     "\"length\"}}");
 	assert_int_equal(fixture_counter(f, LEDGER_C_CALLS), 3);
 }
 
@@ -239,10 +243,11 @@ static void a_hundred_equal_ones_cost_one_call(void **state)
 		char path[16];
 
 		(void)snprintf(path, sizeof(path), "e%d", i);
-		assert_int_equal(fixture_check(f, path,
-					       "{\"prompt\":\"e\",\"extra_body\":{\"delay_ms\":200}}",
-					       true, &ids[i]),
-				 0);
+		assert_int_equal(
+			fixture_check(f, path,
+				      "{\"prompt\":\"e\",\"extra_body\":{\"delay_ms\":200}}", true,
+				      &ids[i]),
+			0);
 	}
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(fixture_final(f, ids[i]), BROKER_DONE);
@@ -346,11 +351,12 @@ static void a_request_has_its_own_timeout(void **state)
 	struct fixture *f = *state;
 	int64_t id;
 
-	assert_int_equal(fixture_check(f, "t",
-				       "{\"prompt\":\"t\",\"timeout\":0.05,\"extra_body\":{\"delay_ms\":"
-				       "600000}}",
-				       true, &id),
-			 0);
+	assert_int_equal(
+		fixture_check(f, "t",
+			      "{\"prompt\":\"t\",\"timeout\":0.05,\"extra_body\":{\"delay_ms\":"
+			      "600000}}",
+			      true, &id),
+		0);
 	assert_int_equal(fixture_final(f, id), BROKER_FAILED);
 	assert_int_equal(view_of(f, "t").code, ETIMEDOUT);
 }
@@ -457,9 +463,11 @@ static void attributes_and_totals(void **state)
 {
 	static const struct {
 		const char *name, *value;
-	} cases[] = { { "request_id", "sky" }, { "model", "echo" },	  { "cached", "false" },
-		      { "route", "explicit" }, { "finish_reason", "stop" }, { "cost_usd", "0" },
-		      { "duplicated", "false" }, { "input_tokens", "1" }, { "output_tokens", "3" } };
+	} cases[] = { { "request_id", "sky" },	   { "model", "echo" },
+		      { "cached", "false" },	   { "route", "explicit" },
+		      { "finish_reason", "stop" }, { "cost_usd", "0" },
+		      { "duplicated", "false" },   { "input_tokens", "1" },
+		      { "output_tokens", "3" } };
 	struct fixture *f = *state;
 	int64_t id = ask_and_wait(f, "sky", "{\"prompt\":\"why?\"}");
 	struct buf b = BUF_INIT(1 << 16);

@@ -15,7 +15,7 @@
 #include "base/mono.h"
 #include "wire_ask.h"
 
-#define HEAD "{\"format\":1,\"backend\":\"echo\",\"endpoint\":\"chat\",\"model\":\"echo\","
+#define HEAD	   "{\"format\":1,\"backend\":\"echo\",\"endpoint\":\"chat\",\"model\":\"echo\","
 #define USER(text) "\"messages\":[{\"role\":\"user\",\"content\":\"" text "\"}]"
 
 static struct ask fixture;
@@ -39,21 +39,28 @@ static void test_error_by_name(void **state)
 	static const struct {
 		const char *name;
 		int code;
-	} rows[] = { { "EINVAL", EINVAL },	   { "EMSGSIZE", EMSGSIZE },
-		     { "EKEYREJECTED", EKEYREJECTED }, { "ENXIO", ENXIO },
-		     { "EDQUOT", EDQUOT },	   { "EBUSY", EBUSY },
-		     { "EREMOTEIO", EREMOTEIO },   { "EBADMSG", EBADMSG },
-		     { "ETIMEDOUT", ETIMEDOUT },   { "ECONNREFUSED", ECONNREFUSED },
-		     { "EHOSTUNREACH", EHOSTUNREACH }, { "EPROTO", EPROTO },
-		     { "EOPNOTSUPP", EOPNOTSUPP }, { "NOSUCH", EINVAL } };
+	} rows[] = { { "EINVAL", EINVAL },
+		     { "EMSGSIZE", EMSGSIZE },
+		     { "EKEYREJECTED", EKEYREJECTED },
+		     { "ENXIO", ENXIO },
+		     { "EDQUOT", EDQUOT },
+		     { "EBUSY", EBUSY },
+		     { "EREMOTEIO", EREMOTEIO },
+		     { "EBADMSG", EBADMSG },
+		     { "ETIMEDOUT", ETIMEDOUT },
+		     { "ECONNREFUSED", ECONNREFUSED },
+		     { "EHOSTUNREACH", EHOSTUNREACH },
+		     { "EPROTO", EPROTO },
+		     { "EOPNOTSUPP", EOPNOTSUPP },
+		     { "NOSUCH", EINVAL } };
 	char request[256];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct ask_call c;
 
-		snprintf(request, sizeof(request), HEAD USER("x") ",\"extra_body\":{\"error\":\"%s\"}}",
-			 rows[i].name);
+		snprintf(request, sizeof(request),
+			 HEAD USER("x") ",\"extra_body\":{\"error\":\"%s\"}}", rows[i].name);
 		assert_int_equal(ask(&fixture, &c, request), rows[i].code);
 		assert_string_equal(c.err.backend, "echo");
 		assert_int_equal(c.err.attempts, 1);
@@ -68,7 +75,8 @@ static void test_finish_reason_error_fails(void **state)
 	struct ask_call c;
 
 	(void)state;
-	assert_int_equal(ask(&fixture, &c, HEAD USER("x") ",\"extra_body\":{\"finish_reason\":\"error\"}}"),
+	assert_int_equal(ask(&fixture, &c,
+			     HEAD USER("x") ",\"extra_body\":{\"finish_reason\":\"error\"}}"),
 			 EREMOTEIO);
 	assert_int_equal(c.attempts, 1);
 	ask_done(&c);
@@ -98,7 +106,8 @@ static void test_check(void **state)
 	json_decref(o);
 }
 
-static void answer_is(const char *request, uint32_t index, const char *text, int64_t in, int64_t out)
+static void answer_is(const char *request, uint32_t index, const char *text, int64_t in,
+		      int64_t out)
 {
 	struct infer_spec s = { .index = index };
 	struct ask_call c;
@@ -121,13 +130,17 @@ static void test_answers(void **state)
 	answer_is(HEAD USER("hello there") "}", 0, "You said: hello there", 2, 4);
 	answer_is(HEAD USER("hello there") "}", 3, "You said: hello there (3)", 2, 5);
 	answer_is(HEAD USER("") "}", 0, "You said: ", 0, 2);
-	answer_is(HEAD "\"messages\":[{\"role\":\"system\",\"content\":\"be kind\"},"
-		       "{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"b\"},"
-		       "{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"one \"},"
-		       "{\"type\":\"text\",\"text\":\"two\"}]}]}",
-		  0, "You said: one two", 6, 4);
-	answer_is(HEAD USER("x") ",\"max_tokens\":1,\"extra_body\":{\"text\":\"a whole \\u00e4nswer\"}}", 0,
-		  "a whole \xc3\xa4nswer", 1, 3);
+	answer_is(
+		HEAD
+		"\"messages\":[{\"role\":\"system\",\"content\":\"be kind\"},"
+		"{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"b\"},"
+		"{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"one \"},"
+		"{\"type\":\"text\",\"text\":\"two\"}]}]}",
+		0, "You said: one two", 6, 4);
+	answer_is(
+		HEAD USER(
+			"x") ",\"max_tokens\":1,\"extra_body\":{\"text\":\"a whole \\u00e4nswer\"}}",
+		0, "a whole \xc3\xa4nswer", 1, 3);
 	answer_is(HEAD USER("x") ",\"extra_body\":{\"text\":\"\"}}", 0, "", 1, 0);
 	answer_is("{\"endpoint\":\"completion\",\"model\":\"echo\",\"prompt\":\"p q\"}", 0,
 		  "You said: p q", 2, 4);
@@ -152,7 +165,9 @@ static void test_finish_reason(void **state)
 	struct ask_call c;
 
 	(void)state;
-	assert_int_equal(ask(&fixture, &c, HEAD USER("x") ",\"extra_body\":{\"finish_reason\":\"length\"}}"), 0);
+	assert_int_equal(ask(&fixture, &c,
+			     HEAD USER("x") ",\"extra_body\":{\"finish_reason\":\"length\"}}"),
+			 0);
 	assert_string_equal(c.answer->finish_reason, "length");
 	ask_done(&c);
 }
@@ -178,11 +193,12 @@ static void test_cancel_while_paced(void **state)
 	struct ask_call c;
 
 	(void)state;
-	assert_int_equal(ask_begin(&fixture, &c,
-				   HEAD USER("x") ",\"extra_body\":{\"text\":\"a b c\",\"delay_ms\":0,"
-						  "\"tokens_per_s\":0.01}}",
-				   NULL),
-			 0);
+	assert_int_equal(
+		ask_begin(&fixture, &c,
+			  HEAD USER("x") ",\"extra_body\":{\"text\":\"a b c\",\"delay_ms\":0,"
+					 "\"tokens_per_s\":0.01}}",
+			  NULL),
+		0);
 	ask_await_text(&c, 1);
 	infer_cancel(fixture.infer, c.call);
 	ask_await(&c);
@@ -197,7 +213,9 @@ static void test_timeout_while_delayed(void **state)
 	struct ask_call c;
 
 	(void)state;
-	assert_int_equal(ask_begin(&fixture, &c, HEAD USER("x") ",\"extra_body\":{\"delay_ms\":60000}}", &s), 0);
+	assert_int_equal(ask_begin(&fixture, &c,
+				   HEAD USER("x") ",\"extra_body\":{\"delay_ms\":60000}}", &s),
+			 0);
 	ask_await(&c);
 	assert_int_equal(c.err.code, ETIMEDOUT);
 	ask_done(&c);

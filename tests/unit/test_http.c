@@ -208,7 +208,8 @@ static void test_no_tls_there(void **state)
 	char url[64];
 
 	(void)state;
-	wire_add(wire, (struct wire_answer){ .bytes = "no TLS here\r\n\r\n", .then = WIRE_CLOSE, .deaf = true });
+	wire_add(wire, (struct wire_answer){
+			       .bytes = "no TLS here\r\n\r\n", .then = WIRE_CLOSE, .deaf = true });
 	snprintf(url, sizeof(url), "https%s/", wire_url(wire) + 4);
 	g.url = url;
 	fails(&g, ERR_TLS, false, false);
@@ -228,7 +229,9 @@ static void test_bad_ca_file(void **state)
 
 static void test_unix_socket_absent(void **state)
 {
-	struct get g = { .url = "http://localhost/", .body = "{}", .spec.unix_socket = "/nonexistent.sock" };
+	struct get g = { .url = "http://localhost/",
+			 .body = "{}",
+			 .spec.unix_socket = "/nonexistent.sock" };
 
 	(void)state;
 	fails(&g, ERR_REFUSED, false, false);
@@ -237,7 +240,8 @@ static void test_unix_socket_absent(void **state)
 /* A listening socket whose queue is full does not answer SYNs. */
 static void test_connect_timeout(void **state)
 {
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct get g = { .body = "{}", .spec.connect_timeout_s = 0.1 };
 	socklen_t len = sizeof(at);
 	int fd = socket(AF_INET, SOCK_STREAM, 0), filler[4];
@@ -284,7 +288,8 @@ static void test_reset_without_answer(void **state)
 static void test_short_body(void **state)
 {
 	(void)state;
-	wire_fails((struct wire_answer){ .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
+	wire_fails((struct wire_answer){ .bytes =
+						 "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
 					 .then = WIRE_CLOSE },
 		   ERR_PROVIDER, false);
 }
@@ -292,24 +297,29 @@ static void test_short_body(void **state)
 static void test_chunked_body_cut(void **state)
 {
 	(void)state;
-	wire_fails((struct wire_answer){ .bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-						  "5\r\nabcde\r\n5\r\nab",
-					 .then = WIRE_RESET },
-		   ERR_PROVIDER, false);
+	wire_fails(
+		(struct wire_answer){
+			.bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+				 "5\r\nabcde\r\n5\r\nab",
+			.then = WIRE_RESET },
+		ERR_PROVIDER, false);
 }
 
 static void test_bad_chunk(void **state)
 {
 	(void)state;
-	wire_fails((struct wire_answer){ .bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc",
-					 .then = WIRE_CLOSE },
-		   ERR_PROVIDER, false);
+	wire_fails(
+		(struct wire_answer){
+			.bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nabc",
+			.then = WIRE_CLOSE },
+		ERR_PROVIDER, false);
 }
 
 static void test_no_http(void **state)
 {
 	(void)state;
-	wire_fails((struct wire_answer){ .bytes = "\x01\x02 what is this\r\n\r\n", .then = WIRE_CLOSE },
+	wire_fails((struct wire_answer){ .bytes = "\x01\x02 what is this\r\n\r\n",
+					 .then = WIRE_CLOSE },
 		   ERR_PROTOCOL, true);
 }
 
@@ -322,7 +332,8 @@ static void test_stall_before_answer(void **state)
 static void test_stall_within_answer(void **state)
 {
 	(void)state;
-	wire_fails((struct wire_answer){ .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
+	wire_fails((struct wire_answer){ .bytes =
+						 "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
 					 .then = WIRE_HANG },
 		   ERR_TIMEOUT, false);
 }
@@ -358,14 +369,15 @@ static void test_body_too_large(void **state)
 
 static void test_post(void **state)
 {
-	static const char *const headers[] = { "Authorization: Bearer k", "Content-Type: application/json",
-					       NULL };
+	static const char *const headers[] = { "Authorization: Bearer k",
+					       "Content-Type: application/json", NULL };
 	struct get g = { .url = wire_url(wire), .body = "{\"a\":1}", .spec.headers = headers };
 
 	(void)state;
-	wire_add_json(wire, 200,
-		      "X-Request-Id: req-1\r\nretry-after: 7\r\nRetry-After-Ms: 1500\r\nx-should-retry: true\r\n",
-		      "{\"b\":2}");
+	wire_add_json(
+		wire, 200,
+		"X-Request-Id: req-1\r\nretry-after: 7\r\nRetry-After-Ms: 1500\r\nx-should-retry: true\r\n",
+		"{\"b\":2}");
 	run(&g);
 	assert_int_equal(g.result.kind, ERR_NONE);
 	assert_string_equal(g.text, "{\"b\":2}");
@@ -387,8 +399,9 @@ static void test_get_and_empty_body(void **state)
 	struct get g = { .url = wire_url(wire) };
 
 	(void)state;
-	wire_add(wire, (struct wire_answer){ .bytes = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n"
-						      "Retry-After: soon\r\n\r\n" });
+	wire_add(wire, (struct wire_answer){
+			       .bytes = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n"
+					"Retry-After: soon\r\n\r\n" });
 	run(&g);
 	assert_int_equal(g.result.kind, ERR_NONE);
 	assert_int_equal(g.heads, 0);
@@ -417,9 +430,10 @@ static void test_byte_by_byte(void **state)
 	struct get g = { .url = wire_url(wire), .body = "{}" };
 
 	(void)state;
-	wire_add(wire, (struct wire_answer){ .bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-						      "5\r\nabcde\r\n3\r\nfgh\r\n0\r\n\r\n",
-					     .piece = 1 });
+	wire_add(wire, (struct wire_answer){
+			       .bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+					"5\r\nabcde\r\n3\r\nfgh\r\n0\r\n\r\n",
+			       .piece = 1 });
 	run(&g);
 	assert_string_equal(g.text, "abcdefgh");
 	done(&g);
@@ -478,8 +492,9 @@ static void test_enough_from_an_endless_body(void **state)
 	uint64_t begin = mono_ns();
 
 	(void)state;
-	wire_add(wire, (struct wire_answer){ .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc",
-					     .then = WIRE_HANG });
+	wire_add(wire, (struct wire_answer){
+			       .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc",
+			       .then = WIRE_HANG });
 	run(&a);
 	assert_int_equal(a.result.kind, ERR_NONE);
 	assert_true(mono_ns() - begin < 2 * MONO_S);
@@ -503,8 +518,9 @@ static void test_cancel(void **state)
 	struct get g = { .url = wire_url(wire), .body = "{}" };
 
 	(void)state;
-	wire_add(wire, (struct wire_answer){ .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
-					     .then = WIRE_HANG });
+	wire_add(wire,
+		 (struct wire_answer){ .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
+				       .then = WIRE_HANG });
 	post(&g);
 	assert_true(wire_await(wire, 1));
 	g.task.run = cancel;
@@ -532,8 +548,9 @@ static void test_many_at_once(void **state)
 	struct get *g = calloc(N, sizeof(*g));
 
 	(void)state;
-	wire_add(wire, (struct wire_answer){ .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
-					     .gate = true });
+	wire_add(wire,
+		 (struct wire_answer){ .bytes = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+				       .gate = true });
 	for (int i = 0; i < N; i++) {
 		g[i].url = wire_url(wire);
 		g[i].body = "{}";

@@ -17,9 +17,10 @@
 #include "wire.h"
 #include "wire_ask.h"
 
-#define CHUNK  "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"part\"}}]}\n\n"
-#define ANSWER "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"fine\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"
-#define HI     "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
+#define CHUNK "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"part\"}}]}\n\n"
+#define ANSWER \
+	"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"fine\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"
+#define HI "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
 
 static const char *const http_types[] = { "openai", "mistral" };
 static struct ask_call call;
@@ -62,7 +63,8 @@ static void test_types(void **state)
 		}
 		assert_non_null(t->url);
 		assert_true(t->url[strlen(t->url) - 1] != '/');
-		assert_true(t->build && t->reply_new && t->event && t->end && t->reply_free && t->error);
+		assert_true(t->build && t->reply_new && t->event && t->end && t->reply_free &&
+			    t->error);
 		t->reply_free(NULL);
 	}
 }
@@ -70,11 +72,19 @@ static void test_types(void **state)
 /* Whatever an extra_body says, a body is built and an answer is read. */
 static void test_extra_body_cannot_break_a_type(void **state)
 {
-	static const char *const extras[] = {
-		"{}", "{\"stream\":false}", "{\"stream\":\"x\"}", "{\"stream\":null,\"stream_options\":null}",
-		"{\"messages\":null}", "{\"model\":{\"a\":[]}}", "{\"n\":3}", "[]", "7", "\"x\"", "null",
-		"{\"a\":{\"b\":{\"c\":{\"d\":1e308}}}}", "{\"\":\"\"}"
-	};
+	static const char *const extras[] = { "{}",
+					      "{\"stream\":false}",
+					      "{\"stream\":\"x\"}",
+					      "{\"stream\":null,\"stream_options\":null}",
+					      "{\"messages\":null}",
+					      "{\"model\":{\"a\":[]}}",
+					      "{\"n\":3}",
+					      "[]",
+					      "7",
+					      "\"x\"",
+					      "null",
+					      "{\"a\":{\"b\":{\"c\":{\"d\":1e308}}}}",
+					      "{\"\":\"\"}" };
 	char request[512];
 
 	(void)state;
@@ -82,7 +92,8 @@ static void test_extra_body_cannot_break_a_type(void **state)
 		begin((*t)->name);
 		wire_add_sse(w, ANSWER, true, WIRE_KEEP);
 		for (size_t i = 0; i < sizeof(extras) / sizeof(extras[0]); i++) {
-			snprintf(request, sizeof(request), "{\"endpoint\":\"chat\",\"model\":\"m\"," HI ",\"extra_body\":%s}",
+			snprintf(request, sizeof(request),
+				 "{\"endpoint\":\"chat\",\"model\":\"m\"," HI ",\"extra_body\":%s}",
 				 extras[i]);
 			assert_int_equal(ask(&a, &call, request), 0);
 			assert_int_equal(call.ended, 1);
@@ -103,7 +114,8 @@ static const struct {
 	unsigned attempts;
 } table[] = {
 	{ 400, "{\"error\":{\"message\":\"bad\"}}", EINVAL, 1 },
-	{ 400, "{\"error\":{\"message\":\"bad\",\"code\":\"context_length_exceeded\"}}", EMSGSIZE, 1 },
+	{ 400, "{\"error\":{\"message\":\"bad\",\"code\":\"context_length_exceeded\"}}", EMSGSIZE,
+	  1 },
 	{ 400, "{\"error\":{\"message\":\"API key not valid\"}}", EKEYREJECTED, 1 },
 	{ 401, "{\"message\":\"Unauthorized\"}", EKEYREJECTED, 1 },
 	{ 402, "", EDQUOT, 1 },
@@ -137,9 +149,11 @@ static void test_errno_table(void **state)
 		for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 			begin(http_types[t]);
 			wire_add_json(w, table[i].status, NULL, table[i].body);
-			if (ask(&a, &call, NULL) != table[i].code || call.attempts != table[i].attempts)
-				fail_msg("%s %d %s: %d after %u: %s", http_types[t], table[i].status,
-					 table[i].body, call.err.code, call.attempts, call.err.message);
+			if (ask(&a, &call, NULL) != table[i].code ||
+			    call.attempts != table[i].attempts)
+				fail_msg("%s %d %s: %d after %u: %s", http_types[t],
+					 table[i].status, table[i].body, call.err.code,
+					 call.attempts, call.err.message);
 			assert_int_equal(wire_requests(w), table[i].attempts);
 			assert_int_equal(call.err.http_status, table[i].status);
 			assert_string_equal(call.err.backend, http_types[t]);
@@ -163,7 +177,8 @@ static void test_types_of_answers(void **state)
 		     { NULL, "<html>", EBADMSG },
 		     { NULL, ANSWER, 0 },
 		     { NULL, "{\"choices\":[{\"message\":{\"content\":\"x\"}}]}", 0 },
-		     { "application/problem+json", "{\"choices\":[{\"message\":{\"content\":\"x\"}}]}", 0 },
+		     { "application/problem+json",
+		       "{\"choices\":[{\"message\":{\"content\":\"x\"}}]}", 0 },
 		     { "Text/Event-Stream;charset=UTF-8", ANSWER, 0 } };
 
 	(void)state;
@@ -171,7 +186,8 @@ static void test_types_of_answers(void **state)
 		begin("openai");
 		wire_add_typed(w, 200, rows[i].type, rows[i].body, WIRE_KEEP);
 		if (ask(&a, &call, NULL) != rows[i].code)
-			fail_msg("%s: %d %s", rows[i].type ? rows[i].type : "none", call.err.code, call.err.message);
+			fail_msg("%s: %d %s", rows[i].type ? rows[i].type : "none", call.err.code,
+				 call.err.message);
 		assert_int_equal(wire_requests(w), 1);
 		end();
 	}
@@ -206,7 +222,8 @@ static void test_faults_of_the_wire(void **state)
 	wire_ends((struct wire_answer){ .bytes = OK_HEAD CHUNK, .then = WIRE_RESET }, EREMOTEIO, 2);
 	wire_ends((struct wire_answer){ .bytes = OK_HEAD CHUNK, .then = WIRE_CLOSE }, EREMOTEIO, 2);
 	wire_ends((struct wire_answer){ .bytes = OK_HEAD, .then = WIRE_CLOSE }, EBADMSG, 1);
-	wire_ends((struct wire_answer){ .bytes = "\x01garbage\r\n\r\n", .then = WIRE_CLOSE }, EBADMSG, 1);
+	wire_ends((struct wire_answer){ .bytes = "\x01garbage\r\n\r\n", .then = WIRE_CLOSE },
+		  EBADMSG, 1);
 }
 
 static void test_refused(void **state)
@@ -220,6 +237,27 @@ static void test_refused(void **state)
 	assert_non_null(strstr(call.err.message, "running"));
 	w = NULL;
 	end();
+}
+
+static void test_no_way_there(void **state)
+{
+	char url[128];
+
+	(void)state;
+	for (size_t t = 0; t < 2; t++) {
+		ask_new(&a, ask_config(http_types[t], "http://no-such-host.invalid"));
+		assert_int_equal(ask(&a, &call, NULL), EHOSTUNREACH);
+		assert_int_equal(call.attempts, 5);
+		end();
+		w = wire_new();
+		wire_add(w, (struct wire_answer){
+				    .bytes = "no TLS\r\n\r\n", .then = WIRE_CLOSE, .deaf = true });
+		snprintf(url, sizeof(url), "https%s", wire_url(w) + 4);
+		ask_new(&a, ask_config(http_types[t], url));
+		assert_int_equal(ask(&a, &call, NULL), EPROTO);
+		assert_string_equal(call.err.backend, http_types[t]);
+		end();
+	}
 }
 
 static void test_no_user_info_in_sentences(void **state)
@@ -341,10 +379,13 @@ static void test_time_is_over(void **state)
 	struct infer_spec t = { .timeout_s = 0.05 }, d = { 0 };
 
 	(void)state;
-	time_over((struct wire_answer){ .bytes = "", .then = WIRE_HANG }, &t, "no byte of an answer");
-	time_over((struct wire_answer){ .bytes = OK_HEAD CHUNK, .then = WIRE_HANG }, &t, "still answering");
+	time_over((struct wire_answer){ .bytes = "", .then = WIRE_HANG }, &t,
+		  "no byte of an answer");
+	time_over((struct wire_answer){ .bytes = OK_HEAD CHUNK, .then = WIRE_HANG }, &t,
+		  "still answering");
 	d.deadline_ns = mono_ns() + 50 * MONO_MS;
-	time_over((struct wire_answer){ .bytes = "", .then = WIRE_HANG }, &d, "no byte of an answer");
+	time_over((struct wire_answer){ .bytes = "", .then = WIRE_HANG }, &d,
+		  "no byte of an answer");
 }
 
 static void test_deadline_passed_before_sending(void **state)
@@ -407,10 +448,11 @@ static void test_queue_full(void **state)
 
 	(void)state;
 	new_with(1, 2, &i);
-	wire_add(w, (struct wire_answer){ .bytes = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
-						   "Connection: close\r\n\r\n" ANSWER,
-					  .gate = true,
-					  .then = WIRE_CLOSE });
+	wire_add(w, (struct wire_answer){
+			    .bytes = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+				     "Connection: close\r\n\r\n" ANSWER,
+			    .gate = true,
+			    .then = WIRE_CLOSE });
 	for (int k = 0; k < 3; k++) {
 		assert_int_equal(infer_room(i, &e), 0);
 		assert_int_equal(ask_begin(&a, &c[k], NULL, NULL), 0);
@@ -448,14 +490,16 @@ static void test_priority(void **state)
 
 	(void)state;
 	new_with(1, 10, &i);
-	wire_add(w, (struct wire_answer){ .bytes = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
-						   "Connection: close\r\n\r\n" ANSWER,
-					  .gate = true,
-					  .then = WIRE_CLOSE });
+	wire_add(w, (struct wire_answer){
+			    .bytes = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+				     "Connection: close\r\n\r\n" ANSWER,
+			    .gate = true,
+			    .then = WIRE_CLOSE });
 	for (int k = 0; k < 4; k++) {
 		struct infer_spec s = { .priority = priority[k] };
 
-		snprintf(request, sizeof(request), "{\"endpoint\":\"chat\",\"model\":\"m%d\"," HI "}", k);
+		snprintf(request, sizeof(request),
+			 "{\"endpoint\":\"chat\",\"model\":\"m%d\"," HI "}", k);
 		assert_int_equal(ask_begin(&a, &c[k], request, &s), 0);
 	}
 	wire_open(w);
@@ -580,7 +624,8 @@ static void test_cancelled_at_any_moment(void **state)
 		if (rand() % 3 == 0) {
 			int at = rand() % (k + 1);
 
-			pthread_mutex_lock(&c[at].lock); /* as the contract wants it: own lock, own flag */
+			pthread_mutex_lock(
+				&c[at].lock); /* as the contract wants it: own lock, own flag */
 			if (!c[at].ended)
 				infer_cancel(i, c[at].call);
 			pthread_mutex_unlock(&c[at].lock);
@@ -591,7 +636,8 @@ static void test_cancelled_at_any_moment(void **state)
 	ask_free(&a);
 	for (int k = 0; k < N; k++) {
 		assert_int_equal(c[k].ended, 1);
-		assert_true(c[k].answer || c[k].err.code == ECANCELED || c[k].err.code == EREMOTEIO);
+		assert_true(c[k].answer || c[k].err.code == ECANCELED ||
+			    c[k].err.code == EREMOTEIO);
 		ask_done(&c[k]);
 	}
 	w = wire_free(w);
@@ -602,7 +648,8 @@ static void test_cancelled_at_any_moment(void **state)
 
 static void test_ready(void **state)
 {
-	struct backend_config two[2] = { ask_config("openai", "http://127.0.0.1:1"), ask_config("echo", NULL) };
+	struct backend_config two[2] = { ask_config("openai", "http://127.0.0.1:1"),
+					 ask_config("echo", NULL) };
 	struct infer_options o = { .backends = two, .n_backends = 2, .queue_max = 10 };
 	struct infer_status s;
 	struct infer *i;
@@ -659,6 +706,7 @@ int main(void)
 		cmocka_unit_test(test_types_of_answers),
 		cmocka_unit_test(test_faults_of_the_wire),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_no_way_there),
 		cmocka_unit_test(test_no_user_info_in_sentences),
 		cmocka_unit_test(test_extra_body_cannot_break_a_type),
 		cmocka_unit_test(test_late_then_plain_failure_is_final),

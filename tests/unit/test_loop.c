@@ -143,7 +143,8 @@ static void arm_all(struct loop_task *t)
 	for (int i = 0; i < 64; i++)
 		if (timers[i].id == 0) { /* moved to the end */
 			timers[i].at = now + 20 * MONO_MS;
-			assert_int_equal(loop_timer_arm(first->loop, &timers[i].timer, timers[i].at), 0);
+			assert_int_equal(
+				loop_timer_arm(first->loop, &timers[i].timer, timers[i].at), 0);
 		}
 	loop_timer_cancel(first->loop, &first->timer); /* never armed */
 }
@@ -286,7 +287,8 @@ static void test_stop_runs_nothing_more(void **state)
 	do { /* until the stop is in force: then nothing is taken */
 		list_init(&late.task.link);
 		rc = loop_post(l, &late.task);
-		if (rc == 0) /* it was taken, so the stop came later: wait for that without asking again */
+		if (rc ==
+		    0) /* it was taken, so the stop came later: wait for that without asking again */
 			break;
 	} while (rc == 0);
 	assert_true(rc == 0 || rc == -ESHUTDOWN);

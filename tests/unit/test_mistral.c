@@ -49,7 +49,8 @@ static void test_refuses_and_drops(void **state)
 		{ HEAD HI ",\"logit_bias\":{\"1\":2}}", "logit_bias" },
 		{ HEAD HI ",\"user\":\"me\"}", "user" },
 		{ HEAD HI ",\"seed\":-1}", "seed" },
-		{ HEAD "\"messages\":[{\"role\":\"user\",\"content\":\"hi\",\"name\":\"bob\"}]}", "messages.name" },
+		{ HEAD "\"messages\":[{\"role\":\"user\",\"content\":\"hi\",\"name\":\"bob\"}]}",
+		  "messages.name" },
 	};
 
 	(void)state;
@@ -98,13 +99,16 @@ static void sends(const char *request, const char *body)
 static void test_bodies(void **state)
 {
 	(void)state;
-	sends(HEAD HI "}", "{\"messages\":[{\"content\":\"hi\",\"role\":\"user\"}],\"model\":\"m\",\"stream\":true}");
-	sends(HEAD HI ",\"seed\":0,\"max_tokens\":4,\"stop\":[\"x\"],\"temperature\":0,\"logprobs\":false}",
+	sends(HEAD HI "}",
+	      "{\"messages\":[{\"content\":\"hi\",\"role\":\"user\"}],\"model\":\"m\",\"stream\":true}");
+	sends(HEAD HI
+	      ",\"seed\":0,\"max_tokens\":4,\"stop\":[\"x\"],\"temperature\":0,\"logprobs\":false}",
 	      "{\"max_tokens\":4,\"messages\":[{\"content\":\"hi\",\"role\":\"user\"}],\"model\":\"m\","
 	      "\"random_seed\":0,\"stop\":[\"x\"],\"stream\":true,\"temperature\":0}");
-	sends(HEAD "\"messages\":[{\"role\":\"developer\",\"content\":\"s\"},{\"role\":\"user\",\"content\":\"u\"},"
-		   "{\"role\":\"tool\",\"content\":\"7\",\"name\":\"f\",\"tool_call_id\":\"123456789\"},"
-		   "{\"role\":\"assistant\",\"content\":\"So\",\"prefix\":true}]}",
+	sends(HEAD
+	      "\"messages\":[{\"role\":\"developer\",\"content\":\"s\"},{\"role\":\"user\",\"content\":\"u\"},"
+	      "{\"role\":\"tool\",\"content\":\"7\",\"name\":\"f\",\"tool_call_id\":\"123456789\"},"
+	      "{\"role\":\"assistant\",\"content\":\"So\",\"prefix\":true}]}",
 	      "{\"messages\":[{\"content\":\"s\",\"role\":\"system\"},{\"content\":\"u\",\"role\":\"user\"},"
 	      "{\"content\":\"7\",\"name\":\"f\",\"role\":\"tool\",\"tool_call_id\":\"123456789\"},"
 	      "{\"content\":\"So\",\"prefix\":true,\"role\":\"assistant\"}],\"model\":\"m\",\"stream\":true}");
@@ -135,9 +139,11 @@ static int answered(const char *events, bool sse)
 static void test_finish_reason_error(void **state)
 {
 	(void)state;
-	assert_int_equal(answered("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"},\"finish_reason\":\"error\"}]}\n\n" DONE,
-				  true),
-			 EREMOTEIO);
+	assert_int_equal(
+		answered(
+			"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"},\"finish_reason\":\"error\"}]}\n\n" DONE,
+			true),
+		EREMOTEIO);
 	assert_int_equal(call.attempts, 1);
 	ask_done(&call);
 }
@@ -146,11 +152,12 @@ static void test_stream_with_thinking(void **state)
 {
 	(void)state;
 	assert_int_equal(
-		answered("data: {\"id\":\"x\",\"model\":\"mistral-small-2603\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n"
-			 "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":[{\"type\":\"thinking\",\"thinking\":[{\"type\":\"text\",\"text\":\"hm\"}]}]}}]}\n\n"
-			 "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":[{\"type\":\"thinking\",\"thinking\":\" so\"},{\"type\":\"text\",\"text\":\"Bon\"},null,7,\"!\"]}}]}\n\n"
-			 "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"jour\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":12,\"completion_tokens\":3,\"num_cached_tokens\":5}}\n\n" DONE,
-			 true),
+		answered(
+			"data: {\"id\":\"x\",\"model\":\"mistral-small-2603\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n"
+			"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":[{\"type\":\"thinking\",\"thinking\":[{\"type\":\"text\",\"text\":\"hm\"}]}]}}]}\n\n"
+			"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":[{\"type\":\"thinking\",\"thinking\":\" so\"},{\"type\":\"text\",\"text\":\"Bon\"},null,7,\"!\"]}}]}\n\n"
+			"data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"jour\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":12,\"completion_tokens\":3,\"num_cached_tokens\":5}}\n\n" DONE,
+			true),
 		0);
 	assert_string_equal(call.text, "Bon!jour");
 	assert_string_equal(buf_str(&call.answer->reasoning), "hm so");
@@ -164,12 +171,14 @@ static void test_stream_with_thinking(void **state)
 static void test_whole_body(void **state)
 {
 	(void)state;
-	assert_int_equal(answered("{\"choices\":[{\"index\":0,\"finish_reason\":\"model_length\",\"message\":{\"content\":["
-				  "{\"type\":\"thinking\",\"thinking\":[{\"type\":\"text\",\"text\":\"t\"}],\"closed\":true},"
-				  "{\"type\":\"text\",\"text\":\"answer\"}],\"tool_calls\":null}}],"
-				  "\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,\"prompt_token_details\":{\"cached_tokens\":64}}}",
-				  false),
-			 0);
+	assert_int_equal(
+		answered(
+			"{\"choices\":[{\"index\":0,\"finish_reason\":\"model_length\",\"message\":{\"content\":["
+			"{\"type\":\"thinking\",\"thinking\":[{\"type\":\"text\",\"text\":\"t\"}],\"closed\":true},"
+			"{\"type\":\"text\",\"text\":\"answer\"}],\"tool_calls\":null}}],"
+			"\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2,\"prompt_token_details\":{\"cached_tokens\":64}}}",
+			false),
+		0);
 	assert_string_equal(call.text, "answer");
 	assert_string_equal(call.answer->finish_reason, "length");
 	assert_int_equal(call.answer->usage.cached_input, 64);
@@ -181,13 +190,16 @@ static void test_tool_call_with_object_arguments(void **state)
 	const json_t *f;
 
 	(void)state;
-	assert_int_equal(answered("{\"choices\":[{\"finish_reason\":\"tool_calls\",\"message\":{\"content\":\"\",\"tool_calls\":"
-				  "[{\"id\":\"AbC123xyz\",\"function\":{\"name\":\"now\",\"arguments\":{\"tz\":\"UTC\"}},\"index\":0}]}}]}",
-				  false),
-			 0);
+	assert_int_equal(
+		answered(
+			"{\"choices\":[{\"finish_reason\":\"tool_calls\",\"message\":{\"content\":\"\",\"tool_calls\":"
+			"[{\"id\":\"AbC123xyz\",\"function\":{\"name\":\"now\",\"arguments\":{\"tz\":\"UTC\"}},\"index\":0}]}}]}",
+			false),
+		0);
 	f = json_object_get(json_array_get(call.answer->tool_calls, 0), "function");
 	assert_string_equal(json_string_value(json_object_get(f, "arguments")), "{\"tz\":\"UTC\"}");
-	assert_string_equal(json_string_value(json_object_get(json_array_get(call.answer->tool_calls, 0), "id")),
+	assert_string_equal(json_string_value(json_object_get(
+				    json_array_get(call.answer->tool_calls, 0), "id")),
 			    "AbC123xyz");
 	ask_done(&call);
 }

@@ -19,7 +19,8 @@
 
 #define HEAD "{\"format\":1,\"backend\":\"openai\",\"endpoint\":\"chat\",\"model\":\"m\","
 #define HI   "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
-#define TEXT "{\"format\":1,\"backend\":\"openai\",\"endpoint\":\"completion\",\"model\":\"m\",\"prompt\":\"hi\""
+#define TEXT \
+	"{\"format\":1,\"backend\":\"openai\",\"endpoint\":\"completion\",\"model\":\"m\",\"prompt\":\"hi\""
 #define SENT_HI "\"messages\":[{\"content\":\"hi\",\"role\":\"user\"}]"
 #define STREAM	"\"stream\":true,\"stream_options\":{\"include_usage\":true}"
 
@@ -83,15 +84,19 @@ static void test_refuses_and_drops(void **state)
 	refuses(BACKEND_OPENAI, HEAD HI ",\"min_p\":0.1}", "min_p");
 	refuses(BACKEND_OPENAI, five, "stop");
 	refuses(BACKEND_OPENAI, HEAD HI ",\"dimensions\":3}", "dimensions");
-	refuses(BACKEND_OPENAI, TEXT ",\"response_format\":{\"type\":\"json_object\"}}", "response_format");
-	refuses(BACKEND_OPENAI, "{\"endpoint\":\"embedding\",\"model\":\"m\",\"input\":\"x\"}", "endpoint");
-	refuses(BACKEND_VLLM, "{\"endpoint\":\"fim\",\"model\":\"m\",\"prompt\":\"x\"}", "endpoint");
+	refuses(BACKEND_OPENAI, TEXT ",\"response_format\":{\"type\":\"json_object\"}}",
+		"response_format");
+	refuses(BACKEND_OPENAI, "{\"endpoint\":\"embedding\",\"model\":\"m\",\"input\":\"x\"}",
+		"endpoint");
+	refuses(BACKEND_VLLM, "{\"endpoint\":\"fim\",\"model\":\"m\",\"prompt\":\"x\"}",
+		"endpoint");
 	refuses(BACKEND_OPENAI,
 		HEAD "\"messages\":[{\"role\":\"assistant\",\"content\":\"hi\",\"prefix\":true}]}",
 		"messages.prefix");
 	drops(BACKEND_OPENAI, HEAD HI ",\"top_k\":4}", "top_k", "\"model\"");
 	drops(BACKEND_OPENAI, five, "stop", "[\"a\",\"b\",\"c\",\"d\"]");
-	drops(BACKEND_OPENAI, HEAD "\"messages\":[{\"role\":\"assistant\",\"content\":\"hi\",\"prefix\":true}]}",
+	drops(BACKEND_OPENAI,
+	      HEAD "\"messages\":[{\"role\":\"assistant\",\"content\":\"hi\",\"prefix\":true}]}",
 	      "messages.prefix", "\"content\":\"hi\"");
 }
 
@@ -120,14 +125,20 @@ static void sends(enum backend_dialect d, const char *request, const char *path,
 static void test_bodies(void **state)
 {
 	(void)state;
-	sends(BACKEND_OPENAI, HEAD HI "}", "/chat/completions", "{" SENT_HI ",\"model\":\"m\"," STREAM "}");
-	sends(BACKEND_OPENAI, HEAD HI ",\"temperature\":0,\"top_p\":0.7,\"seed\":9007199254740993,\"stop\":[\"x\"]}",
+	sends(BACKEND_OPENAI, HEAD HI "}", "/chat/completions",
+	      "{" SENT_HI ",\"model\":\"m\"," STREAM "}");
+	sends(BACKEND_OPENAI,
+	      HEAD HI
+	      ",\"temperature\":0,\"top_p\":0.7,\"seed\":9007199254740993,\"stop\":[\"x\"]}",
 	      "/chat/completions",
 	      "{" SENT_HI ",\"model\":\"m\",\"seed\":9007199254740993,\"stop\":[\"x\"]," STREAM
 	      ",\"temperature\":0,\"top_p\":0.7}");
-	sends(BACKEND_VLLM, HEAD HI ",\"top_k\":4,\"min_p\":0.1,\"stop\":[\"a\",\"b\",\"c\",\"d\",\"e\"]}",
+	sends(BACKEND_VLLM,
+	      HEAD HI ",\"top_k\":4,\"min_p\":0.1,\"stop\":[\"a\",\"b\",\"c\",\"d\",\"e\"]}",
 	      "/chat/completions",
-	      "{" SENT_HI ",\"min_p\":0.1,\"model\":\"m\",\"stop\":[\"a\",\"b\",\"c\",\"d\",\"e\"]," STREAM ",\"top_k\":4}");
+	      "{" SENT_HI
+	      ",\"min_p\":0.1,\"model\":\"m\",\"stop\":[\"a\",\"b\",\"c\",\"d\",\"e\"]," STREAM
+	      ",\"top_k\":4}");
 	sends(BACKEND_OPENAI, HEAD HI ",\"logprobs\":true,\"top_logprobs\":2}", "/chat/completions",
 	      "{\"logprobs\":true," SENT_HI ",\"model\":\"m\"," STREAM ",\"top_logprobs\":2}");
 	sends(BACKEND_OPENAI, TEXT ",\"logprobs\":true,\"top_logprobs\":2}", "/completions",
@@ -138,10 +149,12 @@ static void test_bodies(void **state)
 	      "{\"model\":\"m\",\"prompt\":\"hi\"," STREAM "}");
 	sends(BACKEND_LLAMACPP, HEAD "\"messages\":[{\"role\":\"developer\",\"content\":\"s\"}]}",
 	      "/chat/completions",
-	      "{\"messages\":[{\"content\":\"s\",\"role\":\"system\"}],\"model\":\"m\"," STREAM "}");
+	      "{\"messages\":[{\"content\":\"s\",\"role\":\"system\"}],\"model\":\"m\"," STREAM
+	      "}");
 	sends(BACKEND_OPENAI, HEAD "\"messages\":[{\"role\":\"developer\",\"content\":\"s\"}]}",
 	      "/chat/completions",
-	      "{\"messages\":[{\"content\":\"s\",\"role\":\"developer\"}],\"model\":\"m\"," STREAM "}");
+	      "{\"messages\":[{\"content\":\"s\",\"role\":\"developer\"}],\"model\":\"m\"," STREAM
+	      "}");
 }
 
 static void test_max_tokens(void **state)
@@ -162,30 +175,37 @@ static void test_max_tokens(void **state)
 static void test_extra_body(void **state)
 {
 	(void)state;
-	sends(BACKEND_OPENAI, HEAD HI ",\"temperature\":1,\"extra_body\":{\"temperature\":null,\"x\":[1]}}",
+	sends(BACKEND_OPENAI,
+	      HEAD HI ",\"temperature\":1,\"extra_body\":{\"temperature\":null,\"x\":[1]}}",
 	      "/chat/completions",
 	      "{" SENT_HI ",\"model\":\"m\"," STREAM ",\"temperature\":null,\"x\":[1]}");
-	sends(BACKEND_OPENAI, HEAD HI ",\"extra_body\":{\"stream_options\":{\"include_obfuscation\":false}}}",
+	sends(BACKEND_OPENAI,
+	      HEAD HI ",\"extra_body\":{\"stream_options\":{\"include_obfuscation\":false}}}",
 	      "/chat/completions",
 	      "{" SENT_HI ",\"model\":\"m\",\"stream\":true,"
 	      "\"stream_options\":{\"include_obfuscation\":false,\"include_usage\":true}}");
-	sends(BACKEND_OPENAI, HEAD HI ",\"extra_body\":{\"stream\":false,\"stream_options\":null,\"messages\":7}}",
+	sends(BACKEND_OPENAI,
+	      HEAD HI ",\"extra_body\":{\"stream\":false,\"stream_options\":null,\"messages\":7}}",
 	      "/chat/completions",
 	      "{\"messages\":7,\"model\":\"m\",\"stream\":false,\"stream_options\":null}");
 	sends(BACKEND_OPENAI,
-	      HEAD HI ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"a\"}},"
-		      "\"extra_body\":{\"response_format\":{\"json_schema\":{\"strict\":true}}}}",
+	      HEAD HI
+	      ",\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"a\"}},"
+	      "\"extra_body\":{\"response_format\":{\"json_schema\":{\"strict\":true}}}}",
 	      "/chat/completions",
-	      "{" SENT_HI ",\"model\":\"m\",\"response_format\":{\"json_schema\":{\"name\":\"a\",\"strict\":true},"
+	      "{" SENT_HI
+	      ",\"model\":\"m\",\"response_format\":{\"json_schema\":{\"name\":\"a\",\"strict\":true},"
 	      "\"type\":\"json_schema\"}," STREAM "}");
 }
 
 /* ---- what comes back ---- */
 
-#define CHUNK(delta, more) "data: {\"id\":\"c1\",\"model\":\"m-1\",\"choices\":[{\"index\":0,\"delta\":" delta more "}]}\n\n"
-#define USAGE(text)	   "data: {\"choices\":[],\"usage\":" text "}\n\n"
-#define STOP		   CHUNK("{}", ",\"finish_reason\":\"stop\"")
-#define DONE		   "data: [DONE]\n\n"
+#define CHUNK(delta, more)                                                                       \
+	"data: {\"id\":\"c1\",\"model\":\"m-1\",\"choices\":[{\"index\":0,\"delta\":" delta more \
+	"}]}\n\n"
+#define USAGE(text) "data: {\"choices\":[],\"usage\":" text "}\n\n"
+#define STOP	    CHUNK("{}", ",\"finish_reason\":\"stop\"")
+#define DONE	    "data: [DONE]\n\n"
 
 static struct ask_call call;
 
@@ -243,7 +263,9 @@ static void test_broken_streams(void **state)
 		{ CHUNK("{\"content\":\"a\"}", "") STOP, EREMOTEIO, 2 },
 		{ CHUNK("{\"content\":\"a\"}", "") "data: {\"cho", EREMOTEIO, 2 },
 		{ "data: {\"cho", EREMOTEIO, 2 },
-		{ CHUNK("{\"content\":\"a\"}", "") "data: {\"error\":{\"message\":\"x\",\"code\":500}}\n\n" DONE, EREMOTEIO, 2 },
+		{ CHUNK("{\"content\":\"a\"}",
+			"") "data: {\"error\":{\"message\":\"x\",\"code\":500}}\n\n" DONE,
+		  EREMOTEIO, 2 },
 		{ "event: error\ndata: {\"message\":\"x\"}\n\n", EREMOTEIO, 2 },
 		{ "error: {\"code\":500,\"message\":\"x\"}\n\n", EREMOTEIO, 2 },
 		{ "data: {\"error\":{\"message\":\"x\",\"code\":400}}\n\n", EINVAL, 1 },
@@ -257,7 +279,8 @@ static void test_broken_streams(void **state)
 		int rc = streamed(rows[i].events);
 
 		if (rc != rows[i].code || call.attempts != rows[i].attempts)
-			fail_msg("%s: %d, %u attempts: %s", rows[i].events, rc, call.attempts, call.err.message);
+			fail_msg("%s: %d, %u attempts: %s", rows[i].events, rc, call.attempts,
+				 call.err.message);
 		assert_int_equal(call.restarts, rows[i].attempts - 1);
 		assert_string_equal(call.err.backend, "openai");
 		ask_done(&call);
@@ -278,7 +301,8 @@ static void test_broken_bodies(void **state)
 		     { "{\"choices\":[]}", EBADMSG },
 		     { "{\"choices\":7}", EBADMSG },
 		     { "{\"choices\":[7,null,\"x\"]}", EBADMSG },
-		     { "{\"choices\":[{\"index\":1,\"message\":{\"content\":\"other\"}}]}", EBADMSG },
+		     { "{\"choices\":[{\"index\":1,\"message\":{\"content\":\"other\"}}]}",
+		       EBADMSG },
 		     { "{\"choices\":[]} {}", EBADMSG },
 		     { "{\"a\":\"\xc3\"}", EBADMSG },
 		     { "{\"error\":{\"message\":\"x\",\"code\":404}}", ENXIO } };
@@ -294,16 +318,35 @@ static void test_broken_bodies(void **state)
 	}
 }
 
+static void test_nested_too_deeply(void **state)
+{
+	enum { N = 200 };
+	char body[2 * N + 200] =
+		"{\"choices\":[{\"message\":{\"content\":\"x\"},\"logprobs\":{\"content\":";
+	size_t n = strlen(body);
+
+	(void)state;
+	memset(body + n, '[', N);
+	memset(body + n + N, ']', N);
+	memcpy(body + n + 2 * N, "}}]}", 5);
+	assert_int_equal(plain(body), EBADMSG);
+	ask_done(&call);
+}
+
 static void test_stream(void **state)
 {
 	(void)state;
 	assert_int_equal(
-		streamed(": hello\n\n" CHUNK("{\"role\":\"assistant\",\"content\":\"\"}", ",\"finish_reason\":null")
-				 CHUNK("{\"content\":\"Hi \\ud83d\\ude00\"}", ",\"obfuscation\":\"x\"")
-					 CHUNK("{\"content\":null}", "") CHUNK("{\"content\":\" there\"}", "") STOP USAGE(
-						 "{\"prompt_tokens\":9,\"completion_tokens\":3,\"prompt_tokens_details\":"
-						 "{\"cached_tokens\":4,\"cache_write_tokens\":1},"
-						 "\"completion_tokens_details\":{\"reasoning_tokens\":2}}") DONE),
+		streamed(": hello\n\n" CHUNK(
+			"{\"role\":\"assistant\",\"content\":\"\"}",
+			",\"finish_reason\":null") CHUNK("{\"content\":\"Hi \\ud83d\\ude00\"}",
+							 ",\"obfuscation\":\"x\"")
+				 CHUNK("{\"content\":null}", "") CHUNK("{\"content\":\" there\"}",
+								       "") STOP
+					 USAGE("{\"prompt_tokens\":9,\"completion_tokens\":3,\"prompt_tokens_details\":"
+					       "{\"cached_tokens\":4,\"cache_write_tokens\":1},"
+					       "\"completion_tokens_details\":{\"reasoning_tokens\":2}}")
+						 DONE),
 		0);
 	assert_string_equal(call.text, "Hi \xf0\x9f\x98\x80 there");
 	assert_string_equal(buf_str(&call.answer->text), call.text);
@@ -337,7 +380,9 @@ static void test_no_usage_is_unknown(void **state)
 {
 	(void)state;
 	assert_int_equal(streamed(CHUNK("{\"content\":\"a\"}", "") STOP
-				  "data: {\"choices\":[],\"usage\":null}\n\n" USAGE("{\"prompt_tokens\":-4,\"completion_tokens\":\"x\"}") DONE),
+				  "data: {\"choices\":[],\"usage\":null}\n\n" USAGE(
+					  "{\"prompt_tokens\":-4,\"completion_tokens\":\"x\"}")
+					  DONE),
 			 0);
 	assert_int_equal(call.answer->usage.input, -1);
 	assert_int_equal(call.answer->usage.output, -1);
@@ -348,7 +393,11 @@ static void test_no_usage_is_unknown(void **state)
 static void test_event_over_several_lines(void **state)
 {
 	(void)state;
-	assert_int_equal(streamed("data: {\"choices\":[{\"index\":0,\ndata: \"delta\":{\"content\":\"a\"}}]}\n\n" STOP DONE), 0);
+	assert_int_equal(
+		streamed(
+			"data: {\"choices\":[{\"index\":0,\ndata: \"delta\":{\"content\":\"a\"}}]}\n\n" STOP
+				DONE),
+		0);
 	assert_string_equal(call.text, "a");
 	assert_memory_equal(call.answer->raw.data, "{\"choices\":[{\"index\":0, \"delta\"", 31);
 	ask_done(&call);
@@ -357,18 +406,23 @@ static void test_event_over_several_lines(void **state)
 static void test_reasoning_and_refusal(void **state)
 {
 	(void)state;
-	assert_int_equal(streamed(CHUNK("{\"reasoning_content\":\"I \"}", "") CHUNK("{\"reasoning\":\"think\",\"reasoning_content\":\"think\"}", "")
+	assert_int_equal(streamed(CHUNK("{\"reasoning_content\":\"I \"}", "") CHUNK(
+				 "{\"reasoning\":\"think\",\"reasoning_content\":\"think\"}", "")
 					  CHUNK("{\"content\":\"so\"}", "") STOP DONE),
 			 0);
 	assert_string_equal(buf_str(&call.answer->reasoning), "I think");
 	assert_string_equal(call.text, "so");
 	ask_done(&call);
-	assert_int_equal(streamed(CHUNK("{\"refusal\":\"I will \"}", "") CHUNK("{\"refusal\":\"not\"}", "") STOP DONE), 0);
+	assert_int_equal(streamed(CHUNK("{\"refusal\":\"I will \"}", "")
+					  CHUNK("{\"refusal\":\"not\"}", "") STOP DONE),
+			 0);
 	assert_string_equal(call.answer->refusal, "I will not");
 	assert_string_equal(call.text, "I will not");
 	assert_string_equal(call.answer->finish_reason, "content_filter");
 	ask_done(&call);
-	assert_int_equal(streamed(CHUNK("{\"content\":\"part\"}", "") CHUNK("{\"refusal\":\"no\"}", "") STOP DONE), 0);
+	assert_int_equal(streamed(CHUNK("{\"content\":\"part\"}", "")
+					  CHUNK("{\"refusal\":\"no\"}", "") STOP DONE),
+			 0);
 	assert_string_equal(call.text, "part");
 	assert_string_equal(call.answer->refusal, "no");
 	ask_done(&call);
@@ -389,9 +443,10 @@ static void test_finish_reasons(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		snprintf(events, sizeof(events),
-			 "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":%s}]}\n\n" DONE,
-			 rows[i][0]);
+		snprintf(
+			events, sizeof(events),
+			"data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":%s}]}\n\n" DONE,
+			rows[i][0]);
 		assert_int_equal(streamed(events), 0);
 		assert_string_equal(call.answer->finish_reason, rows[i][1]);
 		ask_done(&call);
@@ -401,10 +456,13 @@ static void test_finish_reasons(void **state)
 static void test_other_choices_are_let_go(void **state)
 {
 	(void)state;
-	assert_int_equal(streamed("data: {\"choices\":[{\"index\":1,\"delta\":{\"content\":\"B\"}},"
-				  "{\"index\":0,\"delta\":{\"content\":\"A\"}},{\"delta\":{\"content\":\"a\"}}]}\n\n"
-				  "data: {\"choices\":[{\"index\":1,\"delta\":{},\"finish_reason\":\"length\"}]}\n\n" STOP DONE),
-			 0);
+	assert_int_equal(
+		streamed(
+			"data: {\"choices\":[{\"index\":1,\"delta\":{\"content\":\"B\"}},"
+			"{\"index\":0,\"delta\":{\"content\":\"A\"}},{\"delta\":{\"content\":\"a\"}}]}\n\n"
+			"data: {\"choices\":[{\"index\":1,\"delta\":{},\"finish_reason\":\"length\"}]}\n\n" STOP
+				DONE),
+		0);
 	assert_string_equal(call.text, "Aa");
 	assert_string_equal(call.answer->finish_reason, "stop");
 	ask_done(&call);
@@ -416,13 +474,20 @@ static void test_logprobs(void **state)
 
 	(void)state;
 	assert_int_equal(
-		streamed(CHUNK("{\"content\":\"a\"}", ",\"logprobs\":{\"content\":[{\"token\":\"a\",\"logprob\":-1}],\"refusal\":null}")
-				 CHUNK("{\"content\":\"b\"}", ",\"logprobs\":{\"content\":[{\"token\":\"b\",\"logprob\":-2}],\"refusal\":null}")
-					 CHUNK("{}", ",\"logprobs\":null,\"finish_reason\":\"stop\"") DONE),
+		streamed(CHUNK(
+			"{\"content\":\"a\"}",
+			",\"logprobs\":{\"content\":[{\"token\":\"a\",\"logprob\":-1}],\"refusal\":null}")
+				 CHUNK("{\"content\":\"b\"}",
+				       ",\"logprobs\":{\"content\":[{\"token\":\"b\",\"logprob\":-2}],\"refusal\":null}")
+					 CHUNK("{}",
+					       ",\"logprobs\":null,\"finish_reason\":\"stop\"")
+						 DONE),
 		0);
 	text = json_dumps(call.answer->logprobs, JSON_COMPACT | JSON_SORT_KEYS);
-	assert_string_equal(text, "{\"content\":[{\"logprob\":-1,\"token\":\"a\"},{\"logprob\":-2,\"token\":\"b\"}],"
-				  "\"refusal\":null}");
+	assert_string_equal(
+		text,
+		"{\"content\":[{\"logprob\":-1,\"token\":\"a\"},{\"logprob\":-2,\"token\":\"b\"}],"
+		"\"refusal\":null}");
 	free(text);
 	ask_done(&call);
 }
@@ -433,15 +498,18 @@ static void test_tool_calls(void **state)
 
 	(void)state;
 	assert_int_equal(
-		streamed(CHUNK("{\"tool_calls\":[{\"index\":0,\"id\":\"call_1\",\"type\":\"function\",\"function\":{\"name\":\"now\",\"arguments\":\"\"}}]}", "")
-				 CHUNK("{\"tool_calls\":[{\"index\":1,\"function\":{\"name\":\"b\",\"arguments\":{\"x\":1}}},{\"index\":0,\"function\":{\"arguments\":\"{\\\"tz\\\":\"}}]}", "")
-					 CHUNK("{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"1}\"}},null,7]}", "")
-						 CHUNK("{}", ",\"finish_reason\":\"tool_calls\"") DONE),
+		streamed(CHUNK(
+			"{\"tool_calls\":[{\"index\":0,\"id\":\"call_1\",\"type\":\"function\",\"function\":{\"name\":\"now\",\"arguments\":\"\"}}]}",
+			"") CHUNK("{\"tool_calls\":[{\"index\":1,\"function\":{\"name\":\"b\",\"arguments\":{\"x\":1}}},{\"index\":0,\"function\":{\"arguments\":\"{\\\"tz\\\":\"}}]}",
+				  "")
+				 CHUNK("{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"1}\"}},null,7]}",
+				       "") CHUNK("{}", ",\"finish_reason\":\"tool_calls\"") DONE),
 		0);
 	text = json_dumps(call.answer->tool_calls, JSON_COMPACT | JSON_SORT_KEYS);
-	assert_string_equal(text,
-			    "[{\"function\":{\"arguments\":\"{\\\"tz\\\":1}\",\"name\":\"now\"},\"id\":\"call_1\",\"type\":\"function\"},"
-			    "{\"function\":{\"arguments\":\"{\\\"x\\\":1}\",\"name\":\"b\"},\"id\":\"call00001\",\"type\":\"function\"}]");
+	assert_string_equal(
+		text,
+		"[{\"function\":{\"arguments\":\"{\\\"tz\\\":1}\",\"name\":\"now\"},\"id\":\"call_1\",\"type\":\"function\"},"
+		"{\"function\":{\"arguments\":\"{\\\"x\\\":1}\",\"name\":\"b\"},\"id\":\"call00001\",\"type\":\"function\"}]");
 	assert_string_equal(call.answer->finish_reason, "tool_calls");
 	free(text);
 	ask_done(&call);
@@ -449,9 +517,10 @@ static void test_tool_calls(void **state)
 
 static void test_server_ignores_stream(void **state)
 {
-	static const char body[] = "\xef\xbb\xbf{\"id\":\"x\",\"model\":\"m2\",\"choices\":[{\"index\":0,\"message\":"
-				   "{\"role\":\"assistant\",\"content\":\"Hi\"},\"finish_reason\":\"length\"}],"
-				   "\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}";
+	static const char body[] =
+		"\xef\xbb\xbf{\"id\":\"x\",\"model\":\"m2\",\"choices\":[{\"index\":0,\"message\":"
+		"{\"role\":\"assistant\",\"content\":\"Hi\"},\"finish_reason\":\"length\"}],"
+		"\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}";
 
 	(void)state;
 	assert_int_equal(plain(body), 0);
@@ -467,10 +536,11 @@ static void test_completions_stream(void **state)
 	struct wire *w = wire_new();
 
 	(void)state;
-	wire_add_sse(w,
-		     "data: {\"choices\":[{\"text\":\"a\",\"index\":0,\"logprobs\":{\"tokens\":[\"a\"],\"token_logprobs\":[-1]}}]}\n\n"
-		     "data: {\"choices\":[{\"text\":\"b\",\"index\":0,\"logprobs\":{\"tokens\":[\"b\"],\"token_logprobs\":[-2]},\"finish_reason\":\"stop\"}]}\n\n" DONE,
-		     true, WIRE_KEEP);
+	wire_add_sse(
+		w,
+		"data: {\"choices\":[{\"text\":\"a\",\"index\":0,\"logprobs\":{\"tokens\":[\"a\"],\"token_logprobs\":[-1]}}]}\n\n"
+		"data: {\"choices\":[{\"text\":\"b\",\"index\":0,\"logprobs\":{\"tokens\":[\"b\"],\"token_logprobs\":[-2]},\"finish_reason\":\"stop\"}]}\n\n" DONE,
+		true, WIRE_KEEP);
 	assert_int_equal(get_answer(w, TEXT "}"), 0);
 	assert_string_equal(call.text, "ab");
 	assert_int_equal(json_array_size(json_object_get(call.answer->logprobs, "tokens")), 2);
@@ -484,7 +554,8 @@ static void test_request_id_of_the_header_wins(void **state)
 	struct wire *w = wire_new();
 
 	(void)state;
-	wire_add_json(w, 200, "x-request-id: req-9\r\n", "{\"id\":\"body\",\"choices\":[{\"message\":{\"content\":\"x\"}}]}");
+	wire_add_json(w, 200, "x-request-id: req-9\r\n",
+		      "{\"id\":\"body\",\"choices\":[{\"message\":{\"content\":\"x\"}}]}");
 	assert_int_equal(get_answer(w, HEAD HI "}"), 0);
 	assert_string_equal(call.answer->provider_request_id, "req-9");
 	assert_non_null(strstr(wire_request(w, 0), "Authorization: Bearer sk-local-test\r\n"));
@@ -535,7 +606,9 @@ static bool replay(const char *name, size_t piece, const char *request, int *out
 		buf_adds(&all, strstr(head, "\r\n") ? "\r\n" : "\n");
 	buf_add(&all, body, n_body);
 	w = wire_new();
-	wire_add(w, (struct wire_answer){ .bytes = all.data, .len = all.len, .piece = piece, .then = WIRE_CLOSE });
+	wire_add(w,
+		 (struct wire_answer){
+			 .bytes = all.data, .len = all.len, .piece = piece, .then = WIRE_CLOSE });
 	*out_rc = get_answer(w, request);
 	wire_free(w);
 	buf_done(&all);
@@ -549,13 +622,17 @@ static void test_recordings(void **state)
 	static const struct {
 		const char *name, *request, *text;
 		const char *finish;
-	} rows[] = { { "chat", HEAD HI "}", ", there was a little girl named Lily. She loved to play with her toys and her to", "length" },
-		     { "chat_stream", HEAD HI "}", NULL, "length" },
-		     { "chat_n2", HEAD HI "}", " upon a time,", "length" },
-		     { "chat_logprobs", HEAD HI "}", " upon a", "length" },
-		     { "chat_tools", HEAD HI "}", NULL, "length" },
-		     { "completions", TEXT "}", NULL, NULL },
-		     { "completions_stream", TEXT "}", ", there was a", "length" } };
+	} rows[] = {
+		{ "chat", HEAD HI "}",
+		  ", there was a little girl named Lily. She loved to play with her toys and her to",
+		  "length" },
+		{ "chat_stream", HEAD HI "}", NULL, "length" },
+		{ "chat_n2", HEAD HI "}", " upon a time,", "length" },
+		{ "chat_logprobs", HEAD HI "}", " upon a", "length" },
+		{ "chat_tools", HEAD HI "}", NULL, "length" },
+		{ "completions", TEXT "}", NULL, NULL },
+		{ "completions_stream", TEXT "}", ", there was a", "length" }
+	};
 	static const size_t pieces[] = { 0, 1, 7, 100 };
 	int rc;
 
@@ -581,9 +658,9 @@ static void test_recorded_errors(void **state)
 	static const struct {
 		const char *name;
 		int code;
-	} rows[] = { { "err_badjson", EREMOTEIO },   { "err_badkey", EKEYREJECTED },
-		     { "err_ctx", EMSGSIZE },	     { "err_nomessages", EINVAL },
-		     { "err_notfound", ENXIO },	     { "err_wrongtype", EINVAL },
+	} rows[] = { { "err_badjson", EREMOTEIO }, { "err_badkey", EKEYREJECTED },
+		     { "err_ctx", EMSGSIZE },	   { "err_nomessages", EINVAL },
+		     { "err_notfound", ENXIO },	   { "err_wrongtype", EINVAL },
 		     { "chat_image", EREMOTEIO } };
 	int rc;
 
@@ -604,6 +681,7 @@ int main(void)
 		cmocka_unit_test(test_broken_streams),
 		cmocka_unit_test(test_broken_bodies),
 		cmocka_unit_test(test_recorded_errors),
+		cmocka_unit_test(test_nested_too_deeply),
 		cmocka_unit_test(test_bodies),
 		cmocka_unit_test(test_max_tokens),
 		cmocka_unit_test(test_extra_body),

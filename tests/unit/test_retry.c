@@ -10,7 +10,9 @@
 
 #include "infer/retry.h"
 
-static const struct backend_limits limits = { .retries = 4, .backoff_ms = 500, .backoff_max_ms = 3000 };
+static const struct backend_limits limits = { .retries = 4,
+					      .backoff_ms = 500,
+					      .backoff_max_ms = 3000 };
 static const struct retry_why plain = { .retryable = true, .retry_after_s = -1 };
 static const struct retry_when no_limit = { .now_ns = 1000 };
 

@@ -52,9 +52,17 @@ static const struct row rows[] = {
 	{ "event: error\ndata: x\n\ndata: y\n\n", "error|x;|y;", "" },
 	{ "event: lost\n\ndata: y\n\n", "|y;", "" },
 	{ "id: 7\nretry: 10\nfoo: bar\nDATA: no\ndata: a\n\n", "|a;", "" },
-	{ "\xef\xbb\xbf" "data: a\n\n", "|a;", "" },
-	{ "\xef\xbb" "data: a\n\ndata: b\n\n", "|b;", "" },
-	{ "data: \xef\xbb\xbf" "x\n\n", "|\xef\xbb\xbf" "x;", "" },
+	{ "\xef\xbb\xbf"
+	  "data: a\n\n",
+	  "|a;", "" },
+	{ "\xef\xbb"
+	  "data: a\n\ndata: b\n\n",
+	  "|b;", "" },
+	{ "data: \xef\xbb\xbf"
+	  "x\n\n",
+	  "|\xef\xbb\xbf"
+	  "x;",
+	  "" },
 	{ "data: \xf0\x9f\x98\x80\xc3\xa9\n\n", "|\xf0\x9f\x98\x80\xc3\xa9;", "" },
 	{ "data: {\"a\":1}\n\ndata: [DONE]", "|{\"a\":1};", "|[DONE];" },
 	{ "data: {\"a\":1}\n\ndata: [DONE]\n", "|{\"a\":1};", "|[DONE];" },
@@ -155,9 +163,14 @@ static void test_every_split(void **state)
 				struct sse s;
 
 				begin(&s, &seen);
-				assert_int_equal(sse_feed(&s, rows[i].stream, a, on_event, &seen), 0);
-				assert_int_equal(sse_feed(&s, rows[i].stream + a, b - a, on_event, &seen), 0);
-				assert_int_equal(sse_feed(&s, rows[i].stream + b, n - b, on_event, &seen), 0);
+				assert_int_equal(sse_feed(&s, rows[i].stream, a, on_event, &seen),
+						 0);
+				assert_int_equal(sse_feed(&s, rows[i].stream + a, b - a, on_event,
+							  &seen),
+						 0);
+				assert_int_equal(sse_feed(&s, rows[i].stream + b, n - b, on_event,
+							  &seen),
+						 0);
 				expect(&rows[i], &s, &seen);
 			}
 	}

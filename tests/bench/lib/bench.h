@@ -16,13 +16,13 @@
 #define BENCH_PATH 512
 
 struct bench {
-	const char *build;	/* where inferfs and provider are */
-	const char *dir;	/* work directory, absolute */
-	const char *rows;	/* digits of the rows to run */
+	const char *build; /* where inferfs and provider are */
+	const char *dir;   /* work directory, absolute */
+	const char *rows;  /* digits of the rows to run */
 	bool quick, pinned;
-	size_t keys;		/* distinct keys where hits are measured */
-	char mnt[BENCH_PATH];
-	char plain[BENCH_PATH]; /* the floor's tree */
+	size_t keys; /* distinct keys where hits are measured */
+	char mnt[BENCH_PATH / 2];
+	char plain[BENCH_PATH / 2]; /* the floor's tree */
 	pid_t daemon, provider;
 	int port;
 	double rss_mib; /* of the daemon, at its last look */
@@ -31,7 +31,8 @@ struct bench {
 /* ---- util.c ---- */
 
 __attribute__((noreturn, format(printf, 1, 2))) void bench_die(const char *fmt, ...);
-__attribute__((format(printf, 1, 2))) void bench_note(const char *fmt, ...); /* progress, to stderr */
+__attribute__((format(printf, 1, 2))) void bench_note(const char *fmt,
+						      ...); /* progress, to stderr */
 __attribute__((format(printf, 1, 2))) char *bench_fmt(const char *fmt, ...); /* malloc'd */
 uint64_t bench_ns(void);
 double bench_median(double *v, size_t n); /* sorts v */
@@ -42,7 +43,7 @@ void bench_read(const char *path, const void *want, size_t n);
 void bench_unlink(const char *path);
 char *bench_slurp(const char *path, size_t *out_len);
 /* bench_run - fork, exec, wait; output to /dev/null when quiet; returns the exit status */
-int bench_run(bool quiet, char *const argv[]);
+int bench_run(bool quiet, const char *const argv[]);
 /* bench_pin - this process and what it starts from now on; cpu < 0: all */
 void bench_pin(int cpu);
 
@@ -84,7 +85,7 @@ void table_pair(const struct bench *b, const char *name, struct pair p, double t
 /* world_mount - start the daemon with state and cache below dir/NAME; extra: text for [inferfs] */
 void world_mount(struct bench *b, const char *name, const char *cache);
 void world_unmount(struct bench *b);
-double world_rss(struct bench *b);	  /* MiB, also kept in b */
+double world_rss(struct bench *b); /* MiB, also kept in b */
 uint64_t world_rss_bytes(struct bench *b);
 pid_t world_empty(struct bench *b, const char *mnt, size_t answer); /* the empty file system */
 void world_empty_end(const char *mnt, pid_t pid);
@@ -93,10 +94,10 @@ void world_provider_end(struct bench *b);
 
 /* ---- rows ---- */
 
-void row_hits(struct bench *b);	  /* 1, 2, 3 */
-void row_misses(struct bench *b); /* 4 */
+void row_hits(struct bench *b);	   /* 1, 2, 3 */
+void row_misses(struct bench *b);  /* 4 */
 void row_waiters(struct bench *b); /* 5 */
-void row_tree(struct bench *b);	  /* 6 */
-void row_memory(struct bench *b); /* 7 */
+void row_tree(struct bench *b);	   /* 6 */
+void row_memory(struct bench *b);  /* 7 */
 
 #endif

@@ -51,8 +51,9 @@ static void hits_make(struct hits *h, struct bench *b, char kind)
 
 static void hits_free(struct hits *h)
 {
-	char **v[] = { h->doc,	      h->answer,     h->floor_prompt,
-		       h->floor_text, h->our_prompt, h->our_text };
+	char **v[] = {
+		h->doc, h->answer, h->floor_prompt, h->floor_text, h->our_prompt, h->our_text
+	};
 
 	for (size_t k = 0; k < sizeof(v) / sizeof(*v); k++) {
 		for (size_t i = 0; i < h->n; i++)

@@ -23,11 +23,14 @@ void table_add(const struct bench *b, struct table_row row)
 
 	snprintf(value, sizeof(value), "%.3g%s", row.value, row.unit);
 	if (row.rule != TABLE_NONE)
-		snprintf(target, sizeof(target), "%s %.3g%s", row.rule == TABLE_AT_LEAST ? ">=" : "<=",
-			 row.target, row.unit);
-	printf("%-50s %-8s %14s %14s %11s %11s %-6s %7.1f\n", row.name, b->pinned ? "pinned" : "all",
-	       row.floor ? row.floor : "-", row.ours, value, target,
-	       row.rule == TABLE_NONE ? "" : ok ? "pass" : "MISS", b->rss_mib);
+		snprintf(target, sizeof(target), "%s %.3g%s",
+			 row.rule == TABLE_AT_LEAST ? ">=" : "<=", row.target, row.unit);
+	printf("%-50s %-8s %14s %14s %11s %11s %-6s %7.1f\n", row.name,
+	       b->pinned ? "pinned" : "all", row.floor ? row.floor : "-", row.ours, value, target,
+	       row.rule == TABLE_NONE ? ""
+	       : ok		      ? "pass"
+				      : "MISS",
+	       b->rss_mib);
 	fflush(stdout);
 	if (row.rule != TABLE_NONE)
 		*(ok ? &hits : &misses) += 1;

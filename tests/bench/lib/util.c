@@ -148,7 +148,7 @@ char *bench_slurp(const char *path, size_t *out_len)
 	return p;
 }
 
-int bench_run(bool quiet, char *const argv[])
+int bench_run(bool quiet, const char *const argv[])
 {
 	pid_t pid = fork();
 	int status, null;
@@ -162,7 +162,7 @@ int bench_run(bool quiet, char *const argv[])
 			dup2(null, 1);
 			dup2(null, 2);
 		}
-		execvp(argv[0], argv);
+		execvp(argv[0], (char *const *)(uintptr_t)argv);
 		_exit(127);
 	}
 	if (waitpid(pid, &status, 0) < 0)

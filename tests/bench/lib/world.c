@@ -23,7 +23,7 @@ static void nap(void)
 }
 
 /* out: descriptor for the child's output, or -1 */
-static pid_t start(char *const argv[], int out)
+static pid_t start(const char *const argv[], int out)
 {
 	pid_t pid = fork();
 
@@ -33,7 +33,7 @@ static pid_t start(char *const argv[], int out)
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		if (out >= 0)
 			dup2(out, 1);
-		execv(argv[0], argv);
+		execv(argv[0], (char *const *)(uintptr_t)argv);
 		_exit(127);
 	}
 	return pid;
@@ -55,7 +55,7 @@ static void await_mount(const char *mnt, dev_t below, pid_t pid)
 
 static void end(const char *mnt, pid_t pid)
 {
-	char *argv[] = { "fusermount3", "-u", (char *)mnt, NULL };
+	const char *argv[] = { "fusermount3", "-u", mnt, NULL };
 
 	for (int i = 0; i < 100 && bench_run(true, argv) != 0; i++)
 		nap();
@@ -80,7 +80,7 @@ static char *config(struct bench *b, const char *base)
 	if (b->port)
 		fprintf(f,
 			"[backend prov]\ntype = openai\nurl = http://127.0.0.1:%d/v1\n"
-			"key_env = BENCH_KEY\nconcurrency = 64\n",
+			"key_env = BENCH_KEY\nconcurrency = 64\nhttp2 = no\n",
 			b->port);
 	fclose(f);
 	return path;
@@ -98,14 +98,15 @@ void world_mount(struct bench *b, const char *name, const char *cache)
 	bench_mkdir(b->mnt);
 	bench_mkdir(b->plain);
 	cfg = config(b, base);
-	options = cache ? bench_fmt("config=%s,state=%s/state,cache=disk:%s,log_file=%s/log", cfg, base,
-				    cache, base) :
-			  bench_fmt("config=%s,state=%s/state,cache=disk:%s/cache,log_file=%s/log", cfg,
-				    base, base, base);
+	options = cache ? bench_fmt("config=%s,state=%s/state,cache=disk:%s,log_file=%s/log", cfg,
+				    base, cache, base)
+			: bench_fmt("config=%s,state=%s/state,cache=disk:%s/cache,log_file=%s/log",
+				    cfg, base, base, base);
 	setenv("BENCH_KEY", "bench", 1);
 	if (stat(b->mnt, &below) < 0)
 		bench_die("%s: %s", b->mnt, strerror(errno));
-	b->daemon = start((char *[]){ bench_fmt("%s/inferfs", b->build), "-f", b->mnt, "-o", options, NULL },
+	b->daemon = start((const char *[]){ bench_fmt("%s/inferfs", b->build), "-f", b->mnt, "-o",
+					    options, NULL },
 			  -1);
 	await_mount(b->mnt, below.st_dev, b->daemon);
 	world_rss(b);
@@ -146,8 +147,8 @@ pid_t world_empty(struct bench *b, const char *mnt, size_t answer)
 	bench_mkdir(mnt);
 	if (stat(mnt, &below) < 0)
 		bench_die("%s: %s", mnt, strerror(errno));
-	pid = start((char *[]){ bench_fmt("%s/bench/emptyfs", b->build), (char *)mnt,
-				bench_fmt("%zu", answer), NULL },
+	pid = start((const char *[]){ bench_fmt("%s/bench/emptyfs", b->build), mnt,
+				      bench_fmt("%zu", answer), NULL },
 		    -1);
 	await_mount(mnt, below.st_dev, pid);
 	return pid;
@@ -168,7 +169,7 @@ void world_provider(struct bench *b)
 		bench_die("pipe: %s", strerror(errno));
 	/* its CPU is its own when the others share one: it stands for a machine far away */
 	bench_pin(b->pinned && sysconf(_SC_NPROCESSORS_ONLN) > 1 ? 1 : -1);
-	b->provider = start((char *[]){ bench_fmt("%s/provider", b->build), NULL }, p[1]);
+	b->provider = start((const char *[]){ bench_fmt("%s/provider", b->build), NULL }, p[1]);
 	bench_pin(b->pinned ? 0 : -1);
 	close(p[1]);
 	while (n + 1 < sizeof(line) && read(p[0], line + n, 1) == 1 && line[n] != '\n')
