@@ -159,8 +159,8 @@ static int has_prefix(const struct cache_key *key, const char *prefix)
 	return strncmp(hex, prefix, strlen(prefix)) == 0;
 }
 
-static int example_list(void *engine, const char *prefix, const struct cache_name *after, size_t max,
-			struct cache_name *out, size_t *out_n)
+static int example_list(void *engine, const char *prefix, const struct cache_name *after,
+			size_t max, struct cache_name *out, size_t *out_n)
 {
 	struct example *x = engine;
 	size_t n = 0;

@@ -217,7 +217,7 @@ static int write_object(struct writer *w, const json_t *v)
 		return -ENOMEM;
 	if (w->sorted && n)
 		qsort(names, n, sizeof(*names), compare_names);
-	for (size_t i = 0; i < n && !rc; i++) {
+	for (size_t i = 0; i < n && names[i] && !rc; i++) {
 		if (i)
 			rc = buf_addc(w->out, ',');
 		if (!rc)

@@ -110,7 +110,8 @@ static int open_temp(struct answers *a, char name[ANSWERS_NAME_MAX])
 
 	for (int i = 0; i < TRIES && fd < 0; i++) {
 		(void)snprintf(name, ANSWERS_NAME_MAX, TMP_DIR "/%u", atomic_fetch_add(&a->seq, 1));
-		fd = openat(a->dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+		fd = openat(a->dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+			    0644);
 		if (fd >= 0)
 			return fd;
 		if (errno == ENOENT && mkdirat(a->dirfd, TMP_DIR, 0700) < 0 && errno != EEXIST)

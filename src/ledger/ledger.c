@@ -53,9 +53,10 @@ static int held_by(struct err *e, const char *dir, int fd)
 	ssize_t n = pread(fd, pid, sizeof(pid) - 1, 0);
 
 	pid[n > 0 ? strcspn(pid, "\n") : 0] = '\0';
-	return err_set(e, ERR_RATE_LIMIT,
-		       "the state directory %s is in use by another inferfs%s%s; each mount needs its own",
-		       dir, *pid ? ", process " : "", pid);
+	return err_set(
+		e, ERR_RATE_LIMIT,
+		"the state directory %s is in use by another inferfs%s%s; each mount needs its own",
+		dir, *pid ? ", process " : "", pid);
 }
 
 /* The number inside is for people; the lock goes with the process, however it ends. */
@@ -71,7 +72,8 @@ static int take_lock(struct ledger *l, const char *dir, struct err *e)
 		return errno == EWOULDBLOCK ? held_by(e, dir, l->lock_fd)
 					    : err_sys(e, errno, "%s/lock cannot be locked", dir);
 	if (ftruncate(l->lock_fd, 0) == 0)
-		(void)pwrite(l->lock_fd, pid, (size_t)n, 0); /* a full disk: then without the number */
+		(void)pwrite(l->lock_fd, pid, (size_t)n,
+			     0); /* a full disk: then without the number */
 	return 0;
 }
 

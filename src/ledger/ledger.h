@@ -39,25 +39,25 @@ enum ledger_state {
 	LEDGER_DONE,
 	LEDGER_FAILED,
 	LEDGER_CANCELLED,
-	LEDGER_DISMISSED    /* the response was removed; its prompt stays and is not sent again until written */
+	LEDGER_DISMISSED /* the response was removed; its prompt stays and is not sent again until written */
 };
 
 /* one request; strings are owned by the row (ledger_row_done). NULL strings: absent */
 struct ledger_row {
-	int64_t id;	/* 0: not yet */
-	uint32_t gen;	/* raised by every rename: contents that name the path changed */
+	int64_t id;   /* 0: not yet */
+	uint32_t gen; /* raised by every rename: contents that name the path changed */
 	enum ledger_state state;
 	char *root, *path, *suffix; /* suffix with its dot, ".json" */
 	bool has_key;
 	struct key key;
-	struct key file_sha;	/* of the accepted bytes of the file */
+	struct key file_sha; /* of the accepted bytes of the file */
 	int n;
-	int cache_mode;		/* enum request_cache */
-	char *envelope;		/* compact JSON by jobs/: request_id, timeout, ttl, priority, ... */
-	char *facts;		/* compact JSON by jobs/: outcome; NULL before */
-	char *error;		/* error.json text; NULL unless refused, failed, cancelled */
+	int cache_mode; /* enum request_cache */
+	char *envelope; /* compact JSON by jobs/: request_id, timeout, ttl, priority, ... */
+	char *facts;	/* compact JSON by jobs/: outcome; NULL before */
+	char *error;	/* error.json text; NULL unless refused, failed, cancelled */
 	uint64_t accepted_ns, final_ns; /* CLOCK_REALTIME */
-	uint64_t text_bytes;	/* of the file `text` when done */
+	uint64_t text_bytes;		/* of the file `text` when done */
 };
 void ledger_row_done(struct ledger_row *r);
 
@@ -66,31 +66,45 @@ struct ledger_handout {
 	int64_t request; /* row id */
 	uint32_t pos;	 /* 0..n-1 */
 	struct key key;
-	uint32_t index;	 /* the key's own index */
-	uint32_t variant; /* which object of that name in answers/: 0 first, 1.. after it was bought anew */
+	uint32_t index; /* the key's own index */
+	uint32_t
+		variant; /* which object of that name in answers/: 0 first, 1.. after it was bought anew */
 	bool cached, duplicated;
 };
 
 /* the counters of stats/summary.json; what a transaction adds */
 enum ledger_counter {
-	LEDGER_C_REQUESTS, LEDGER_C_CACHE_HITS, LEDGER_C_REFUSED, LEDGER_C_FAILED, LEDGER_C_CANCELLED,
-	LEDGER_C_RETRIED, LEDGER_C_CALLS, LEDGER_C_SAMPLES, LEDGER_C_SAMPLES_CACHED,
-	LEDGER_C_SAMPLES_FRESH, LEDGER_C_SAMPLES_DUPLICATED, LEDGER_C_TOKENS_INPUT,
-	LEDGER_C_TOKENS_OUTPUT, LEDGER_C_UNPRICED, LEDGER_C_COST_NANO_USD, LEDGER_C_SAVED_CACHE_NANO_USD,
-	LEDGER_C_SAVED_DEDUP_NANO_USD, LEDGER_COUNTERS
+	LEDGER_C_REQUESTS,
+	LEDGER_C_CACHE_HITS,
+	LEDGER_C_REFUSED,
+	LEDGER_C_FAILED,
+	LEDGER_C_CANCELLED,
+	LEDGER_C_RETRIED,
+	LEDGER_C_CALLS,
+	LEDGER_C_SAMPLES,
+	LEDGER_C_SAMPLES_CACHED,
+	LEDGER_C_SAMPLES_FRESH,
+	LEDGER_C_SAMPLES_DUPLICATED,
+	LEDGER_C_TOKENS_INPUT,
+	LEDGER_C_TOKENS_OUTPUT,
+	LEDGER_C_UNPRICED,
+	LEDGER_C_COST_NANO_USD,
+	LEDGER_C_SAVED_CACHE_NANO_USD,
+	LEDGER_C_SAVED_DEDUP_NANO_USD,
+	LEDGER_COUNTERS
 };
 
 enum ledger_op {
-	LEDGER_OP_PUT,	   /* insert row (id chosen beforehand by ledger_next_id); any other row of the same
+	LEDGER_OP_PUT, /* insert row (id chosen beforehand by ledger_next_id); any other row of the same
 			    * (root, path) is removed with its hand-outs: the takeover */
-	LEDGER_OP_FINISH,  /* state, facts, error, final_ns, text_bytes of row.id; handouts; the request
+	LEDGER_OP_FINISH, /* state, facts, error, final_ns, text_bytes of row.id; handouts; the request
 			    * blob goes when DONE. A row that is gone stays gone: no failure */
-	LEDGER_OP_REMOVE,  /* row.id and its hand-outs */
-	LEDGER_OP_MOVE,	   /* (root, path) -> (to_root, to_path), gen + 1; the target's old row goes, also
+	LEDGER_OP_REMOVE, /* row.id and its hand-outs */
+	LEDGER_OP_MOVE, /* (root, path) -> (to_root, to_path), gen + 1; the target's old row goes, also
 			    * when the source has none; row.suffix, unless NULL, is the new suffix */
 	LEDGER_OP_MOVE_TREE, /* every row below directory path/ ("" all of root) -> to_path/, gen + 1;
 			      * old rows below the target go; -EINVAL into itself */
-	LEDGER_OP_SWAP,	   /* two paths exchange their rows, gen + 1 */
+	LEDGER_OP_SWAP,	     /* two paths exchange their rows, gen + 1 */
 	LEDGER_OP_SWAP_TREE, /* two directories exchange all rows below them */
 	LEDGER_OP_UNSTORED,  /* the engine has not taken (key, index, variant) yet */
 	LEDGER_OP_STORED     /* now it has */
@@ -98,8 +112,8 @@ enum ledger_op {
 
 struct ledger_change {
 	enum ledger_op op;
-	struct ledger_row row;	/* strings borrowed until done(); PUT, FINISH, REMOVE (id) */
-	const char *request;	/* PUT: canonical request bytes, kept until done; NULL: none */
+	struct ledger_row row; /* strings borrowed until done(); PUT, FINISH, REMOVE (id) */
+	const char *request;   /* PUT: canonical request bytes, kept until done; NULL: none */
 	size_t request_len;
 	const char *root, *path, *to_root, *to_path;
 	const struct ledger_handout *handouts; /* PUT of a done row, FINISH */
@@ -109,7 +123,7 @@ struct ledger_change {
 
 /* one posting: all of its changes in one transaction, or none */
 struct ledger_post {
-	struct list link; /* private */
+	struct list link;	       /* private */
 	struct ledger_change *changes; /* the caller's, until done() */
 	size_t n_changes;
 	/* done - called on the writer thread after the commit, no lock held; result 0 or -errno (-ENOSPC ...:

@@ -15,13 +15,13 @@
 
 #include "base/banned.h"
 
-#define ROW                                                                                        \
-	"id,gen,state,root,dir,name,suffix,key,file_sha,n,cache_mode,envelope,facts,error,"        \
+#define ROW                                                                                 \
+	"id,gen,state,root,dir,name,suffix,key,file_sha,n,cache_mode,envelope,facts,error," \
 	"accepted_ns,final_ns,text_bytes"
 #define SELECT_ROW "SELECT " ROW " FROM requests "
 
 enum {
-	BUSY_MS = 5000, /* somebody looks with the sqlite3 tool */
+	BUSY_MS = 5000,	      /* somebody looks with the sqlite3 tool */
 	CHECK_MAX = 16 << 20, /* bytes: larger files are not read through at start */
 };
 
@@ -83,8 +83,10 @@ static const char *const sql[LEDGER_SQLS] = {
 	[LEDGER_SQL_BLOB] = "SELECT bytes FROM blobs WHERE request=?1",
 	[LEDGER_SQL_HANDOUTS] = "SELECT request,pos,key,idx,variant,flags FROM handouts "
 				"WHERE request=?1 ORDER BY pos",
-	[LEDGER_SQL_NAMED] = "SELECT 1 FROM handouts WHERE key=?1 AND idx=?2 AND variant=?3 LIMIT 1",
-	[LEDGER_SQL_CHILD] = SELECT_ROW "WHERE root=?1 AND dir=?2 AND name>?3 ORDER BY name LIMIT 1",
+	[LEDGER_SQL_NAMED] =
+		"SELECT 1 FROM handouts WHERE key=?1 AND idx=?2 AND variant=?3 LIMIT 1",
+	[LEDGER_SQL_CHILD] = SELECT_ROW
+	"WHERE root=?1 AND dir=?2 AND name>?3 ORDER BY name LIMIT 1",
 	[LEDGER_SQL_ACCEPTED] = SELECT_ROW "WHERE state=2 AND (accepted_ns,id)>(?1,?2) "
 					   "ORDER BY accepted_ns,id LIMIT 1",
 	[LEDGER_SQL_NEXT_UNSTORED] = "SELECT seq,key,idx,variant FROM unstored WHERE seq>?1 "
@@ -108,7 +110,9 @@ static int errno_of(sqlite3 *db, int rc)
 	case SQLITE_FULL:
 		return -ENOSPC;
 	case SQLITE_IOERR:
-		return sys == ENOSPC || sys == EDQUOT ? -ENOSPC : rc == SQLITE_IOERR_NOMEM ? -ENOMEM : -EIO;
+		return sys == ENOSPC || sys == EDQUOT ? -ENOSPC
+		       : rc == SQLITE_IOERR_NOMEM     ? -ENOMEM
+						      : -EIO;
 	case SQLITE_NOMEM:
 		return -ENOMEM;
 	case SQLITE_READONLY:
@@ -138,7 +142,8 @@ int ledger_db_error(struct ledger_db *db)
 static int refuse(struct err *e, const char *path, const char *why)
 {
 	return err_set(e, ERR_REQUEST,
-		       "%s %s; it is left as it is: move it away to begin with an empty one", path, why);
+		       "%s %s; it is left as it is: move it away to begin with an empty one", path,
+		       why);
 }
 
 /* ---- statements ---- */
@@ -190,7 +195,8 @@ void ledger_db_bind(sqlite3_stmt *st, int i, struct ledger_db_text t)
 		(void)sqlite3_bind_text64(st, i, t.p, t.n, SQLITE_STATIC, SQLITE_UTF8);
 }
 
-void ledger_db_split(const char *path, struct ledger_db_text *out_dir, struct ledger_db_text *out_name)
+void ledger_db_split(const char *path, struct ledger_db_text *out_dir,
+		     struct ledger_db_text *out_name)
 {
 	const char *slash = strrchr(path, '/');
 	const char *name = slash ? slash + 1 : path;
@@ -367,10 +373,11 @@ static int check_schema(struct ledger_db *db, const char *path, struct err *e)
 	if (application != LEDGER_DB_APPLICATION)
 		return refuse(e, path, "is the database of another program");
 	if (version > LEDGER_DB_SCHEMA)
-		return err_set(e, ERR_UNSUPPORTED,
-			       "%s was written by a newer inferfs (schema %lld, this one knows %d); "
-			       "use that version, or another state directory",
-			       path, (long long)version, LEDGER_DB_SCHEMA);
+		return err_set(
+			e, ERR_UNSUPPORTED,
+			"%s was written by a newer inferfs (schema %lld, this one knows %d); "
+			"use that version, or another state directory",
+			path, (long long)version, LEDGER_DB_SCHEMA);
 	return check_whole(db, path, e);
 }
 
@@ -426,6 +433,6 @@ void ledger_db_close(struct ledger_db *db)
 {
 	for (int i = 0; i < LEDGER_SQLS; i++)
 		(void)sqlite3_finalize(db->stmt[i]); /* its result repeats the last step's */
-	(void)sqlite3_close(db->db); /* no statement is left, so it cannot refuse */
+	(void)sqlite3_close(db->db);		     /* no statement is left, so it cannot refuse */
 	memset(db, 0, sizeof(*db));
 }

@@ -20,23 +20,45 @@
 #include "base/err.h"
 #include "ledger/ledger.h"
 
-#define LEDGER_DB_SCHEMA 1		/* PRAGMA user_version; raised with every change of a table */
+#define LEDGER_DB_SCHEMA      1 /* PRAGMA user_version; raised with every change of a table */
 #define LEDGER_DB_APPLICATION 0x496e4653 /* PRAGMA application_id: "InFS" */
 
 enum ledger_db_sql {
 	/* writer */
-	LEDGER_SQL_BEGIN, LEDGER_SQL_COMMIT, LEDGER_SQL_ROLLBACK,
-	LEDGER_SQL_SAVE, LEDGER_SQL_RELEASE, LEDGER_SQL_UNDO,
-	LEDGER_SQL_INSERT, LEDGER_SQL_FINISH, LEDGER_SQL_DELETE, LEDGER_SQL_DELETE_NAME,
-	LEDGER_SQL_DELETE_DIR, LEDGER_SQL_DELETE_BELOW,
-	LEDGER_SQL_MOVE, LEDGER_SQL_MOVE_DIR, LEDGER_SQL_MOVE_BELOW,
-	LEDGER_SQL_PUT_BLOB, LEDGER_SQL_DELETE_BLOB, LEDGER_SQL_HANDOUT,
-	LEDGER_SQL_UNSTORED, LEDGER_SQL_STORED,
-	LEDGER_SQL_COUNT, LEDGER_SQL_SET_META,
+	LEDGER_SQL_BEGIN,
+	LEDGER_SQL_COMMIT,
+	LEDGER_SQL_ROLLBACK,
+	LEDGER_SQL_SAVE,
+	LEDGER_SQL_RELEASE,
+	LEDGER_SQL_UNDO,
+	LEDGER_SQL_INSERT,
+	LEDGER_SQL_FINISH,
+	LEDGER_SQL_DELETE,
+	LEDGER_SQL_DELETE_NAME,
+	LEDGER_SQL_DELETE_DIR,
+	LEDGER_SQL_DELETE_BELOW,
+	LEDGER_SQL_MOVE,
+	LEDGER_SQL_MOVE_DIR,
+	LEDGER_SQL_MOVE_BELOW,
+	LEDGER_SQL_PUT_BLOB,
+	LEDGER_SQL_DELETE_BLOB,
+	LEDGER_SQL_HANDOUT,
+	LEDGER_SQL_UNSTORED,
+	LEDGER_SQL_STORED,
+	LEDGER_SQL_COUNT,
+	LEDGER_SQL_SET_META,
 	/* reader */
-	LEDGER_SQL_FIND, LEDGER_SQL_GET, LEDGER_SQL_BLOB, LEDGER_SQL_HANDOUTS, LEDGER_SQL_NAMED,
-	LEDGER_SQL_CHILD, LEDGER_SQL_ACCEPTED, LEDGER_SQL_NEXT_UNSTORED,
-	LEDGER_SQL_COUNTERS, LEDGER_SQL_GET_META, LEDGER_SQL_MAX_ID,
+	LEDGER_SQL_FIND,
+	LEDGER_SQL_GET,
+	LEDGER_SQL_BLOB,
+	LEDGER_SQL_HANDOUTS,
+	LEDGER_SQL_NAMED,
+	LEDGER_SQL_CHILD,
+	LEDGER_SQL_ACCEPTED,
+	LEDGER_SQL_NEXT_UNSTORED,
+	LEDGER_SQL_COUNTERS,
+	LEDGER_SQL_GET_META,
+	LEDGER_SQL_MAX_ID,
 	LEDGER_SQLS
 };
 
@@ -48,7 +70,8 @@ struct ledger_db {
 /* ledger_db_open - the first connection checks and makes the tables; *out may be zeroed on failure
  *
  * Errors: -EINVAL foreign or damaged file, -EOPNOTSUPP written by a newer version; -ENOSPC, -EIO ... */
-int ledger_db_open(const char *path, enum ledger_durability d, struct ledger_db *out, struct err *e);
+int ledger_db_open(const char *path, enum ledger_durability d, struct ledger_db *out,
+		   struct err *e);
 /* ledger_db_open_more - another connection to the file that ledger_db_open has checked; query_only:
  * it will not write */
 int ledger_db_open_more(const char *path, enum ledger_durability d, bool query_only,
@@ -77,7 +100,8 @@ struct ledger_db_text {
 /* ledger_db_bind - as TEXT, not copied: it must live until the statement has run */
 void ledger_db_bind(sqlite3_stmt *st, int i, struct ledger_db_text t);
 /* ledger_db_split - "a/b/c" is name "c" in directory "a/b" */
-void ledger_db_split(const char *path, struct ledger_db_text *out_dir, struct ledger_db_text *out_name);
+void ledger_db_split(const char *path, struct ledger_db_text *out_dir,
+		     struct ledger_db_text *out_name);
 /* ledger_db_bind_name - root, directory and name at i, i + 1, i + 2 */
 void ledger_db_bind_name(sqlite3_stmt *st, int i, const char *root, const char *path);
 /* ledger_db_bind_key - 32 bytes as BLOB, not copied */

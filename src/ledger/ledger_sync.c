@@ -22,7 +22,8 @@ static void work(struct ledger_sync *s, bool sync, bool checkpoint)
 	if (sync)
 		(void)syncfs(s->dirfd);
 	if (checkpoint)
-		(void)sqlite3_wal_checkpoint_v2(s->db.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+		(void)sqlite3_wal_checkpoint_v2(s->db.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL,
+						NULL);
 }
 
 static void rest_locked(struct ledger_sync *s, uint64_t took_ns)

@@ -286,7 +286,8 @@ static bool is_below(const char *path, const char *dir)
 
 static bool nested(struct place a, struct place b)
 {
-	return strcmp(a.root, b.root) == 0 && (is_below(a.path, b.path) || is_below(b.path, a.path));
+	return strcmp(a.root, b.root) == 0 &&
+	       (is_below(a.path, b.path) || is_below(b.path, a.path));
 }
 
 static int replace_tree(struct ledger_db *db, struct place from, struct place to)

@@ -18,9 +18,11 @@
 #define IDS_META "ids"
 
 enum {
-	ROUND_MAX = 512,	  /* postings of one transaction: bounds what a crash can undo */
-	WAL_PAGES_MAX = 8000,	  /* then the writer itself moves the WAL, when sync has not managed to */
-	IDS_AHEAD = 65536, IDS_LOW = 32768
+	ROUND_MAX = 512, /* postings of one transaction: bounds what a crash can undo */
+	WAL_PAGES_MAX =
+		8000, /* then the writer itself moves the WAL, when sync has not managed to */
+	IDS_AHEAD = 65536,
+	IDS_LOW = 32768
 };
 
 /* what one transaction writes */
@@ -114,7 +116,8 @@ static int note_pages(void *arg, sqlite3 *db, const char *name, int pages)
 static void after_commit(struct ledger_writer *w)
 {
 	if (w->wal_pages >= WAL_PAGES_MAX)
-		(void)sqlite3_wal_checkpoint_v2(w->db.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+		(void)sqlite3_wal_checkpoint_v2(w->db.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL,
+						NULL);
 	ledger_sync_note(w->sync, w->wal_pages);
 }
 

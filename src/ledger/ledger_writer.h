@@ -26,10 +26,10 @@ struct ledger_writer {
 	int wal_pages; /* the thread's */
 	struct list queue;
 	bool started, stop, want_ids;
-	uint64_t flush_ns;		 /* counters are due then; 0: none are pending */
+	uint64_t flush_ns;		  /* counters are due then; 0: none are pending */
 	int64_t pending[LEDGER_COUNTERS]; /* not yet in the file */
 	int64_t totals[LEDGER_COUNTERS];  /* in the file */
-	int64_t next_id, reserved;	 /* ids below reserved were announced in the file */
+	int64_t next_id, reserved;	  /* ids below reserved were announced in the file */
 };
 
 /* ledger_writer_start - w is zeroed but for db; -errno with a sentence */

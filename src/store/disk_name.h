@@ -12,10 +12,10 @@
 
 #include "include/inferfs/cache_engine.h"
 
-#define DISK_NAME_MAX 112 /* bytes of any path below the directory, with NUL */
+#define DISK_NAME_MAX	  112 /* bytes of any path below the directory, with NUL */
 #define DISK_NAME_OBJECTS "objects"
 #define DISK_NAME_DAMAGED "damaged"
-#define DISK_NAME_TMP "tmp"
+#define DISK_NAME_TMP	  "tmp"
 
 /* disk_name_object - "objects/3f/9a/KEY.INDEX.json" */
 void disk_name_object(const struct cache_key *key, uint32_t index, char out[DISK_NAME_MAX]);

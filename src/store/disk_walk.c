@@ -68,7 +68,8 @@ static int page_add(struct page *p, const struct cache_name *name)
 }
 
 /* fn for every entry; 0 also when the directory is not there: nothing is stored in it. */
-static int each_entry(int dirfd, const char *path, int (*fn)(const char *name, void *arg), void *arg)
+static int each_entry(int dirfd, const char *path, int (*fn)(const char *name, void *arg),
+		      void *arg)
 {
 	int rc = 0, fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	const struct dirent *e;

@@ -55,16 +55,18 @@ struct call {
 /* What is asked for and would not be in force is refused, not ignored. */
 static int check_options(const struct engine_url *u, bool *out_sync, struct err *e)
 {
-	static const char *const known[] = { "ttl", "timeout_ms", "sync", "max_bytes", "prefix", NULL };
+	static const char *const known[] = { "ttl",	  "timeout_ms", "sync",
+					     "max_bytes", "prefix",	NULL };
 	const char *sync = engine_url_get(u, "sync");
 	int rc = engine_url_known(u, known, e);
 
 	if (rc)
 		return rc;
 	if (engine_url_get(u, "max_bytes"))
-		return err_set(e, ERR_UNSUPPORTED,
-			       "cache disk: max_bytes comes in a later version; without it the store "
-			       "grows until it is cleared (rm -r cache/*)");
+		return err_set(
+			e, ERR_UNSUPPORTED,
+			"cache disk: max_bytes comes in a later version; without it the store "
+			"grows until it is cleared (rm -r cache/*)");
 	if (engine_url_get(u, "prefix"))
 		return err_set(e, ERR_UNSUPPORTED,
 			       "cache disk: prefix is for other engines; name another directory");
@@ -173,7 +175,8 @@ static int open_temp(struct disk *d, int dirfd, char name[DISK_NAME_MAX])
 	for (int i = 0; i < TRIES && fd < 0; i++) {
 		(void)snprintf(name, DISK_NAME_MAX, DISK_NAME_TMP "/%ld.%u", (long)getpid(),
 			       atomic_fetch_add(&d->seq, 1));
-		fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+		fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+			    0644);
 		if (fd < 0 && errno == ENOENT && mkdirat(dirfd, DISK_NAME_TMP, 0700) < 0 &&
 		    errno != EEXIST)
 			return -errno;
@@ -275,7 +278,7 @@ static int disk_put_new(void *engine, const struct cache_key *key, uint32_t inde
 static int link_errno(int sys_errno)
 {
 	return sys_errno == EPERM || sys_errno == EMLINK || sys_errno == EOPNOTSUPP ? -EXDEV
-										     : -sys_errno;
+										    : -sys_errno;
 }
 
 static int op_put_link(int dirfd, struct call *c)
@@ -415,7 +418,8 @@ static int op_count(int dirfd, struct call *c)
 	return disk_walk_key(dirfd, c->key, count_one, c);
 }
 
-static int disk_count(void *engine, const struct cache_key *key, unsigned deadline_ms, uint32_t *out)
+static int disk_count(void *engine, const struct cache_key *key, unsigned deadline_ms,
+		      uint32_t *out)
 {
 	struct call c = { .d = engine, .key = key };
 	int rc = run(&c, op_count);

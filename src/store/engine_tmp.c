@@ -136,8 +136,9 @@ static int check(const char *url, struct err *e)
 		return rc;
 	rc = engine_url_known(&u, known, e);
 	if (!rc && *u.path)
-		rc = err_set(e, ERR_REQUEST, "cache tmp: it makes its own directory below TMPDIR; for "
-					     "one of yours write disk:%s",
+		rc = err_set(e, ERR_REQUEST,
+			     "cache tmp: it makes its own directory below TMPDIR; for "
+			     "one of yours write disk:%s",
 			     u.path);
 	else if (!rc && engine_url_get(&u, "max_bytes"))
 		rc = err_set(e, ERR_UNSUPPORTED, "cache tmp: max_bytes comes in a later version");

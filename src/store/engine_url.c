@@ -58,7 +58,8 @@ int engine_url_parse(const char *url, struct engine_url *out, struct err *e)
 	colon = strchr(u.text, ':');
 	if (!colon || colon == u.text) {
 		rc = err_set(e, ERR_REQUEST,
-			     "cache \"%s\" is no URL; write for example disk:/var/cache/inferfs", url);
+			     "cache \"%s\" is no URL; write for example disk:/var/cache/inferfs",
+			     url);
 		engine_url_done(&u);
 		return rc;
 	}

@@ -177,7 +177,8 @@ static bool find_sum(const char *b, size_t n, size_t *out_cut, size_t *out_resum
 		i--;
 	if (i < at && i >= TTL_OPEN_LEN && !memcmp(b + i - TTL_OPEN_LEN, TTL_OPEN, TTL_OPEN_LEN))
 		at = i - TTL_OPEN_LEN;
-	if (at < SHA_LEN || b[at - 1] != '"' || memcmp(b + at - SHA_LEN, SHA_OPEN, SHA_OPEN_LEN) != 0)
+	if (at < SHA_LEN || b[at - 1] != '"' ||
+	    memcmp(b + at - SHA_LEN, SHA_OPEN, SHA_OPEN_LEN) != 0)
 		return false;
 	*out_cut = at - SHA_LEN;
 	*out_resume = at;
@@ -213,8 +214,9 @@ static bool fast_check(const char *b, size_t n, const struct key *key, uint32_t 
 	const char *request;
 
 	key_hex(key, hex);
-	(void)snprintf(mark, sizeof(mark), "\",\"format\":%d,\"index\":%u,\"key\":\"%s\",\"raw\":\"",
-		       OBJECT_FORMAT, index, hex);
+	(void)snprintf(mark, sizeof(mark),
+		       "\",\"format\":%d,\"index\":%u,\"key\":\"%s\",\"raw\":\"", OBJECT_FORMAT,
+		       index, hex);
 	if (!sum_matches(b, n) || !eat(&c, "{\"created\":\"") || n < 64)
 		return false;
 	c.p = memchr(c.p, '"', 40);
@@ -414,7 +416,8 @@ int object_decode(const char *bytes, size_t len, const struct key *key, uint32_t
 		return rc;
 	rc = check_value(v, key, index, &o);
 	if (rc)
-		rc = damaged(e, rc == -ESTALE ? "it is another one" : "a member is missing or wrong");
+		rc = damaged(e,
+			     rc == -ESTALE ? "it is another one" : "a member is missing or wrong");
 	else if (!fast)
 		rc = slow_check(v, key, e);
 	if (rc) {
@@ -425,7 +428,8 @@ int object_decode(const char *bytes, size_t len, const struct key *key, uint32_t
 	return 0;
 }
 
-int object_check(const char *bytes, size_t len, const struct key *key, uint32_t index, struct err *e)
+int object_check(const char *bytes, size_t len, const struct key *key, uint32_t index,
+		 struct err *e)
 {
 	struct object o;
 	int rc;

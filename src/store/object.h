@@ -19,14 +19,14 @@
 struct json_t; /* of jansson, which only object.c looks into here */
 
 #define OBJECT_FORMAT 1
-#define OBJECT_MAX (512u << 20) /* bytes, as CACHE_OBJECT_MAX */
+#define OBJECT_MAX    (512u << 20) /* bytes, as CACHE_OBJECT_MAX */
 
 struct object {
 	struct key key;
 	uint32_t index;
 	uint64_t created_real_ns, ttl_s; /* ttl 0: none */
-	struct json_t *json;	       /* owned; the members below are borrowed from it */
-	const struct json_t *request; /* canonical request as a value */
+	struct json_t *json;		 /* owned; the members below are borrowed from it */
+	const struct json_t *request;	 /* canonical request as a value */
 	const struct json_t *sample;
 	const char *created;
 	const char *raw;
@@ -49,7 +49,8 @@ int object_encode(const struct object_parts *p, struct buf *out);
 
 /* object_check - is this object whole, and that of (key, index)? 0 or -EBADMSG with a sentence; the
  * types of its members are decode's to look at */
-int object_check(const char *bytes, size_t len, const struct key *key, uint32_t index, struct err *e);
+int object_check(const char *bytes, size_t len, const struct key *key, uint32_t index,
+		 struct err *e);
 
 /* object_decode - check and parse; -EBADMSG, -ENOMEM */
 int object_decode(const char *bytes, size_t len, const struct key *key, uint32_t index,

@@ -31,10 +31,12 @@ int registry_find(const char *scheme, const struct cache_engine **out, struct er
 	}
 	for (size_t i = 0; i < ARRAY_LEN(later); i++)
 		if (strcmp(scheme, later[i]) == 0)
-			return err_set(e, ERR_UNSUPPORTED,
-				       "cache %s: comes in a later version; this one has disk, tmp, memory",
-				       scheme);
+			return err_set(
+				e, ERR_UNSUPPORTED,
+				"cache %s: comes in a later version; this one has disk, tmp, memory",
+				scheme);
 	near = str_nearest(scheme, names);
-	return err_set(e, ERR_REQUEST, "unknown cache engine \"%s\"%s%s%s; known: disk, tmp, memory",
-		       scheme, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+	return err_set(e, ERR_REQUEST,
+		       "unknown cache engine \"%s\"%s%s%s; known: disk, tmp, memory", scheme,
+		       near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }

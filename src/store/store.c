@@ -37,7 +37,7 @@ struct store {
 };
 
 /* A table smaller than the header's ends before the callback: as if it were NULL. */
-#define HAS(t, member)                                                                             \
+#define HAS(t, member) \
 	((t)->size >= offsetof(struct cache_engine, member) + sizeof((t)->member) && (t)->member)
 
 static struct cache_key engine_key(const struct key *k)
@@ -90,7 +90,10 @@ static int open_engine(const struct store_options *o, struct store *s, struct er
 			(void)err_sys(e, -rc, "cache %s cannot be opened", s->t->name);
 	}
 	if (*why) /* a reason without a failure is a warning */
-		(void)err_set(e, rc == -EOPNOTSUPP ? ERR_UNSUPPORTED : rc ? ERR_REQUEST : ERR_INTERNAL,
+		(void)err_set(e,
+			      rc == -EOPNOTSUPP ? ERR_UNSUPPORTED
+			      : rc		? ERR_REQUEST
+						: ERR_INTERNAL,
 			      "%s", why);
 	engine_url_done(&u);
 	return rc;
@@ -279,7 +282,8 @@ int store_put(struct store *s, const struct store_offer *o)
 	return rc == CACHE_OK ? STORE_OK : rc == CACHE_EXISTS ? STORE_EXISTS : rc;
 }
 
-int store_export(struct store *s, const struct key *key, uint32_t index, int dirfd, const char *name)
+int store_export(struct store *s, const struct key *key, uint32_t index, int dirfd,
+		 const char *name)
 {
 	struct cache_key k = engine_key(key);
 	uint64_t began;

@@ -23,12 +23,12 @@
 struct store;
 
 struct store_options {
-	const char *url;	    /* "disk:DIR?...", "tmp:", "memory:" */
-	unsigned timeout_ms;	    /* of one engine call */
-	unsigned breaker_failures;  /* in a row */
+	const char *url;	   /* "disk:DIR?...", "tmp:", "memory:" */
+	unsigned timeout_ms;	   /* of one engine call */
+	unsigned breaker_failures; /* in a row */
 	unsigned probe_ms;
-	uint64_t ttl_s;		    /* default time to live, 0 none */
-	bool sync;		    /* durability=each: sync every object before put returns */
+	uint64_t ttl_s; /* default time to live, 0 none */
+	bool sync;	/* durability=each: sync every object before put returns */
 };
 
 enum store_flags { STORE_NOWAIT = 1 << 0 };
@@ -63,7 +63,8 @@ struct store_offer {
 int store_put(struct store *s, const struct store_offer *o);
 
 /* store_export - hard link dirfd/name to the stored object: 0, STORE_MISS, -EXDEV or -EOPNOTSUPP: copy */
-int store_export(struct store *s, const struct key *key, uint32_t index, int dirfd, const char *name);
+int store_export(struct store *s, const struct key *key, uint32_t index, int dirfd,
+		 const char *name);
 
 /* store_remove - index or UINT32_MAX for all: STORE_OK, STORE_MISS, -errno */
 int store_remove(struct store *s, const struct key *key, uint32_t index);

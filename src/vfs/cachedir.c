@@ -16,10 +16,27 @@
 #define FRESH_NS (100 * MONO_MS)
 
 static const char *const names[] = {
-	[CACHEDIR_REQUEST] = "request.json",   [CACHEDIR_SAMPLES] = "samples",
-	[CACHEDIR_TEXT] = "text",	       [CACHEDIR_RESPONSE] = "response.json",
-	[CACHEDIR_RAW] = "raw.json",	       [CACHEDIR_META] = "meta.json",
+	[CACHEDIR_REQUEST] = "request.json",
+	[CACHEDIR_SAMPLES] = "samples",
+	[CACHEDIR_TEXT] = "text",
+	[CACHEDIR_RESPONSE] = "response.json",
+	[CACHEDIR_RAW] = "raw.json",
+	[CACHEDIR_META] = "meta.json",
 };
+
+static bool is_local(struct store *store)
+{
+	static const char *const engines[] = { "disk", "tmp", "memory" };
+	struct store_status st;
+
+	if (!store)
+		return false;
+	store_status(store, &st);
+	for (size_t i = 0; i < ARRAY_LEN(engines); i++)
+		if (!strcmp(st.engine, engines[i]))
+			return true;
+	return false;
+}
 
 int cachedir_new(struct vfs *v, struct err *e)
 {
@@ -29,6 +46,7 @@ int cachedir_new(struct vfs *v, struct err *e)
 		return err_set(e, ERR_INTERNAL, "out of memory");
 	lock_init(&c->lock, LOCK_LEAF);
 	map_init(&c->map);
+	c->local = is_local(broker_store(v->broker));
 	v->cachedir = c;
 	return 0;
 }
@@ -91,8 +109,8 @@ int cachedir_index(const char *name, uint32_t *out)
 {
 	uint64_t n;
 
-	if (str_parse_u64(name, &n) < 0 || n >= CACHEDIR_ENTRY_INDEX || (name[0] == '0' && name[1]) ||
-	    strspn(name, "0123456789") != strlen(name))
+	if (str_parse_u64(name, &n) < 0 || n >= CACHEDIR_ENTRY_INDEX ||
+	    (name[0] == '0' && name[1]) || strspn(name, "0123456789") != strlen(name))
 		return -ENOENT;
 	*out = (uint32_t)n;
 	return 0;
@@ -111,26 +129,28 @@ static unsigned file_of(enum cachedir_kind kind)
 	return kind == CACHEDIR_REQUEST ? 0 : 1 + (unsigned)kind - CACHEDIR_TEXT;
 }
 
-void cachedir_fill(struct vfs *v, enum cachedir_kind kind, uint32_t shard, const struct cachedir_slot *s,
-		   struct vfs_entry *out)
+void cachedir_fill(struct vfs *v, enum cachedir_kind kind, uint32_t shard,
+		   const struct cachedir_slot *s, struct vfs_entry *out)
 {
 	bool dir = is_dir(kind);
 
 	*out = (struct vfs_entry){ .nodeid = CACHEDIR_NODE(kind, s ? s->idx : shard),
 				   .generation = s ? s->generation : 0 };
-	out->entry_ttl_s = kind == CACHEDIR_SAMPLE ? CACHEDIR_SAMPLE_TTL :
-			   dir			   ? CACHEDIR_DIR_TTL :
-						     VFS_TTL_FOREVER;
+	out->entry_ttl_s = kind == CACHEDIR_SAMPLE ? CACHEDIR_SAMPLE_TTL
+			   : dir		   ? CACHEDIR_DIR_TTL
+						   : VFS_TTL_FOREVER;
 	out->attr_ttl_s = dir ? CACHEDIR_DIR_TTL : VFS_TTL_FOREVER;
 	vfs_fill_attr(v, &out->st, out->nodeid, dir ? S_IFDIR | 0755 : S_IFREG | 0644,
-		      dir || !s ? 0 : s->size[file_of(kind)], dir || !s ? v->start_ns : s->created_ns);
+		      dir || !s ? 0 : s->size[file_of(kind)],
+		      dir || !s ? v->start_ns : s->created_ns);
 }
 
 /* sizes and time of a slot's files: 0, -EAGAIN, -ENOENT */
 static int learn(struct vfs *v, struct cachedir_slot *s, bool nowait)
 {
-	struct cachedir_want w = { .key = &s->key, .index = s->index, .max_age_ns = UINT64_MAX,
-				   .nowait = nowait };
+	struct cachedir_want w = {
+		.key = &s->key, .index = s->index, .max_age_ns = UINT64_MAX, .nowait = nowait
+	};
 	struct cachedir_object *o;
 	int r;
 
@@ -174,7 +194,8 @@ static int lookup_shard(struct vfs *v, const char *name, bool nowait, struct vfs
 	return 0;
 }
 
-static int lookup_entry(struct vfs *v, uint32_t shard, const char *name, bool nowait, struct vfs_entry *out)
+static int lookup_entry(struct vfs *v, uint32_t shard, const char *name, bool nowait,
+			struct vfs_entry *out)
 {
 	struct cachedir_want w = { .index = 0, .max_age_ns = FRESH_NS, .nowait = nowait };
 	struct cachedir_slot s;
@@ -208,8 +229,8 @@ static int lookup_entry(struct vfs *v, uint32_t shard, const char *name, bool no
 	return r;
 }
 
-static int lookup_sample(struct vfs *v, const struct cachedir_slot *entry, const char *name, bool nowait,
-			 struct vfs_entry *out)
+static int lookup_sample(struct vfs *v, const struct cachedir_slot *entry, const char *name,
+			 bool nowait, struct vfs_entry *out)
 {
 	struct cachedir_want w = { .key = &entry->key, .max_age_ns = FRESH_NS, .nowait = nowait };
 	struct cachedir_object *o;
@@ -221,7 +242,8 @@ static int lookup_sample(struct vfs *v, const struct cachedir_slot *entry, const
 	if (r < 0)
 		return r;
 	/* bought anew under the same index: another inode */
-	if (!cachedir_slot_find(v->cachedir, w.key, w.index, &s) && s.known && s.created_ns != o->created_ns)
+	if (!cachedir_slot_find(v->cachedir, w.key, w.index, &s) && s.known &&
+	    s.created_ns != o->created_ns)
 		cachedir_slot_retire(v->cachedir, w.key, w.index);
 	r = cachedir_slot_take(v->cachedir, w.key, w.index, &s);
 	if (!r) {
@@ -232,8 +254,8 @@ static int lookup_sample(struct vfs *v, const struct cachedir_slot *entry, const
 	return r;
 }
 
-static int lookup_fixed(struct vfs *v, enum cachedir_kind parent, struct cachedir_slot *s, const char *name,
-			bool nowait, struct vfs_entry *out)
+static int lookup_fixed(struct vfs *v, enum cachedir_kind parent, struct cachedir_slot *s,
+			const char *name, bool nowait, struct vfs_entry *out)
 {
 	enum cachedir_kind kind = cachedir_child(parent, name);
 	int r = 0;
@@ -278,7 +300,8 @@ static void forget(struct vfs *v, uint64_t nodeid, uint64_t n)
 		cachedir_slot_unref(v->cachedir, CACHEDIR_SLOT(nodeid), n);
 }
 
-static bool lookup_fn(struct vfs *v, const struct vfs_req *q, const struct vfs_again *a, bool nowait)
+static bool lookup_fn(struct vfs *v, const struct vfs_req *q, const struct vfs_again *a,
+		      bool nowait)
 {
 	struct vfs_entry e;
 	int r = find(v, a, nowait, &e);
@@ -301,7 +324,8 @@ static void lookup(struct vfs *v, const struct vfs_req *q, uint64_t parent, cons
 
 /* ---- the other operations ------------------------------------------------------------------------------ */
 
-static bool getattr_fn(struct vfs *v, const struct vfs_req *q, const struct vfs_again *a, bool nowait)
+static bool getattr_fn(struct vfs *v, const struct vfs_req *q, const struct vfs_again *a,
+		       bool nowait)
 {
 	enum cachedir_kind kind = CACHEDIR_KIND(a->nodeid);
 	bool slotted = kind > CACHEDIR_SHARD;
@@ -325,7 +349,8 @@ static bool getattr_fn(struct vfs *v, const struct vfs_req *q, const struct vfs_
 	return true;
 }
 
-static void getattr(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f)
+static void getattr(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		    const struct vfs_file *f)
 {
 	struct vfs_again a = { .nodeid = nodeid };
 
@@ -363,7 +388,8 @@ static bool read_fn(struct vfs *v, const struct vfs_req *q, const struct vfs_aga
 	if (r == -EAGAIN && nowait)
 		return false;
 	/* evicted, or replaced by another under this index: whoever looks the name up again finds out */
-	if (r == -ENOENT || (!r && kind != CACHEDIR_REQUEST && s.known && s.created_ns != o->created_ns))
+	if (r == -ENOENT ||
+	    (!r && kind != CACHEDIR_REQUEST && s.known && s.created_ns != o->created_ns))
 		r = -ESTALE;
 	if (r < 0)
 		vfs_reply_err(q, -r);
@@ -373,16 +399,16 @@ static bool read_fn(struct vfs *v, const struct vfs_req *q, const struct vfs_aga
 	return true;
 }
 
-static void read_file(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
-		      const struct vfs_io *io)
+static void read_file(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		      const struct vfs_file *f, const struct vfs_io *io)
 {
 	struct vfs_again a = { .nodeid = nodeid, .file = *f, .io = *io };
 
 	vfs_now_or_later(v, q, &a, read_fn);
 }
 
-static void readdir_of(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
-		       const struct vfs_io *io, bool plus)
+static void readdir_of(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		       const struct vfs_file *f, const struct vfs_io *io, bool plus)
 {
 	struct vfs_again a = { .nodeid = nodeid, .file = *f, .io = *io, .plus = plus };
 

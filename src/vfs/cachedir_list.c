@@ -11,7 +11,19 @@
 
 #include "base/banned.h"
 
-#define PAGE 256
+/* names asked of the engine at a time: as many as an answer can hold, an entry with attributes takes 216
+ * bytes and more */
+#define PAGE_MAX   512u
+#define NAME_BYTES 88u
+#define PLUS_BYTES 216u
+
+static size_t page_size(const struct vfs_again *a)
+{
+	size_t n = a->io.size / (a->plus ? PLUS_BYTES : NAME_BYTES) + 1;
+
+	return n < PAGE_MAX ? n : PAGE_MAX;
+}
+
 /* cookies: 1 and 2 are the dots, then 3 and on; of entries, the first 60 bits of their key */
 #define FIRST 3u
 
@@ -105,9 +117,11 @@ static bool add_entry(struct vfs *v, struct vfs_dir *d, const struct key *key, b
 static void list_shard(struct vfs *v, struct vfs_dir *d, const struct vfs_again *a)
 {
 	struct store *store = broker_store(v->broker);
-	struct store_name *page = calloc(PAGE, sizeof(*page)), after;
+	size_t want = page_size(a);
+	struct store_name *page = calloc(want, sizeof(*page)), after;
 	bool more = page && store, begin = a->io.off < FIRST;
 	uint8_t shard = (uint8_t)CACHEDIR_SLOT(a->nodeid);
+	uint64_t last = a->io.off;
 	char prefix[3];
 
 	str_hex(&shard, 1, prefix);
@@ -116,9 +130,9 @@ static void list_shard(struct vfs *v, struct vfs_dir *d, const struct vfs_again 
 	while (more) {
 		size_t n = 0;
 
-		if (store_list(store, prefix, begin ? NULL : &after, PAGE, page, &n) != STORE_OK)
+		if (store_list(store, prefix, begin ? NULL : &after, want, page, &n) != STORE_OK)
 			break;
-		more = n == PAGE;
+		more = n == want;
 		for (size_t i = 0; i < n; i++) {
 			/* one name for all samples of a key */
 			if (!begin && key_equal(&page[i].key, &after.key))
@@ -130,16 +144,22 @@ static void list_shard(struct vfs *v, struct vfs_dir *d, const struct vfs_again 
 			begin = false;
 			after.key = page[i].key;
 			after.index = UINT32_MAX;
+			last = cookie_of(&after.key);
 		}
 	}
 	free(page);
+	if (!d->full) {
+		LOCK_SCOPE(&v->cachedir->lock);
+		v->cachedir->shard_end[shard] = (struct cachedir_end){ last, mono_ns() };
+	}
 }
 
 static void list_samples(struct vfs *v, struct vfs_dir *d, const struct vfs_again *a,
 			 const struct cachedir_slot *s)
 {
 	struct store *store = broker_store(v->broker);
-	struct store_name *page = calloc(PAGE, sizeof(*page)), after = { .key = s->key };
+	size_t want = page_size(a);
+	struct store_name *page = calloc(want, sizeof(*page)), after = { .key = s->key };
 	bool more = page && store, begin = a->io.off < FIRST;
 	char prefix[KEY_HEX + 1], name[16];
 	struct vfs_entry e;
@@ -150,21 +170,26 @@ static void list_samples(struct vfs *v, struct vfs_dir *d, const struct vfs_agai
 	while (more) {
 		size_t n = 0;
 
-		if (store_list(store, prefix, begin ? NULL : &after, PAGE, page, &n) != STORE_OK)
+		if (store_list(store, prefix, begin ? NULL : &after, want, page, &n) != STORE_OK)
 			break;
-		more = n == PAGE;
+		more = n == want;
 		for (size_t i = 0; i < n && !d->full; i++) {
 			/* which one it is, the object says, and that is read when somebody looks it up */
 			plain(a->nodeid + page[i].index + 1, S_IFDIR, &e);
 			(void)snprintf(name, sizeof(name), "%u", page[i].index);
-			(void)vfs_dir_add(d, name, &e, (uint64_t)page[i].index + FIRST); /* full: said there */
+			(void)vfs_dir_add(d, name, &e,
+					  (uint64_t)page[i].index + FIRST); /* full: said there */
 		}
 		more = more && !d->full;
-		if (n)
+		if (n) {
 			after = page[n - 1];
-		begin = false;
+			begin = false;
+		}
 	}
 	free(page);
+	if (!d->full)
+		cachedir_slot_ended(v->cachedir, s->idx,
+				    begin ? a->io.off : (uint64_t)after.index + FIRST);
 }
 
 /* the names that are always the same */
@@ -172,8 +197,8 @@ static void list_fixed(struct vfs *v, struct vfs_dir *d, const struct vfs_again 
 		       const struct cachedir_slot *s)
 {
 	static const enum cachedir_kind in_entry[] = { CACHEDIR_REQUEST, CACHEDIR_SAMPLES };
-	static const enum cachedir_kind in_sample[] = { CACHEDIR_TEXT, CACHEDIR_RESPONSE, CACHEDIR_RAW,
-							CACHEDIR_META };
+	static const enum cachedir_kind in_sample[] = { CACHEDIR_TEXT, CACHEDIR_RESPONSE,
+							CACHEDIR_RAW, CACHEDIR_META };
 	bool sample = CACHEDIR_KIND(a->nodeid) == CACHEDIR_SAMPLE;
 	const enum cachedir_kind *kinds = sample ? in_sample : in_entry;
 	unsigned n = sample ? ARRAY_LEN(in_sample) : ARRAY_LEN(in_entry);
@@ -198,17 +223,36 @@ static void list_fixed(struct vfs *v, struct vfs_dir *d, const struct vfs_again 
 	}
 }
 
+static bool at_end(struct vfs *v, enum cachedir_kind kind, const struct vfs_again *a,
+		   const struct cachedir_slot *s)
+{
+	struct cachedir_end end = s->end;
+
+	if (kind != CACHEDIR_SHARD && kind != CACHEDIR_SAMPLES)
+		return false;
+	if (kind == CACHEDIR_SHARD) {
+		LOCK_SCOPE(&v->cachedir->lock);
+		end = v->cachedir->shard_end[CACHEDIR_SLOT(a->nodeid) & 0xff];
+	}
+	return a->io.off >= FIRST && end.off == a->io.off &&
+	       mono_ns() - end.at_ns < CACHEDIR_END_NS;
+}
+
 bool cachedir_list(struct vfs *v, const struct vfs_req *q, const struct vfs_again *a, bool nowait)
 {
 	enum cachedir_kind kind = CACHEDIR_KIND(a->nodeid);
-	struct cachedir_slot s;
+	struct cachedir_slot s = { 0 };
 	struct vfs_dir d;
 	int r = 0;
 
-	if (nowait && kind != CACHEDIR_ENTRY && kind != CACHEDIR_SAMPLE)
-		return false;
 	if (kind > CACHEDIR_SHARD)
 		r = cachedir_slot_get(v->cachedir, CACHEDIR_SLOT(a->nodeid), &s);
+	if (!r && at_end(v, kind, a, &s)) {
+		q->ops->data(q->impl, "", 0);
+		return true;
+	}
+	if (nowait && (kind <= CACHEDIR_SHARD || (kind == CACHEDIR_SAMPLES && !v->cachedir->local)))
+		return false;
 	if (!r)
 		r = vfs_dir_begin(&d, q, a->io.size);
 	if (r < 0) {

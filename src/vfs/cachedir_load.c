@@ -46,7 +46,9 @@ void cachedir_load_put(struct cachedir *c, struct cachedir_object *o)
 static struct cachedir_object *make(const struct object *obj)
 {
 	struct cachedir_object *o = calloc(1, sizeof(*o));
-	struct response_sample s = { .sample = obj->sample, .created = obj->created, .index = obj->index };
+	struct response_sample s = { .sample = obj->sample,
+				     .created = obj->created,
+				     .index = obj->index };
 	int r;
 
 	if (!o)
@@ -62,7 +64,8 @@ static struct cachedir_object *make(const struct object *obj)
 	if (!r)
 		r = response_text(obj->sample, &o->files[1 + CACHEDIR_TEXT - CACHEDIR_TEXT]);
 	if (!r)
-		r = response_sample_json(&s, &obj->key, &o->files[1 + CACHEDIR_RESPONSE - CACHEDIR_TEXT]);
+		r = response_sample_json(&s, &obj->key,
+					 &o->files[1 + CACHEDIR_RESPONSE - CACHEDIR_TEXT]);
 	if (!r)
 		r = buf_add(&o->files[1 + CACHEDIR_RAW - CACHEDIR_TEXT], obj->raw, obj->raw_len);
 	if (!r)
@@ -82,7 +85,8 @@ static struct cachedir_object *kept(struct cachedir *c, const struct cachedir_wa
 	for (unsigned i = 0; i < CACHEDIR_KEPT && c->kept[i]; i++) {
 		struct cachedir_object *o = c->kept[i];
 
-		if (o->index != w->index || !key_equal(&o->key, w->key) || now - o->loaded_ns > w->max_age_ns)
+		if (o->index != w->index || !key_equal(&o->key, w->key) ||
+		    now - o->loaded_ns > w->max_age_ns)
 			continue;
 		memmove(c->kept + 1, c->kept, i * sizeof(c->kept[0]));
 		c->kept[0] = o;
@@ -155,9 +159,12 @@ int cachedir_load(struct vfs *v, const struct cachedir_want *w, struct cachedir_
 	return 0;
 }
 
-int cachedir_load_entry(struct vfs *v, const struct key *key, bool nowait, struct cachedir_object **out)
+int cachedir_load_entry(struct vfs *v, const struct key *key, bool nowait,
+			struct cachedir_object **out)
 {
-	struct cachedir_want w = { .key = key, .index = 0, .max_age_ns = UINT64_MAX, .nowait = nowait };
+	struct cachedir_want w = {
+		.key = key, .index = 0, .max_age_ns = UINT64_MAX, .nowait = nowait
+	};
 	struct store_name name;
 	char prefix[KEY_HEX + 1];
 	int r = cachedir_load(v, &w, out);
@@ -182,7 +189,8 @@ void cachedir_load_drop(struct cachedir *c, const struct key *key, uint32_t inde
 
 	lock_take(&c->lock);
 	for (unsigned i = 0; i < CACHEDIR_KEPT && c->kept[i];) {
-		if ((index == UINT32_MAX || c->kept[i]->index == index) && key_equal(&c->kept[i]->key, key))
+		if ((index == UINT32_MAX || c->kept[i]->index == index) &&
+		    key_equal(&c->kept[i]->key, key))
 			out[n++] = cut_locked(c, i);
 		else
 			i++;

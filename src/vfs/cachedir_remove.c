@@ -79,9 +79,6 @@ static int remove_entry(struct vfs *v, uint32_t shard, const char *name)
 		hide_drop_children(v->hide, CACHEDIR_NODE(CACHEDIR_ENTRY, s.idx));
 		return -ENOTEMPTY;
 	}
-	r = evict(v, &key, UINT32_MAX);
-	if (r < 0)
-		return r;
 	cachedir_slot_dying(v->cachedir, &key); /* for its shard, which may be empty now */
 	cachedir_slot_retire(v->cachedir, &key, CACHEDIR_ENTRY_INDEX);
 	hide_drop_children(v->hide, CACHEDIR_NODE(CACHEDIR_ENTRY, s.idx));
@@ -98,8 +95,8 @@ static int remove_samples(struct vfs *v, uint64_t parent, const struct cachedir_
 
 static int remove_sample(struct vfs *v, const struct cachedir_slot *entry, const char *name)
 {
-	struct cachedir_slot s;
-	uint32_t index;
+	struct cachedir_slot s = { 0 };
+	uint32_t index = 0;
 	int r = cachedir_index(name, &index);
 
 	if (!r)
@@ -136,10 +133,13 @@ static int remove_in(struct vfs *v, const struct vfs_again *a)
 		return r;
 	if (parent == CACHEDIR_SAMPLES)
 		return remove_sample(v, &s, a->name);
-	return cachedir_child(parent, a->name) == CACHEDIR_SAMPLES ? remove_samples(v, a->nodeid, &s) : -ENOTDIR;
+	return cachedir_child(parent, a->name) == CACHEDIR_SAMPLES
+		       ? remove_samples(v, a->nodeid, &s)
+		       : -ENOTDIR;
 }
 
-bool cachedir_remove_dir(struct vfs *v, const struct vfs_req *q, const struct vfs_again *a, bool nowait)
+bool cachedir_remove_dir(struct vfs *v, const struct vfs_req *q, const struct vfs_again *a,
+			 bool nowait)
 {
 	if (nowait)
 		return false;

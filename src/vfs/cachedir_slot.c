@@ -23,7 +23,8 @@ struct name {
 
 static bool same(const struct map_link *l, const void *key)
 {
-	const struct cachedir_row *r = (const void *)((const char *)l - offsetof(struct cachedir_row, link));
+	const struct cachedir_row *r =
+		(const void *)((const char *)l - offsetof(struct cachedir_row, link));
 	const struct name *n = key;
 
 	return r->s.index == n->index && key_equal(&r->s.key, n->key);
@@ -34,7 +35,8 @@ static uint32_t hash(const struct key *key, uint32_t index)
 	return map_hash(key->b, sizeof(key->b)) ^ map_hash_u64(index);
 }
 
-static struct cachedir_row *find_locked(const struct cachedir *c, const struct key *key, uint32_t index)
+static struct cachedir_row *find_locked(const struct cachedir *c, const struct key *key,
+					uint32_t index)
 {
 	struct name n = { key, index };
 	struct map_link *l = map_find(&c->map, hash(key, index), same, &n);
@@ -95,7 +97,8 @@ static struct cachedir_row *add_locked(struct cachedir *c, const struct key *key
 	return r;
 }
 
-int cachedir_slot_take(struct cachedir *c, const struct key *key, uint32_t index, struct cachedir_slot *out)
+int cachedir_slot_take(struct cachedir *c, const struct key *key, uint32_t index,
+		       struct cachedir_slot *out)
 {
 	struct cachedir_row *r;
 	LOCK_SCOPE(&c->lock);
@@ -110,7 +113,8 @@ int cachedir_slot_take(struct cachedir *c, const struct key *key, uint32_t index
 	return 0;
 }
 
-int cachedir_slot_find(struct cachedir *c, const struct key *key, uint32_t index, struct cachedir_slot *out)
+int cachedir_slot_find(struct cachedir *c, const struct key *key, uint32_t index,
+		       struct cachedir_slot *out)
 {
 	const struct cachedir_row *r;
 	LOCK_SCOPE(&c->lock);
@@ -171,7 +175,8 @@ void cachedir_slot_unref(struct cachedir *c, uint32_t idx, uint64_t n)
 	free(r);
 }
 
-void cachedir_slot_learn(struct cachedir *c, struct cachedir_slot *s, const struct cachedir_object *o)
+void cachedir_slot_learn(struct cachedir *c, struct cachedir_slot *s,
+			 const struct cachedir_object *o)
 {
 	struct cachedir_row *r;
 	LOCK_SCOPE(&c->lock);
@@ -208,6 +213,16 @@ void cachedir_slot_dying(struct cachedir *c, const struct key *key)
 	r = find_locked(c, key, CACHEDIR_ENTRY_INDEX);
 	if (r)
 		r->s.dying_ns = until;
+}
+
+void cachedir_slot_ended(struct cachedir *c, uint32_t idx, uint64_t off)
+{
+	struct cachedir_row *r;
+	LOCK_SCOPE(&c->lock);
+
+	r = get_locked(c, idx);
+	if (r)
+		r->s.end = (struct cachedir_end){ off, mono_ns() };
 }
 
 void cachedir_slot_done(struct cachedir *c)

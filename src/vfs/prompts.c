@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
 
@@ -21,15 +21,12 @@
 static mode_t current_umask(void)
 {
 	AUTO_BUF struct buf b = BUF_INIT(64u << 10);
-	const char *line;
-	unsigned mask = 077;
+	const char *line = NULL;
 
-	if (!fdio_read_file(AT_FDCWD, "/proc/self/status", &b)) {
+	if (!fdio_read_file(AT_FDCWD, "/proc/self/status", &b))
 		line = strstr(buf_str(&b), "\nUmask:");
-		if (line)
-			(void)sscanf(line + 7, "%o", &mask); /* else the strictest one: bits are set anyway */
-	}
-	return (mode_t)mask;
+	/* not told: the strictest one, so that modes are set in any case */
+	return line ? (mode_t)strtoul(line + sizeof("\nUmask:") - 1, NULL, 8) & 0777 : 077;
 }
 
 int prompts_new(struct vfs *v, struct err *e)
@@ -76,13 +73,15 @@ void prompts_free(struct vfs *v)
 /* ---- for the mirror ------------------------------------------------------------------------------- */
 
 /* a name of dir that is there and of this type, with one lookup more */
-static int take(struct vfs *v, struct prompts_node *dir, const char *name, mode_t fmt, uint32_t *out_idx)
+static int take(struct vfs *v, struct prompts_node *dir, const char *name, mode_t fmt,
+		uint32_t *out_idx)
 {
 	int dirfd = prompts_node_dirfd(v->prompts, dir);
 	struct prompts_node *n;
 	struct stat st;
 
-	if (dirfd < 0 || fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || (st.st_mode & S_IFMT) != fmt)
+	if (dirfd < 0 || fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    (st.st_mode & S_IFMT) != fmt)
 		return -ENOENT;
 	n = prompts_node_take(v->prompts, dir, name, &st);
 	if (!n)

@@ -19,7 +19,8 @@ struct target {
 	const char *name;
 };
 
-void prompts_attr_get(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f)
+void prompts_attr_get(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		      const struct vfs_file *f)
 {
 	struct prompts_node *n = prompts_node_get(v->prompts, VFS_REST(nodeid));
 	struct stat st;
@@ -32,7 +33,8 @@ void prompts_attr_get(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, c
 		q->ops->attr(q->impl, &st, PROMPTS_TTL);
 }
 
-static int aim(struct prompts *p, struct prompts_node *n, const struct vfs_setattr *s, struct target *t)
+static int aim(struct prompts *p, struct prompts_node *n, const struct vfs_setattr *s,
+	       struct target *t)
 {
 	t->fd = -1;
 	t->name = "";
@@ -51,7 +53,9 @@ static int set_owner(const struct target *t, const struct vfs_setattr *s)
 	uid_t uid = s->to_set & VFS_SET_UID ? s->st.st_uid : (uid_t)-1;
 	gid_t gid = s->to_set & VFS_SET_GID ? s->st.st_gid : (gid_t)-1;
 
-	return fchownat(t->dirfd, t->name, uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+	return fchownat(t->dirfd, t->name, uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0
+		       ? -errno
+		       : 0;
 }
 
 static int set_mode(const struct target *t, const struct vfs_setattr *s)
@@ -78,8 +82,7 @@ static int truncate_at(struct prompts *p, struct prompts_node *n, const struct t
 		return -EFBIG;
 	if (s->has_fh)
 		fd = t->fd;
-	LIST_EACH(l, &n->handles)
-	{
+	LIST_EACH(l, &n->handles) {
 		const struct prompts_handle *h = LIST_ENTRY(l, struct prompts_handle, link);
 
 		if (fd < 0 && (h->flags & O_ACCMODE) != O_RDONLY)
@@ -137,12 +140,14 @@ static int set(struct prompts *p, struct prompts_node *n, const struct vfs_setat
 		r = set_mode(&t, s);
 	if (!r && s->to_set & VFS_SET_SIZE)
 		r = truncate_at(p, n, &t, s);
-	if (!r && s->to_set & (VFS_SET_ATIME | VFS_SET_MTIME | VFS_SET_ATIME_NOW | VFS_SET_MTIME_NOW))
+	if (!r &&
+	    s->to_set & (VFS_SET_ATIME | VFS_SET_MTIME | VFS_SET_ATIME_NOW | VFS_SET_MTIME_NOW))
 		r = set_times(&t, s);
 	return r;
 }
 
-void prompts_attr_set(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_setattr *s)
+void prompts_attr_set(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		      const struct vfs_setattr *s)
 {
 	struct prompts *p = v->prompts;
 	struct prompts_node *n = prompts_node_get(p, VFS_REST(nodeid));

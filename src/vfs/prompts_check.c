@@ -30,12 +30,14 @@ static int read_fd(int fd, uint64_t max, struct buf *out)
 	if (buf_reserve(out, (size_t)st.st_size) < 0)
 		return -ENOMEM;
 	while (off < (uint64_t)st.st_size) {
-		ssize_t n = pread(fd, out->data + out->len, (size_t)st.st_size - (size_t)off, (off_t)off);
+		ssize_t n = pread(fd, out->data + out->len, (size_t)st.st_size - (size_t)off,
+				  (off_t)off);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return errno == EBADF ? -EACCES : -errno; /* could be opened for writing only */
+			return errno == EBADF ? -EACCES
+					      : -errno; /* could be opened for writing only */
 		if (n == 0)
 			break;
 		out->len += (size_t)n;
@@ -56,7 +58,8 @@ static int read_defaults(int dirfd, json_t *list, struct err *e)
 	int r;
 
 	if (fd < 0)
-		return errno == ENOENT || errno == ELOOP ? 0 : err_sys(e, errno, "it cannot be opened");
+		return errno == ENOENT || errno == ELOOP ? 0
+							 : err_sys(e, errno, "it cannot be opened");
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return 0;
 	r = read_fd(fd, PROMPTS_DEFAULTS_MAX, &b);
@@ -133,7 +136,8 @@ struct prompts_doc *prompts_check_free(struct prompts_doc *d)
 	if (!d)
 		return NULL;
 	if (d->own_fd)
-		(void)close(d->fd); /* nothing was written through it that close could still report */
+		(void)close(
+			d->fd); /* nothing was written through it that close could still report */
 	json_decref(d->defaults);
 	free(d->broken);
 	free(d->path);
@@ -173,10 +177,11 @@ static bool refused(const struct prompts_doc *d, const struct buf *text, int rea
 		    const struct prompts *p, struct err *e)
 {
 	if (prompts_name_job(d->suffix))
-		(void)err_field(e, ERR_UNSUPPORTED, "suffix",
-				"files with many requests (%s) are not supported by this version; write "
-				"one request in a .json, .txt or .md file",
-				d->suffix);
+		(void)err_field(
+			e, ERR_UNSUPPORTED, "suffix",
+			"files with many requests (%s) are not supported by this version; write "
+			"one request in a .json, .txt or .md file",
+			d->suffix);
 	else if (read_result == -EFBIG)
 		(void)err_set(e, ERR_FILE_SIZE, "the file is longer than max_request_bytes (%llu)",
 			      (unsigned long long)p->v->o.max_request_bytes);
@@ -215,7 +220,8 @@ void prompts_check_run(struct prompts *p, struct prompts_doc *d, broker_checked_
 	broker_check(p->v->broker, &doc, done, arg);
 }
 
-void prompts_check_settle(struct prompts *p, const struct prompts_doc *d, const struct broker_accepted *r)
+void prompts_check_settle(struct prompts *p, const struct prompts_doc *d,
+			  const struct broker_accepted *r)
 {
 	struct prompts_state *s = &d->node->state;
 	LOCK_SCOPE(&p->lock);

@@ -67,7 +67,8 @@ static struct listing *listing(const struct vfs_file *f)
 	return (struct listing *)(uintptr_t)f->fh;
 }
 
-void prompts_dir_release(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f)
+void prompts_dir_release(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+			 const struct vfs_file *f)
 {
 	(void)v;
 	(void)nodeid;
@@ -76,20 +77,19 @@ void prompts_dir_release(struct vfs *v, const struct vfs_req *q, uint64_t nodeid
 	vfs_reply_err(q, 0);
 }
 
-/* the entry at d->off: 1, 0 at the end, or negative errno */
-static int peek(struct listing *d, const struct dirent64 **out)
+/* the entry at d->off; NULL at the end, and an error in the middle is an end: the kernel asks again from
+ * there */
+static const struct dirent64 *peek(struct listing *d)
 {
-	ssize_t n;
-
 	if (d->pos >= d->len) {
-		n = getdents64(d->fd, d->page, sizeof(d->page));
+		ssize_t n = getdents64(d->fd, d->page, sizeof(d->page));
+
 		if (n <= 0)
-			return n < 0 ? -errno : 0;
+			return NULL;
 		d->pos = 0;
 		d->len = (size_t)n;
 	}
-	*out = (const void *)(d->page + d->pos);
-	return 1;
+	return (const void *)(d->page + d->pos);
 }
 
 static int seek_to(struct listing *d, uint64_t off)
@@ -111,7 +111,8 @@ static struct prompts_node *attributes(struct prompts *p, struct prompts_node *d
 	struct prompts_node *n;
 	struct stat st;
 
-	if (!strcmp(name, ".") || !strcmp(name, "..") || fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (!strcmp(name, ".") || !strcmp(name, "..") ||
+	    fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return NULL;
 	n = prompts_node_take(p, dir, name, &st);
 	if (n)
@@ -119,12 +120,12 @@ static struct prompts_node *attributes(struct prompts *p, struct prompts_node *d
 	return n;
 }
 
-void prompts_dir_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
-		      const struct vfs_io *io, bool plus)
+void prompts_dir_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		      const struct vfs_file *f, const struct vfs_io *io, bool plus)
 {
 	struct prompts_node *dir = prompts_node_get(v->prompts, VFS_REST(nodeid)), *n;
 	struct listing *d = listing(f);
-	const struct dirent64 *one = NULL;
+	const struct dirent64 *one;
 	struct vfs_dir out;
 	int r = dir ? seek_to(d, io->off) : -ESTALE;
 
@@ -134,7 +135,7 @@ void prompts_dir_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, c
 		vfs_reply_err(q, -r);
 		return;
 	}
-	while ((r = peek(d, &one)) > 0) {
+	while ((one = peek(d))) {
 		struct vfs_entry e = { 0 };
 
 		n = plus ? attributes(v->prompts, dir, d->fd, one->d_name, &e) : NULL;
@@ -150,7 +151,7 @@ void prompts_dir_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, c
 		d->off = (uint64_t)one->d_off;
 		d->pos += one->d_reclen;
 	}
-	vfs_dir_send(&out); /* an error in the middle is an end: the kernel asks again from there */
+	vfs_dir_send(&out);
 }
 
 struct sync {
@@ -168,7 +169,8 @@ static void sync_now(struct pool_task *t)
 	free(s);
 }
 
-void prompts_dir_fsync(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f)
+void prompts_dir_fsync(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		       const struct vfs_file *f)
 {
 	struct sync *s = calloc(1, sizeof(*s));
 

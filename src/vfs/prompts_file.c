@@ -15,8 +15,8 @@
 #include "base/banned.h"
 
 /* what the kernel has done already, or does with calls of its own: creating, appending, syncing */
-#define BACKING (O_ACCMODE | O_TRUNC | O_NOATIME)
-#define SAFE (O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+#define BACKING	 (O_ACCMODE | O_TRUNC | O_NOATIME)
+#define SAFE	 (O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
 #define READ_MAX (4u << 20)
 /* two changes within one tick of the kernel's clock have one time */
 #define TICK_NS (20 * MONO_MS)
@@ -31,7 +31,8 @@ static bool writable(int flags)
 	return (flags & O_ACCMODE) != O_RDONLY;
 }
 
-struct prompts_handle *prompts_file_attach(struct prompts *p, struct prompts_node *n, int take_fd, int flags)
+struct prompts_handle *prompts_file_attach(struct prompts *p, struct prompts_node *n, int take_fd,
+					   int flags)
 {
 	struct prompts_handle *h = calloc(1, sizeof(*h));
 
@@ -115,7 +116,8 @@ static void clear_suid(int fd, const struct vfs_req *q)
 	if (q->uid == 0 || fstat(fd, &st) < 0)
 		return;
 	if (st.st_mode & S_ISUID || (st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
-		(void)fchmod(fd, st.st_mode & 07777 & ~(mode_t)(S_ISUID | S_ISGID)); /* best effort */
+		(void)fchmod(fd,
+			     st.st_mode & 07777 & ~(mode_t)(S_ISUID | S_ISGID)); /* best effort */
 }
 
 /* may the kernel go on using the pages it has? Not when the file was changed behind the mount */
@@ -159,17 +161,20 @@ void prompts_file_open(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, 
 	}
 	o.fh = (uint64_t)(uintptr_t)h;
 	if (q->ops->open(q->impl, &o) != 0)
-		(void)close(prompts_file_detach(p, h)); /* the opener was interrupted, no release comes */
+		(void)close(prompts_file_detach(
+			p, h)); /* the opener was interrupted, no release comes */
 }
 
-void prompts_file_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
-		       const struct vfs_io *io)
+void prompts_file_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		       const struct vfs_file *f, const struct vfs_io *io)
 {
 	struct prompts *p = v->prompts;
-	size_t want = io->size < READ_MAX ? io->size : READ_MAX;
+	size_t want = io->size;
 	ssize_t n;
 
 	(void)nodeid;
+	if (want > READ_MAX)
+		want = READ_MAX;
 	if (want > p->scratch_cap) {
 		char *grown = realloc(p->scratch, want);
 
@@ -189,8 +194,8 @@ void prompts_file_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, 
 		q->ops->data(q->impl, p->scratch, (size_t)n);
 }
 
-void prompts_file_write(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
-			const struct vfs_io *io)
+void prompts_file_write(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+			const struct vfs_file *f, const struct vfs_io *io)
 {
 	struct prompts *p = v->prompts;
 	struct prompts_handle *h = handle(f);
@@ -203,7 +208,8 @@ void prompts_file_write(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 		return;
 	}
 	while (done < io->size && !code) {
-		ssize_t n = pwrite(h->fd, io->data + done, io->size - done, (off_t)(io->off + done));
+		ssize_t n =
+			pwrite(h->fd, io->data + done, io->size - done, (off_t)(io->off + done));
 
 		if (n >= 0)
 			done += (size_t)n;
@@ -242,7 +248,8 @@ static void flush_request(struct prompts *p, const struct vfs_req *q, struct pro
 	struct prompts_op *op = prompts_op_new(p, false);
 	struct prompts_doc *d = prompts_check_doc(p, n, suffix, h->fd, false);
 	bool job = prompts_name_job(suffix);
-	bool sync = !job && ((h->flags & O_SYNC) == O_SYNC || (p->v->o.wait && !strcmp(suffix, ".json")));
+	bool sync = !job &&
+		    ((h->flags & O_SYNC) == O_SYNC || (p->v->o.wait && !strcmp(suffix, ".json")));
 
 	if (!op) {
 		(void)prompts_check_free(d); /* always NULL */
@@ -251,7 +258,8 @@ static void flush_request(struct prompts *p, const struct vfs_req *q, struct pro
 	}
 	h->wrote = false;
 	prompts_op_touch(op, n);
-	prompts_op_forget(op, prompts_node_get(p, n->parent), n->name, strlen(n->name) - strlen(suffix));
+	prompts_op_forget(op, prompts_node_get(p, n->parent), n->name,
+			  strlen(n->name) - strlen(suffix));
 	if (d) {
 		d->report = true;
 		d->send = sync;
@@ -261,7 +269,8 @@ static void flush_request(struct prompts *p, const struct vfs_req *q, struct pro
 	prompts_op_run(op, q);
 }
 
-void prompts_file_flush(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f)
+void prompts_file_flush(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+			const struct vfs_file *f)
 {
 	struct prompts *p = v->prompts;
 	struct prompts_handle *h = handle(f);
@@ -285,11 +294,10 @@ void prompts_file_flush(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 		vfs_reply_err(q, 0);
 }
 
-/* the last writer has closed it: check what was not checked, send what was not sent. Takes fd */
+/* the last writer has closed it: check what was not checked, send what was not sent */
 static void finished(struct prompts *p, struct prompts_node *n, int take_fd)
 {
 	bool quiet = prompts_op_quiet(p, n), clean;
-	AUTO_FD int fd = take_fd;
 	struct prompts_op *op;
 	struct prompts_doc *d;
 	const char *suffix;
@@ -306,19 +314,22 @@ static void finished(struct prompts *p, struct prompts_node *n, int take_fd)
 		broker_send(p->v->broker, id);
 	suffix = clean ? NULL : prompts_name_node(p, n);
 	op = suffix ? prompts_op_new(p, false) : NULL;
-	if (!op)
+	if (!op) {
+		(void)close(take_fd); /* an error of the disk was for fsync to tell */
 		return;
+	}
 	prompts_op_touch(op, n);
-	prompts_op_forget(op, prompts_node_get(p, n->parent), n->name, strlen(n->name) - strlen(suffix));
-	d = prompts_check_doc(p, n, suffix, fd, true);
-	fd = -1;
+	prompts_op_forget(op, prompts_node_get(p, n->parent), n->name,
+			  strlen(n->name) - strlen(suffix));
+	d = prompts_check_doc(p, n, suffix, take_fd, true);
 	if (d)
 		d->final = d->send = d->dirty_only = true;
 	prompts_op_check(op, d);
 	prompts_op_run(op, NULL);
 }
 
-void prompts_file_release(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f)
+void prompts_file_release(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+			  const struct vfs_file *f)
 {
 	struct prompts *p = v->prompts;
 	struct prompts_handle *h = handle(f);
@@ -354,8 +365,8 @@ static void sync_now(struct pool_task *t)
 	free(s);
 }
 
-void prompts_file_fsync(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
-			bool data_only)
+void prompts_file_fsync(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+			const struct vfs_file *f, bool data_only)
 {
 	struct sync *s = calloc(1, sizeof(*s));
 
@@ -365,7 +376,9 @@ void prompts_file_fsync(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 		return;
 	}
 	/* no release comes before the answer, so the descriptor stays */
-	*s = (struct sync){ .task.run = sync_now, .q = *q, .fd = handle(f)->fd, .data_only = data_only };
+	*s = (struct sync){
+		.task.run = sync_now, .q = *q, .fd = handle(f)->fd, .data_only = data_only
+	};
 	if (broker_post(v->broker, &s->task) < 0)
 		sync_now(&s->task);
 }

@@ -29,12 +29,12 @@
 #include "base/pool.h"
 #include "vfs/inside.h"
 
-#define PROMPTS_ROOT 1u
-#define PROMPTS_TTL 1.0
-#define PROMPTS_PATH_MAX (64u << 10)	 /* of a path given to the broker */
-#define PROMPTS_INLINE_MAX (64u << 10)	 /* longer documents are read and checked on the pool */
+#define PROMPTS_ROOT	     1u
+#define PROMPTS_TTL	     1.0
+#define PROMPTS_PATH_MAX     (64u << 10) /* of a path given to the broker */
+#define PROMPTS_INLINE_MAX   (64u << 10) /* longer documents are read and checked on the pool */
 #define PROMPTS_DEFAULTS_MAX (1u << 20)
-#define PROMPTS_DIRS 128		 /* open directories kept */
+#define PROMPTS_DIRS	     128 /* open directories kept */
 
 /* the check of a file's bytes; under the lock */
 struct prompts_state {
@@ -50,11 +50,12 @@ struct prompts_node {
 	char *name;
 	struct list handles; /* open files */
 	uint64_t lookups, ino;
-	uint64_t seen_ctime_ns, seen_size; /* at the last open: are the kernel's pages still good? */
-	uint32_t idx, parent, generation;  /* parent 0: root, or gone */
+	uint64_t seen_ctime_ns,
+		seen_size;		  /* at the last open: are the kernel's pages still good? */
+	uint32_t idx, parent, generation; /* parent 0: root, or gone */
 	uint32_t children, pins, writers;
-	mode_t fmt; /* S_IFREG ...; 0: a free slot */
-	int fd;	    /* O_PATH of what was removed while it was not open, else -1 */
+	mode_t fmt;    /* S_IFREG ...; 0: a free slot */
+	int fd;	       /* O_PATH of what was removed while it was not open, else -1 */
 	uint16_t slot; /* of its descriptor among the open directories, or PROMPTS_DIRS */
 	bool gone;
 	struct prompts_state state;
@@ -94,8 +95,8 @@ struct prompts_node *prompts_node_get(const struct prompts *p, uint64_t idx);
 /* prompts_node_find - the node of a name that the kernel knows, or NULL */
 struct prompts_node *prompts_node_find(const struct prompts *p, uint32_t parent, const char *name);
 /* prompts_node_take - node of a name that is there (st), with one more lookup; NULL: out of memory */
-struct prompts_node *prompts_node_take(struct prompts *p, struct prompts_node *parent, const char *name,
-				       const struct stat *st);
+struct prompts_node *prompts_node_take(struct prompts *p, struct prompts_node *parent,
+				       const char *name, const struct stat *st);
 /* prompts_node_unref - n lookups less; frees it when nothing needs it */
 void prompts_node_unref(struct prompts *p, struct prompts_node *n, uint64_t lookups);
 /* prompts_node_pin - keep it without a lookup; unpin only on the FUSE thread */
@@ -104,7 +105,8 @@ void prompts_node_unpin(struct prompts *p, struct prompts_node *n);
 /* prompts_node_gone - its name was removed; take_fd: O_PATH or -1 */
 void prompts_node_gone(struct prompts *p, struct prompts_node *n, int take_fd);
 /* prompts_node_move - its name is another now; what had that name is gone already. 0 or -ENOMEM, then gone */
-int prompts_node_move(struct prompts *p, struct prompts_node *n, struct prompts_node *parent, const char *name);
+int prompts_node_move(struct prompts *p, struct prompts_node *n, struct prompts_node *parent,
+		      const char *name);
 /* prompts_node_dirfd - O_PATH descriptor of a directory, lent until the next call; negative errno */
 int prompts_node_dirfd(struct prompts *p, struct prompts_node *dir);
 /* prompts_node_fd - a lent descriptor of an open or removed node, or -1 */
@@ -122,7 +124,8 @@ void prompts_node_entry(const struct prompts_node *n, const struct stat *st, str
 /* prompts_name_suffix - the suffix of a request name (points into the list), NULL: by its name it is none */
 const char *prompts_name_suffix(const char *const *suffixes, const char *name);
 /* prompts_name_clash - two names of one directory that would need the same name under responses/ */
-bool prompts_name_clash(const char *const *suffixes, const char *a, bool a_dir, const char *b, bool b_dir);
+bool prompts_name_clash(const char *const *suffixes, const char *a, bool a_dir, const char *b,
+			bool b_dir);
 /* prompts_name_job - ".jsonl": many requests */
 bool prompts_name_job(const char *suffix);
 /* prompts_name_sends - no hidden directory and no .noinfer on the way from the root */
@@ -133,12 +136,13 @@ const char *prompts_name_request(struct prompts *p, struct prompts_node *dir, co
 const char *prompts_name_node(struct prompts *p, struct prompts_node *n);
 /* prompts_name_conflict - a file or directory of this name would clash with one that is there, except
  * one of that name (may be NULL): 0 or -EEXIST */
-int prompts_name_conflict(struct prompts *p, struct prompts_node *dir, const char *name, bool is_dir,
-			  const char *except);
+int prompts_name_conflict(struct prompts *p, struct prompts_node *dir, const char *name,
+			  bool is_dir, const char *except);
 
 /* prompts_file.c */
 /* prompts_file_attach - an open file of n; takes fd; NULL: no memory, fd is closed */
-struct prompts_handle *prompts_file_attach(struct prompts *p, struct prompts_node *n, int take_fd, int flags);
+struct prompts_handle *prompts_file_attach(struct prompts *p, struct prompts_node *n, int take_fd,
+					   int flags);
 /* prompts_file_detach - undo it; returns the descriptor, the caller's now */
 int prompts_file_detach(struct prompts *p, struct prompts_handle *h);
 /* prompts_file_changed - its bytes are others now */
@@ -165,7 +169,8 @@ struct prompts_op_names {
 void prompts_op_move(struct prompts_op *op, const struct prompts_op_names *m);
 void prompts_op_check(struct prompts_op *op, struct prompts_doc *take_doc);
 /* prompts_op_forget - len bytes of name in dir are a name under responses/ that has changed */
-void prompts_op_forget(struct prompts_op *op, struct prompts_node *dir, const char *name, size_t len);
+void prompts_op_forget(struct prompts_op *op, struct prompts_node *dir, const char *name,
+		       size_t len);
 /* prompts_op_run - begin, now or when its turn comes; answers q (NULL: nobody waits), frees itself */
 void prompts_op_run(struct prompts_op *op, const struct vfs_req *q);
 /* prompts_op_cancel - instead of run; op may be NULL */
@@ -190,15 +195,17 @@ struct prompts_doc {
 };
 /* prompts_check_doc - all that a check needs, gathered now; take_fd: of the file, own: to be closed. NULL: no
  * memory (and the descriptor is closed) */
-struct prompts_doc *prompts_check_doc(struct prompts *p, struct prompts_node *n, const char *suffix, int take_fd,
-				      bool own);
+struct prompts_doc *prompts_check_doc(struct prompts *p, struct prompts_node *n, const char *suffix,
+				      int take_fd, bool own);
 struct prompts_doc *prompts_check_free(struct prompts_doc *d);
 /* prompts_check_size - of the file now */
 uint64_t prompts_check_size(const struct prompts_doc *d);
 /* prompts_check_run - read and check; done as broker_check's. Blocks on the disk when the file is big */
-void prompts_check_run(struct prompts *p, struct prompts_doc *d, broker_checked_fn *done, void *arg);
+void prompts_check_run(struct prompts *p, struct prompts_doc *d, broker_checked_fn *done,
+		       void *arg);
 /* prompts_check_settle - the outcome, into the node's state */
-void prompts_check_settle(struct prompts *p, const struct prompts_doc *d, const struct broker_accepted *r);
+void prompts_check_settle(struct prompts *p, const struct prompts_doc *d,
+			  const struct broker_accepted *r);
 /* prompts_check_defaults - flush of a .defaults.json: positive errno or 0 */
 int prompts_check_defaults(int fd);
 

@@ -46,18 +46,21 @@ static int own(const struct place *at, int fd, mode_t mode, struct stat *st)
 	if (fstatat(dirfd, name, st, flags) < 0)
 		return -errno;
 	/* in a set-group-ID directory the group is the directory's */
-	if (st->st_gid == gid || (!fstatat(at->dirfd, "", &dir, AT_EMPTY_PATH) && dir.st_mode & S_ISGID))
+	if (st->st_gid == gid ||
+	    (!fstatat(at->dirfd, "", &dir, AT_EMPTY_PATH) && dir.st_mode & S_ISGID))
 		gid = (gid_t)-1;
 	chown_it = st->st_uid != at->q->uid || gid != (gid_t)-1;
 	if (!chown_it && !masked)
 		return 0;
 	/* a group alone that cannot be given away is not worth a failure; another user's file is */
-	if (chown_it && fchownat(dirfd, name, at->q->uid, gid, flags) < 0 && st->st_uid != at->q->uid)
+	if (chown_it && fchownat(dirfd, name, at->q->uid, gid, flags) < 0 &&
+	    st->st_uid != at->q->uid)
 		return -errno;
 	/* chown takes these bits away, and the daemon's own umask may have others */
 	if (!S_ISLNK(st->st_mode) && (masked || st->st_mode & (S_ISUID | S_ISGID))) {
 		mode_t want = (st->st_mode & 07777) | (mode & 0777);
-		int r = fd >= 0 ? fchmod(fd, want) : fchmodat(dirfd, name, want, AT_SYMLINK_NOFOLLOW);
+		int r = fd >= 0 ? fchmod(fd, want)
+				: fchmodat(dirfd, name, want, AT_SYMLINK_NOFOLLOW);
 
 		if (r < 0)
 			return -errno;
@@ -65,7 +68,8 @@ static int own(const struct place *at, int fd, mode_t mode, struct stat *st)
 	return fstatat(dirfd, name, st, flags) < 0 ? -errno : 0;
 }
 
-static struct prompts_node *entry(const struct place *at, const struct stat *st, struct vfs_entry *out)
+static struct prompts_node *entry(const struct place *at, const struct stat *st,
+				  struct vfs_entry *out)
 {
 	struct prompts_node *n = prompts_node_take(at->p, at->dir, at->name, st);
 
@@ -97,7 +101,8 @@ static int open_new(const struct place *at, mode_t mode, int flags, struct stat 
 {
 	/* both ways where it can be: a check reads what was written, and that is not the user's reading */
 	int quiet = (flags & O_ACCMODE) == O_WRONLY ? O_NOATIME : flags & O_NOATIME, r;
-	int fd = openat(at->dirfd, at->name, O_RDWR | O_CREAT | O_EXCL | SAFE | quiet, mode & 07777);
+	int fd =
+		openat(at->dirfd, at->name, O_RDWR | O_CREAT | O_EXCL | SAFE | quiet, mode & 07777);
 
 	if (fd >= 0) {
 		r = own(at, fd, mode, st);
@@ -120,8 +125,8 @@ static int open_new(const struct place *at, mode_t mode, int flags, struct stat 
 	return fd;
 }
 
-void prompts_make_create(struct vfs *v, const struct vfs_req *q, uint64_t parent, const char *name, mode_t mode,
-			 int flags)
+void prompts_make_create(struct vfs *v, const struct vfs_req *q, uint64_t parent, const char *name,
+			 mode_t mode, int flags)
 {
 	struct place at;
 	struct prompts_node *n = NULL;
@@ -155,7 +160,8 @@ void prompts_make_create(struct vfs *v, const struct vfs_req *q, uint64_t parent
 		vfs_reply_err(q, -r);
 }
 
-void prompts_make_mknod(struct vfs *v, const struct vfs_req *q, uint64_t parent, const char *name, mode_t mode)
+void prompts_make_mknod(struct vfs *v, const struct vfs_req *q, uint64_t parent, const char *name,
+			mode_t mode)
 {
 	struct place at;
 	int r = find_place(&at, v, q, parent, name);
@@ -170,7 +176,8 @@ void prompts_make_mknod(struct vfs *v, const struct vfs_req *q, uint64_t parent,
 		made(&at, mknodat(at.dirfd, name, S_IFREG | (mode & 07777), 0), mode, 0);
 }
 
-void prompts_make_mkdir(struct vfs *v, const struct vfs_req *q, uint64_t parent, const char *name, mode_t mode)
+void prompts_make_mkdir(struct vfs *v, const struct vfs_req *q, uint64_t parent, const char *name,
+			mode_t mode)
 {
 	struct place at;
 	int r = find_place(&at, v, q, parent, name);

@@ -44,7 +44,8 @@ static size_t mirrored(const char *const *suffixes, const char *name, bool is_di
 	return suffix ? strlen(name) - strlen(suffix) : 0;
 }
 
-bool prompts_name_clash(const char *const *suffixes, const char *a, bool a_dir, const char *b, bool b_dir)
+bool prompts_name_clash(const char *const *suffixes, const char *a, bool a_dir, const char *b,
+			bool b_dir)
 {
 	size_t n = mirrored(suffixes, a, a_dir);
 
@@ -119,8 +120,8 @@ static bool has_request(const char *const *suffixes, int dirfd, const char *stem
 	return false;
 }
 
-int prompts_name_conflict(struct prompts *p, struct prompts_node *dir, const char *name, bool is_dir,
-			  const char *except)
+int prompts_name_conflict(struct prompts *p, struct prompts_node *dir, const char *name,
+			  bool is_dir, const char *except)
 {
 	const char *const *suffixes = p->v->o.suffixes;
 	size_t len = mirrored(suffixes, name, is_dir);

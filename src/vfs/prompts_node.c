@@ -142,28 +142,35 @@ struct prompts_node *prompts_node_find(const struct prompts *p, uint32_t parent,
 static struct prompts_node *add(struct prompts *p, struct prompts_node *parent, const char *name,
 				const struct stat *st)
 {
-	struct prompts_node *n;
-	AUTO_FREE char *copy = strdup(name);
+	struct prompts_node *n = NULL;
+	char *copy = strdup(name);
+	uint32_t next;
 
-	if (!copy || (!p->free_head && grow(p) < 0))
+	if (!copy || (!p->free_head && grow(p) < 0)) {
+		free(copy);
 		return NULL;
-	LOCK_SCOPE(&p->lock);
-	n = at(p, p->free_head);
-	if (map_add(&p->names, &n->by_name, hash_name(parent->idx, name)) < 0)
-		return NULL;
-	p->free_head = n->parent;
-	{
-		struct map_link link = n->by_name;
-
-		fill(n, parent->idx, TAKE(copy), st);
-		n->by_name = link;
 	}
-	parent->children++;
+	lock_take(&p->lock);
+	n = at(p, p->free_head);
+	next = n->parent;
+	fill(n, parent->idx, copy, st);
+	if (map_add(&p->names, &n->by_name, hash_name(parent->idx, name)) < 0) {
+		n->fmt = 0;
+		n->name = NULL;
+		n->parent = next;
+		n = NULL;
+	} else {
+		p->free_head = next;
+		parent->children++;
+	}
+	lock_drop(&p->lock);
+	if (!n)
+		free(copy);
 	return n;
 }
 
-struct prompts_node *prompts_node_take(struct prompts *p, struct prompts_node *parent, const char *name,
-				       const struct stat *st)
+struct prompts_node *prompts_node_take(struct prompts *p, struct prompts_node *parent,
+				       const char *name, const struct stat *st)
 {
 	struct prompts_node *n = prompts_node_find(p, parent->idx, name);
 

@@ -96,8 +96,12 @@ void prompts_op_drop(struct prompts_op *op, char *take_path)
 void prompts_op_move(struct prompts_op *op, const struct prompts_op_names *m)
 {
 	if (m->take_path && m->take_to) {
-		*add(op) = (struct step){ .kind = MOVE, .path = m->take_path, .to = m->take_to,
-					  .tree = m->tree, .swap = m->swap, .or_check = m->or_check };
+		*add(op) = (struct step){ .kind = MOVE,
+					  .path = m->take_path,
+					  .to = m->take_to,
+					  .tree = m->tree,
+					  .swap = m->swap,
+					  .or_check = m->or_check };
 		return;
 	}
 	free(m->take_path);
@@ -115,7 +119,8 @@ void prompts_op_check(struct prompts_op *op, struct prompts_doc *take_doc)
 	op->wait_final = take_doc->wait;
 }
 
-void prompts_op_forget(struct prompts_op *op, struct prompts_node *dir, const char *name, size_t len)
+void prompts_op_forget(struct prompts_op *op, struct prompts_node *dir, const char *name,
+		       size_t len)
 {
 	struct name *n = &op->names[op->n_names];
 
@@ -130,7 +135,8 @@ void prompts_op_forget(struct prompts_op *op, struct prompts_node *dir, const ch
 
 /* ---- order --------------------------------------------------------------------------------------- */
 
-static bool is_below(const struct prompts *p, const struct prompts_node *n, const struct prompts_node *dir)
+static bool is_below(const struct prompts *p, const struct prompts_node *n,
+		     const struct prompts_node *dir)
 {
 	while (n && n != dir)
 		n = prompts_node_get(p, n->parent);
@@ -139,13 +145,16 @@ static bool is_below(const struct prompts *p, const struct prompts_node *n, cons
 
 static bool busy_locked(const struct prompts *p, const struct prompts_node *n)
 {
-	for (const struct prompts_node *up = n; up; up = prompts_node_get(p, up->parent))
+	const struct prompts_node *up = n;
+
+	do {
 		if (up->state.busy)
 			return true;
+		up = prompts_node_get(p, up->parent);
+	} while (up);
 	if (!S_ISDIR(n->fmt))
 		return false;
-	LIST_EACH(l, &p->running)
-	{
+	LIST_EACH(l, &p->running) {
 		const struct prompts_op *op = LIST_ENTRY(l, struct prompts_op, link);
 
 		for (unsigned i = 0; i < op->n_nodes; i++)
@@ -280,8 +289,12 @@ static bool drop(struct prompts_op *op, const char *path)
 
 static bool move(struct prompts_op *op, const struct step *s)
 {
-	struct broker_move m = { .root = "", .path = s->path, .to_root = "", .to_path = s->to,
-				 .tree = s->tree, .swap = s->swap };
+	struct broker_move m = { .root = "",
+				 .path = s->path,
+				 .to_root = "",
+				 .to_path = s->to,
+				 .tree = s->tree,
+				 .swap = s->swap };
 
 	if (!s->tree && !s->swap && !known(op, s->path))
 		return false;

@@ -24,8 +24,8 @@ void prompts_rename(struct vfs *v, const struct vfs_req *q, const struct vfs_ren
 
 /* open files */
 void prompts_file_open(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, int flags);
-void prompts_file_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
-		       const struct vfs_io *io);
+void prompts_file_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		       const struct vfs_file *f, const struct vfs_io *io);
 void prompts_file_write(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 			const struct vfs_file *f, const struct vfs_io *io);
 void prompts_file_flush(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
@@ -39,15 +39,16 @@ void prompts_file_fallocate(struct vfs *v, const struct vfs_req *q, uint64_t nod
 
 /* directories */
 void prompts_dir_open(struct vfs *v, const struct vfs_req *q, uint64_t nodeid);
-void prompts_dir_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f,
-		      const struct vfs_io *io, bool plus);
+void prompts_dir_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		      const struct vfs_file *f, const struct vfs_io *io, bool plus);
 void prompts_dir_release(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 			 const struct vfs_file *f);
 void prompts_dir_fsync(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 		       const struct vfs_file *f);
 
 /* attributes */
-void prompts_attr_get(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_file *f);
+void prompts_attr_get(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		      const struct vfs_file *f);
 void prompts_attr_set(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 		      const struct vfs_setattr *s);
 void prompts_xattr_set(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
@@ -55,6 +56,7 @@ void prompts_xattr_set(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 void prompts_xattr_get(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 		       const struct vfs_xattr *x);
 void prompts_xattr_list(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, size_t size);
-void prompts_xattr_remove(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const char *name);
+void prompts_xattr_remove(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+			  const char *name);
 
 #endif

@@ -17,7 +17,8 @@
 
 /* one of the two names, before the rename */
 struct side {
-	struct prompts_node *dir, *node; /* node: what had the name, NULL: nothing the kernel knows */
+	struct prompts_node *dir,
+		*node; /* node: what had the name, NULL: nothing the kernel knows */
 	const char *name;
 	int dirfd;
 	mode_t fmt; /* 0: nothing is there */
@@ -61,28 +62,37 @@ static int fits(const struct names *n, mode_t fmt, const struct side *to, const 
 				     n->same_dir ? from->name : NULL);
 }
 
-static bool known_type(mode_t fmt)
+/* the two that change places, seen together: each fits with the rest, but also with the other? */
+static bool clash(const struct names *n)
 {
-	return S_ISREG(fmt) || S_ISDIR(fmt);
+	const struct side *a = &n->a, *b = &n->b;
+
+	if (!n->same_dir || !(S_ISREG(a->fmt) || S_ISDIR(a->fmt)) ||
+	    !(S_ISREG(b->fmt) || S_ISDIR(b->fmt)))
+		return false;
+	return prompts_name_clash(n->p->v->o.suffixes, b->name, S_ISDIR(a->fmt), a->name,
+				  S_ISDIR(b->fmt)) &&
+	       prompts_name_sends(n->p, a->dir);
+}
+
+/* what is at `from` would be a single request at `to`, and is too long for that */
+static bool too_big(const struct names *n, const struct side *from, const struct side *to)
+{
+	return S_ISREG(from->fmt) && from->size > n->p->v->o.max_request_bytes && to->suffix &&
+	       !prompts_name_job(to->suffix);
 }
 
 /* the interface's own reasons to refuse */
 static int allowed(const struct names *n)
 {
 	const struct side *a = &n->a, *b = &n->b;
-	uint64_t max = n->p->v->o.max_request_bytes;
 	int r = fits(n, a->fmt, b, a);
 
 	if (!r && n->exchange)
 		r = fits(n, b->fmt, a, b);
-	if (!r && n->exchange && n->same_dir && known_type(a->fmt) && known_type(b->fmt) &&
-	    prompts_name_clash(n->p->v->o.suffixes, b->name, S_ISDIR(a->fmt), a->name, S_ISDIR(b->fmt)) &&
-	    prompts_name_sends(n->p, a->dir))
+	if (!r && n->exchange && clash(n))
 		r = -EEXIST;
-	if (!r && S_ISREG(a->fmt) && a->size > max && b->suffix && !prompts_name_job(b->suffix))
-		r = -EFBIG;
-	if (!r && n->exchange && S_ISREG(b->fmt) && b->size > max && a->suffix &&
-	    !prompts_name_job(a->suffix))
+	if (!r && (too_big(n, a, b) || (n->exchange && too_big(n, b, a))))
 		r = -EFBIG;
 	return r;
 }
@@ -93,7 +103,8 @@ static void move_nodes(struct names *n, int take_fd)
 	struct side *a = &n->a, *b = &n->b;
 
 	if (n->exchange && b->node)
-		(void)prompts_node_move(n->p, b->node, b->dir, "/"); /* failed: it is gone, looked up anew */
+		(void)prompts_node_move(n->p, b->node, b->dir,
+					"/"); /* failed: it is gone, looked up anew */
 	else if (b->node)
 		prompts_node_gone(n->p, b->node, take_fd);
 	if (a->node)
@@ -174,7 +185,8 @@ static void move_dir(struct names *n, const struct side *from, const struct side
 {
 	struct prompts_op_names m = { .take_path = path_of(n, from, strlen(from->name)),
 				      .take_to = path_of(n, to, strlen(to->name)),
-				      .tree = true, .swap = swap };
+				      .tree = true,
+				      .swap = swap };
 
 	prompts_op_move(n->op, &m);
 }
@@ -188,7 +200,8 @@ static void exchange(struct names *n)
 		move_dir(n, a, b, true);
 		return;
 	}
-	if (S_ISREG(a->fmt) && S_ISREG(b->fmt) && a->suffix && b->suffix && !strcmp(a->suffix, b->suffix)) {
+	if (S_ISREG(a->fmt) && S_ISREG(b->fmt) && a->suffix && b->suffix &&
+	    !strcmp(a->suffix, b->suffix)) {
 		m.take_path = stem_path(n, a);
 		m.take_to = stem_path(n, b);
 		prompts_op_move(n->op, &m);
@@ -253,11 +266,11 @@ static int rename_now(struct names *n, unsigned flags)
 
 void prompts_rename(struct vfs *v, const struct vfs_req *q, const struct vfs_rename *r)
 {
-	struct names n = { .p = v->prompts, .exchange = r->flags & RENAME_EXCHANGE };
+	struct names n = { .p = v->prompts, .exchange = (r->flags & RENAME_EXCHANGE) != 0 };
 	int code;
 
 	prompts_op_reap(n.p);
-	code = r->flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE) ? -EINVAL : 0;
+	code = (r->flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE)) != 0 ? -EINVAL : 0;
 	if (!code)
 		code = find(n.p, r->parent, r->name, &n.a);
 	if (!code)

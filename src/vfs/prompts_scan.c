@@ -58,7 +58,8 @@ static mode_t type_of(int fd, const struct dirent64 *d)
 	return fstatat(fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : st.st_mode & S_IFMT;
 }
 
-static bool mirrored(const struct prompts_scan *s, const struct dirent64 *d, struct prompts_child *out)
+static bool mirrored(const struct prompts_scan *s, const struct dirent64 *d,
+		     struct prompts_child *out)
 {
 	const char *suffix = "";
 	mode_t type;
@@ -68,7 +69,9 @@ static bool mirrored(const struct prompts_scan *s, const struct dirent64 *d, str
 	type = type_of(s->fd, d);
 	out->dir = S_ISDIR(type);
 	if (!out->dir)
-		suffix = s->sends && S_ISREG(type) ? prompts_name_suffix(s->v->o.suffixes, d->d_name) : NULL;
+		suffix = s->sends && S_ISREG(type)
+				 ? prompts_name_suffix(s->v->o.suffixes, d->d_name)
+				 : NULL;
 	if (!suffix || !str_copy(out->name, sizeof(out->name), d->d_name) ||
 	    !str_copy(out->suffix, sizeof(out->suffix), suffix))
 		return false;

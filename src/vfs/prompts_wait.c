@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/fdio.h"
@@ -186,7 +187,6 @@ bool prompts_wait_exiting(pid_t pid)
 	AUTO_BUF struct buf b = BUF_INIT(4096);
 	char path[64];
 	const char *s;
-	unsigned flags = 0;
 
 	if (pid <= 0)
 		return false; /* of another pid namespace: unknown */
@@ -194,6 +194,8 @@ bool prompts_wait_exiting(pid_t pid)
 	if (fdio_read_file(AT_FDCWD, path, &b) < 0)
 		return true;
 	s = strrchr(buf_str(&b), ')'); /* the name in parentheses may hold anything */
-	/* after it: state ppid pgrp session tty_nr tpgid flags */
-	return s && sscanf(s + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) == 1 && flags & PF_EXITING;
+	/* after it, each behind a space: state ppid pgrp session tty_nr tpgid flags */
+	for (int i = 0; s && i < 7; i++)
+		s = strchr(s + 1, ' ');
+	return s && strtoul(s + 1, NULL, 10) & PF_EXITING;
 }

@@ -46,7 +46,8 @@ static int aim(struct vfs *v, uint64_t nodeid, struct target *t)
 	return 0;
 }
 
-void prompts_xattr_set(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_xattr *x)
+void prompts_xattr_set(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		       const struct vfs_xattr *x)
 {
 	struct target t;
 	int r = aim(v, nodeid, &t);
@@ -70,7 +71,8 @@ void prompts_xattr_remove(struct vfs *v, const struct vfs_req *q, uint64_t nodei
 	vfs_reply_err(q, -r);
 }
 
-void prompts_xattr_get(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const struct vfs_xattr *x)
+void prompts_xattr_get(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		       const struct vfs_xattr *x)
 {
 	AUTO_FREE char *value = NULL;
 	size_t size = x->size < XATTR_SIZE_MAX ? x->size : XATTR_SIZE_MAX;
@@ -86,7 +88,8 @@ void prompts_xattr_get(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, 
 		vfs_reply_err(q, -r);
 		return;
 	}
-	n = t.fd >= 0 ? fgetxattr(t.fd, x->name, value, size) : lgetxattr(t.path, x->name, value, size);
+	n = t.fd >= 0 ? fgetxattr(t.fd, x->name, value, size)
+		      : lgetxattr(t.path, x->name, value, size);
 	if (n < 0)
 		vfs_reply_err(q, errno);
 	else if (!size)
@@ -112,19 +115,20 @@ static size_t visible(char *list, size_t n, uid_t uid)
 	return kept;
 }
 
-void prompts_xattr_list(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, size_t size)
+static void list_names(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, size_t size,
+		       char *list)
 {
-	AUTO_FREE char *list = malloc(XATTR_LIST_MAX + 1);
 	struct target t;
 	size_t kept;
 	ssize_t n;
-	int r = list ? aim(v, nodeid, &t) : -ENOMEM;
+	int r = aim(v, nodeid, &t);
 
 	if (r < 0) {
 		vfs_reply_err(q, -r);
 		return;
 	}
-	n = t.fd >= 0 ? flistxattr(t.fd, list, XATTR_LIST_MAX) : llistxattr(t.path, list, XATTR_LIST_MAX);
+	n = t.fd >= 0 ? flistxattr(t.fd, list, XATTR_LIST_MAX)
+		      : llistxattr(t.path, list, XATTR_LIST_MAX);
 	if (n < 0) {
 		vfs_reply_err(q, errno);
 		return;
@@ -137,4 +141,15 @@ void prompts_xattr_list(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 		vfs_reply_err(q, ERANGE);
 	else
 		q->ops->data(q->impl, list, kept);
+}
+
+void prompts_xattr_list(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, size_t size)
+{
+	char *list = malloc(XATTR_LIST_MAX + 1);
+
+	if (list)
+		list_names(v, q, nodeid, size, list);
+	else
+		vfs_reply_err(q, ENOMEM);
+	free(list);
 }

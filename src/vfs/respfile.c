@@ -138,7 +138,7 @@ static void parked_open_answer(struct park *p, bool interrupted)
 	else if (broker_get(v->broker, resptable_node(nodeid).id, &view) < 0)
 		vfs_reply_err(&q, ECANCELED); /* another request has the name now */
 	else if (!broker_is_final(view.state))
-		vfs_reply_err(&q, ESHUTDOWN); /* woken only because the daemon ends */
+		vfs_reply_err(&q, ECANCELED); /* its name went, which is not yet in the ledger */
 	else
 		open_ended(v, &q, nodeid, &view);
 }

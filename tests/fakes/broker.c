@@ -165,8 +165,7 @@ static void __attribute__((unused)) fake_final(int64_t id, enum broker_state sta
 	lock_take(&fake.lock);
 	id_of(id)->view.state = state;
 	id_of(id)->view.code = code;
-	LIST_EACH_SAFE(w, tmp, &fake.waiters)
-	{
+	LIST_EACH_SAFE(w, tmp, &fake.waiters) {
 		if (LIST_ENTRY(w, struct broker_waiter, link)->id != id)
 			continue;
 		list_del(w);
@@ -217,14 +216,17 @@ void broker_check(struct broker *b, const struct broker_doc *d, broker_checked_f
 		note("with %s%s%s defaults", json_array_size(d->defaults) > 1 ? "2" : "1", "", "");
 	if (strstr(text, "bad") || (d->final && d->form == REQUEST_JSON && !strchr(text, '}'))) {
 		n = name_of(d->path, true);
-		n->view = (struct broker_view){ .id = ++b->last_id, .state = BROKER_REFUSED, .code = EINVAL };
+		n->view = (struct broker_view){ .id = ++b->last_id,
+						.state = BROKER_REFUSED,
+						.code = EINVAL };
 		n->text[0] = '\0';
 		h.r.code = EINVAL;
 	} else if (d->form == REQUEST_TEXT || strchr(text, '}')) {
 		n = name_of(d->path, true);
 		h.r.same = !strcmp(n->text, text);
 		if (!h.r.same)
-			n->view = (struct broker_view){ .id = ++b->last_id, .state = BROKER_QUEUED };
+			n->view =
+				(struct broker_view){ .id = ++b->last_id, .state = BROKER_QUEUED };
 		(void)str_copy(n->text, sizeof(n->text), text);
 		h.r.id = n->view.id;
 	}
@@ -237,7 +239,8 @@ void broker_refuse(struct broker *b, const char *root, const char *path, const c
 	LOCK_SCOPE(&b->lock);
 
 	(void)root;
-	name_of(path, true)->view = (struct broker_view){ .id = ++b->last_id, .state = BROKER_REFUSED,
+	name_of(path, true)->view = (struct broker_view){ .id = ++b->last_id,
+							  .state = BROKER_REFUSED,
 							  .code = e->code };
 	note("refuse %s%s %s", path, suffix, err_name(e->code));
 	(void)str_copy(b->refused, sizeof(b->refused), e->message);
@@ -250,7 +253,8 @@ void broker_send(struct broker *b, int64_t id)
 	note("send %s%s%s", id_of(id) ? id_of(id)->path : "?", "", "");
 }
 
-void broker_drop(struct broker *b, const char *root, const char *path, broker_done_fn *done, void *arg)
+void broker_drop(struct broker *b, const char *root, const char *path, broker_done_fn *done,
+		 void *arg)
 {
 	struct fake_held h = { .done = done, .arg = arg };
 
@@ -268,7 +272,8 @@ void broker_move(struct broker *b, const struct broker_move *m, broker_done_fn *
 	struct fake_name *n, *to;
 
 	lock_take(&b->lock);
-	note(m->tree ? "move tree %s %s%s" : "move %s %s%s", m->path, m->to_path, m->swap ? " swap" : "");
+	note(m->tree ? "move tree %s %s%s" : "move %s %s%s", m->path, m->to_path,
+	     m->swap ? " swap" : "");
 	n = name_of(m->path, false);
 	to = name_of(m->to_path, false);
 	if (to && !m->swap)
@@ -299,8 +304,7 @@ bool broker_unwait(struct broker *b, struct broker_waiter *w)
 {
 	LOCK_SCOPE(&b->lock);
 
-	LIST_EACH(l, &b->waiters)
-	{
+	LIST_EACH(l, &b->waiters) {
 		if (l == &w->link) {
 			list_del(l);
 			return true;

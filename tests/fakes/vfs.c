@@ -17,11 +17,12 @@ static struct {
 	size_t len;
 } forgot;
 
-void mirror_forget_name(struct vfs *v, uint32_t dir, const char *stem, void (*done)(void *arg), void *arg)
+void mirror_forget_name(struct vfs *v, uint32_t dir, const char *stem, void (*done)(void *arg),
+			void *arg)
 {
 	(void)v;
-	forgot.len += (size_t)snprintf(forgot.log + forgot.len, sizeof(forgot.log) - forgot.len, "%s%u/%s",
-				       forgot.len ? " " : "", dir, stem);
+	forgot.len += (size_t)snprintf(forgot.log + forgot.len, sizeof(forgot.log) - forgot.len,
+				       "%s%u/%s", forgot.len ? " " : "", dir, stem);
 	done(arg);
 }
 
@@ -33,11 +34,13 @@ static __attribute__((unused)) const char *forgot_names(void)
 	return forgot.log;
 }
 
-void vfs_fill_attr(const struct vfs *v, struct stat *st, uint64_t nodeid, mode_t mode, uint64_t size,
-		   uint64_t time_ns)
+void vfs_fill_attr(const struct vfs *v, struct stat *st, uint64_t nodeid, mode_t mode,
+		   uint64_t size, uint64_t time_ns)
 {
 	(void)v;
-	*st = (struct stat){ .st_ino = nodeid, .st_mode = mode, .st_size = (off_t)size, .st_nlink = 1 };
+	*st = (struct stat){
+		.st_ino = nodeid, .st_mode = mode, .st_size = (off_t)size, .st_nlink = 1
+	};
 	st->st_mtim.tv_sec = (time_t)(time_ns / MONO_S);
 }
 
@@ -97,7 +100,8 @@ static void again_run(struct pool_task *t)
 }
 
 /* a test keeps q and the name until the answer has come */
-void vfs_now_or_later(struct vfs *v, const struct vfs_req *q, const struct vfs_again *a, vfs_again_fn *fn)
+void vfs_now_or_later(struct vfs *v, const struct vfs_req *q, const struct vfs_again *a,
+		      vfs_again_fn *fn)
 {
 	struct again *g;
 

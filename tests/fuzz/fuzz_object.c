@@ -37,8 +37,11 @@ static void try_text(const char *p, size_t n)
 
 	claimed_key(p, n, &key);
 	if (object_decode(p, n, &key, 0, &o, NULL) == 0) {
-		struct object_parts parts = { .key = &key, .created_real_ns = o.created_real_ns,
-					      .ttl_s = o.ttl_s, .sample = o.sample, .raw = o.raw,
+		struct object_parts parts = { .key = &key,
+					      .created_real_ns = o.created_real_ns,
+					      .ttl_s = o.ttl_s,
+					      .sample = o.sample,
+					      .raw = o.raw,
 					      .raw_len = o.raw_len };
 
 		if (object_check(p, n, &key, 0, NULL) || object_request(&o, &request) ||
@@ -47,7 +50,8 @@ static void try_text(const char *p, size_t n)
 		parts.request = request.data;
 		parts.request_len = request.len;
 		/* what is read can be written, and read again */
-		if (object_encode(&parts, &whole) || object_check(whole.data, whole.len, &key, 0, NULL))
+		if (object_encode(&parts, &whole) ||
+		    object_check(whole.data, whole.len, &key, 0, NULL))
 			abort();
 		object_done(&o);
 	}

@@ -108,8 +108,8 @@ static void fake_interruptible(void *impl, void (*cb)(void *arg), void *arg)
 }
 
 /* "NAME OFF INO-NONZERO NODEID-NONZERO\n"; a line is what it needs */
-static size_t fake_dirent(void *impl, char *buf, size_t room, const char *name, const struct vfs_entry *e,
-			  uint64_t next_off)
+static size_t fake_dirent(void *impl, char *buf, size_t room, const char *name,
+			  const struct vfs_entry *e, uint64_t next_off)
 {
 	char line[400];
 	int n = snprintf(line, sizeof(line), "%s %s%s%s\n", name, e->st.st_ino ? "i" : "-",
@@ -124,9 +124,18 @@ static size_t fake_dirent(void *impl, char *buf, size_t room, const char *name, 
 }
 
 static const struct vfs_reply_ops fake_ops = {
-	.err = fake_err,	 .entry = fake_entry,	.open = fake_open,     .create = fake_create,
-	.attr = fake_attr,	 .data = fake_data,	.written = fake_size,  .size = fake_size,
-	.link = fake_link,	 .statfs = fake_statfs, .poll = fake_poll,     .dirent = fake_dirent,
+	.err = fake_err,
+	.entry = fake_entry,
+	.open = fake_open,
+	.create = fake_create,
+	.attr = fake_attr,
+	.data = fake_data,
+	.written = fake_size,
+	.size = fake_size,
+	.link = fake_link,
+	.statfs = fake_statfs,
+	.poll = fake_poll,
+	.dirent = fake_dirent,
 	.interruptible = fake_interruptible,
 };
 

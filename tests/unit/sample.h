@@ -12,7 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 /* cmocka wants the four above first */
-#include <cmocka.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +23,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <cmocka.h>
 
 #include "base/auto.h"
 #include "base/buf.h"
@@ -76,7 +76,9 @@ static inline struct key sample_key(unsigned n)
 /* sample_request - canonical bytes of a request, and its key */
 static inline char *sample_request(unsigned n, struct key *out)
 {
-	char *r = str_printf("{\"format\":1,\"messages\":[{\"content\":\"q\\\"{[%u\\\\\",\"role\":\"user\"}]}", n);
+	char *r = str_printf(
+		"{\"format\":1,\"messages\":[{\"content\":\"q\\\"{[%u\\\\\",\"role\":\"user\"}]}",
+		n);
 
 	assert_non_null(r);
 	assert_int_equal(key_of(r, strlen(r), out), 0);
@@ -90,9 +92,15 @@ static inline void sample_object(unsigned n, uint32_t index, uint64_t ttl_s, str
 	AUTO_FREE char *request = sample_request(n, key);
 	json_t *s = json_pack("{s:s,s:s,s:{s:i,s:i},s:f}", "text", "hello", "finish_reason", "stop",
 			      "usage", "input_tokens", 3, "output_tokens", 1, "cost_usd", 0.000123);
-	struct object_parts p = { .key = key, .index = index, .created_real_ns = SAMPLE_CREATED,
-				  .ttl_s = ttl_s, .request = request, .request_len = strlen(request),
-				  .sample = s, .raw = "{\"a\":\"\\\"\"}\n", .raw_len = 11 };
+	struct object_parts p = { .key = key,
+				  .index = index,
+				  .created_real_ns = SAMPLE_CREATED,
+				  .ttl_s = ttl_s,
+				  .request = request,
+				  .request_len = strlen(request),
+				  .sample = s,
+				  .raw = "{\"a\":\"\\\"\"}\n",
+				  .raw_len = 11 };
 
 	assert_non_null(s);
 	assert_int_equal(object_encode(&p, out), 0);

@@ -65,12 +65,14 @@ static void names(void **state)
 	(void)state;
 	memset(id.key.b, 0xab, sizeof(id.key.b));
 	answers_name(&id, name);
-	assert_string_equal(name, "ab/ab/abababababababababababababababababababababababababababababababab"
-				  ".4294967295.json");
+	assert_string_equal(name,
+			    "ab/ab/abababababababababababababababababababababababababababababababab"
+			    ".4294967295.json");
 	id.variant = 9999;
 	answers_name(&id, name);
-	assert_string_equal(name, "ab/ab/abababababababababababababababababababababababababababababababab"
-				  ".4294967295.9999.json");
+	assert_string_equal(name,
+			    "ab/ab/abababababababababababababababababababababababababababababababab"
+			    ".4294967295.9999.json");
 }
 
 static void variants(void **state)
@@ -104,7 +106,7 @@ static void variants(void **state)
 /* ---- links ---- */
 
 struct linker {
-	int rc;		  /* 0: make the link */
+	int rc; /* 0: make the link */
 	int from;
 	const char *name;
 	unsigned calls;
@@ -235,8 +237,10 @@ static void many_threads(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { T(nothing_there), T(names), T(variants), T(adopting),
-					    T(leftovers_go_at_start), T(full_disk), T(many_threads) };
+	const struct CMUnitTest tests[] = {
+		T(nothing_there),	  T(names),	T(variants),	T(adopting),
+		T(leftovers_go_at_start), T(full_disk), T(many_threads)
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

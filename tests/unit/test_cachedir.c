@@ -20,7 +20,9 @@ static struct vfs *v;
 
 static int setup(void **state)
 {
-	struct store_options o = { .url = "memory:", .timeout_ms = 1000, .breaker_failures = 3, .probe_ms = 500 };
+	struct store_options o = {
+		.url = "memory:", .timeout_ms = 1000, .breaker_failures = 3, .probe_ms = 500
+	};
 	struct err e = { 0 };
 
 	(void)state;
@@ -50,9 +52,14 @@ static void store_sample(unsigned n, uint32_t index, uint64_t created_ns, char *
 	AUTO_BUF struct buf b = BUF_INIT(1u << 20);
 	char request[64], raw[64];
 	struct key key;
-	json_t *sample = json_pack("{s:s,s:s,s:s}", "text", "the answer", "finish_reason", "stop", "model", "m");
-	struct object_parts p = { .key = &key, .index = index, .created_real_ns = created_ns, .request = request,
-				  .sample = sample, .raw = raw };
+	json_t *sample = json_pack("{s:s,s:s,s:s}", "text", "the answer", "finish_reason", "stop",
+				   "model", "m");
+	struct object_parts p = { .key = &key,
+				  .index = index,
+				  .created_real_ns = created_ns,
+				  .request = request,
+				  .sample = sample,
+				  .raw = raw };
 	struct store_offer o = { .key = &key, .index = index, .dirfd = -1 };
 
 	(void)snprintf(request, sizeof(request), "{\"n\":%u}", n);
@@ -432,9 +439,15 @@ static void slots_go_with_the_kernels_last_reference(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(names_that_are_none), T(files), T(open_only_for_reading), T(paged),
-		T(many_samples_are_one_entry), T(removal_step_by_step), T(dying_for_ten_seconds),
-		T(bought_anew), T(slots_go_with_the_kernels_last_reference),
+		T(names_that_are_none),
+		T(files),
+		T(open_only_for_reading),
+		T(paged),
+		T(many_samples_are_one_entry),
+		T(removal_step_by_step),
+		T(dying_for_ten_seconds),
+		T(bought_anew),
+		T(slots_go_with_the_kernels_last_reference),
 	};
 
 	return cmocka_run_group_tests_name("cachedir", tests, NULL, NULL);

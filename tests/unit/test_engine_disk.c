@@ -94,7 +94,8 @@ static void options_not_in_force_are_refused(void **state)
 
 static void down_at_start_and_back(void **state)
 {
-	AUTO_FREE char *file = str_printf("%s/x", (char *)*state), *dir = str_printf("%s/store", file);
+	AUTO_FREE char *file = str_printf("%s/x", (char *)*state),
+		       *dir = str_printf("%s/store", file);
 	AUTO_FD int fd = open(file, O_CREAT | O_WRONLY, 0600);
 	void *engine;
 
@@ -342,9 +343,12 @@ static void names_and_modes(void **state)
 
 static void other_files_are_not_samples(void **state)
 {
-	static const char *const names[] = { "README", "%s.json", "%s.x.json", "%s.01.json", "%s.-1.json",
-					     "%s.4294967295.json", "%s.0.json~", "%s.0.jsonl", ".%s.0.json",
-					     "%s.99999999999.json", "%s..json" };
+	static const char *const names[] = { "README",	   "%s.json",
+					     "%s.x.json",  "%s.01.json",
+					     "%s.-1.json", "%s.4294967295.json",
+					     "%s.0.json~", "%s.0.jsonl",
+					     ".%s.0.json", "%s.99999999999.json",
+					     "%s..json" };
 	struct cache_key k = key_no(1);
 	void *engine = open_at(*state, "", NULL);
 	struct cache_name out[4];
@@ -366,7 +370,8 @@ static void other_files_are_not_samples(void **state)
 				       (int)(strstr(names[i], "%s") - names[i]), names[i], hex,
 				       strstr(names[i], "%s") + 2);
 		else
-			(void)snprintf(name, sizeof(name), "%s%s", i ? other : "README", i ? ".0.json" : "");
+			(void)snprintf(name, sizeof(name), "%s%s", i ? other : "README",
+				       i ? ".0.json" : "");
 		path = str_printf("%s/objects/%.2s/%.2s/%s", (char *)*state, hex, hex + 2, name);
 		fd = open(path, O_CREAT | O_WRONLY | O_EXCL, 0600);
 		assert_true(fd >= 0);
@@ -389,7 +394,7 @@ static void many_in_one_leaf(void **state)
 	size_t n;
 
 	for (uint32_t i = 0; i < N; i++) {
-		struct cache_bytes b = { (char *)(uintptr_t)"x", 1 };
+		struct cache_bytes b = { (char *)(uintptr_t) "x", 1 };
 
 		assert_int_equal(disk->put_new(engine, &k, (i * 7919) % N, &b, 0, 0), CACHE_OK);
 	}
@@ -417,7 +422,8 @@ static void nowait_of_a_hot_object(void **state)
 	assert_int_equal(get(engine, 1), CACHE_OK);
 	rc = disk->get(engine, &k, 0, CACHE_NOWAIT, 0, &b);
 	if (rc == CACHE_AGAIN) {
-		(void)fprintf(stderr, "SKIPPED: this kernel or file system cannot read without waiting\n");
+		(void)fprintf(stderr,
+			      "SKIPPED: this kernel or file system cannot read without waiting\n");
 	} else {
 		assert_int_equal(rc, CACHE_OK);
 		assert_int_equal(b.len, 3);
@@ -431,14 +437,22 @@ static void nowait_of_a_hot_object(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(options_not_in_force_are_refused), T(down_at_start_and_back),
-		T(removed_while_in_use),	     T(moved_away_and_back),
-		T(mounted_over),		     T(relative_directory),
-		T(full_disk),			     T(read_only_disk),
-		T(fan_out_blocked_by_a_file),	     T(leftovers_are_swept),
-		T(killed_writers),		     T(two_daemons_share),
-		T(names_and_modes),		     T(other_files_are_not_samples),
-		T(many_in_one_leaf),		     T(nowait_of_a_hot_object),
+		T(options_not_in_force_are_refused),
+		T(down_at_start_and_back),
+		T(removed_while_in_use),
+		T(moved_away_and_back),
+		T(mounted_over),
+		T(relative_directory),
+		T(full_disk),
+		T(read_only_disk),
+		T(fan_out_blocked_by_a_file),
+		T(leftovers_are_swept),
+		T(killed_writers),
+		T(two_daemons_share),
+		T(names_and_modes),
+		T(other_files_are_not_samples),
+		T(many_in_one_leaf),
+		T(nowait_of_a_hot_object),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

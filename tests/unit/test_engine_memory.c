@@ -19,7 +19,7 @@ static void nothing_behind_the_colon(void **state)
 
 static void engines_are_apart_and_counted(void **state)
 {
-	struct cache_bytes b = { (char *)(uintptr_t)"12345", 5 };
+	struct cache_bytes b = { (char *)(uintptr_t) "12345", 5 };
 	struct cache_key k = { { 7 } };
 	struct cache_stats st;
 	char why[128];

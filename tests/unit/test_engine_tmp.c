@@ -72,7 +72,7 @@ static void no_tmpdir(void **state)
 static void removed_at_close(void **state)
 {
 	struct cache_key k = { { 1 } };
-	struct cache_bytes b = { (char *)(uintptr_t)"x", 1 };
+	struct cache_bytes b = { (char *)(uintptr_t) "x", 1 };
 	void *engine = open_tmp(), *second = open_tmp();
 
 	assert_int_equal(entries(*state), 2); /* the second has not swept the first */
@@ -94,7 +94,7 @@ static void left_by_a_dead_daemon(void **state)
 	assert_true(pid >= 0);
 	if (!pid) {
 		struct cache_key k = { { 1 } };
-		struct cache_bytes b = { (char *)(uintptr_t)"x", 1 };
+		struct cache_bytes b = { (char *)(uintptr_t) "x", 1 };
 
 		_exit(engine_tmp.put_new(open_tmp(), &k, 0, &b, 0, 0)); /* without close */
 	}

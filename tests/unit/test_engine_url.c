@@ -8,8 +8,9 @@
 
 static void refused(void **state)
 {
-	static const char *const bad[] = { "", "disk", ":", ":x", "/var/cache", "disk:x?ttl", "disk:x?=1",
-					   "disk:x?a=1&a=2", "disk:x?a=1&b" };
+	static const char *const bad[] = { "",		"disk",		  ":",
+					   ":x",	"/var/cache",	  "disk:x?ttl",
+					   "disk:x?=1", "disk:x?a=1&a=2", "disk:x?a=1&b" };
 	AUTO_BUF struct buf many = BUF_INIT(1000);
 	struct engine_url u = { 0 };
 

@@ -11,7 +11,7 @@
 #include "store/registry.h"
 
 /* the example of the documentation keeps the contract, too; renamed, so that nothing is exported twice */
-#define compare example_compare
+#define compare	   example_compare
 #define has_prefix example_has_prefix
 #include "examples/engine_example.c"
 #undef compare
@@ -112,8 +112,10 @@ static void nothing_there(void **state)
 static void list_refuses_other_prefixes(void **state)
 {
 	struct bench *b = *state;
-	static const char *const bad[] = { "g", "3G", "../", "3f/9a",
-					   "00000000000000000000000000000000000000000000000000000000000000000" };
+	static const char *const bad[] = {
+		"g", "3G", "../", "3f/9a",
+		"00000000000000000000000000000000000000000000000000000000000000000"
+	};
 	struct cache_name name;
 	size_t n = 9;
 
@@ -254,7 +256,8 @@ static void pages(struct bench *b, const char *prefix, size_t page, const struct
 
 static void listing_in_order_and_pages(void **state)
 {
-	static const char *const prefixes[] = { "", "3", "3f", "3f9", "3f9a", "3f9a1", "0", "f", "77" };
+	static const char *const prefixes[] = { "",	 "3", "3f", "3f9", "3f9a",
+						"3f9a1", "0", "f",  "77" };
 	struct bench *b = *state;
 	AUTO_FREE struct cache_name *want = fill_many(b);
 	size_t n;
@@ -367,7 +370,7 @@ static void *churn(void *arg)
 	(void)pthread_barrier_wait(r->start);
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		struct cache_key k = key_no(i % 4);
-		struct cache_bytes in = { (char *)(uintptr_t)"whole", 5 }, out = { NULL, 0 };
+		struct cache_bytes in = { (char *)(uintptr_t) "whole", 5 }, out = { NULL, 0 };
 		int rc = r->b->t->put_new(r->b->engine, &k, 0, &in, 0, 1000);
 
 		r->failed += rc != CACHE_OK && rc != CACHE_EXISTS;
@@ -503,20 +506,23 @@ static int close_bench(void **state)
 	return 0;
 }
 
-#define CASE(f, open) { #f " on " #open, f, open, close_bench, NULL }
-#define SUITE(open)                                                                                \
-	CASE(table_is_complete, open), CASE(bad_urls, open), CASE(nothing_there, open),            \
-		CASE(list_refuses_other_prefixes, open), CASE(put_never_overwrites, open),         \
-		CASE(removing, open), CASE(any_bytes, open), CASE(nowait, open),                   \
-		CASE(listing_in_order_and_pages, open),                                            \
-		CASE(listing_begins_behind_any_name, open), CASE(one_winner, open),                \
-		CASE(putting_while_others_remove, open), CASE(setting_aside, open),                \
+#define CASE(f, open)                                       \
+	{                                                   \
+#f " on " #open, f, open, close_bench, NULL \
+	}
+#define SUITE(open)                                                                        \
+	CASE(table_is_complete, open), CASE(bad_urls, open), CASE(nothing_there, open),    \
+		CASE(list_refuses_other_prefixes, open), CASE(put_never_overwrites, open), \
+		CASE(removing, open), CASE(any_bytes, open), CASE(nowait, open),           \
+		CASE(listing_in_order_and_pages, open),                                    \
+		CASE(listing_begins_behind_any_name, open), CASE(one_winner, open),        \
+		CASE(putting_while_others_remove, open), CASE(setting_aside, open),        \
 		CASE(links, open)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { SUITE(open_memory), SUITE(open_disk),
-					    SUITE(open_tmp), SUITE(open_example) };
+	const struct CMUnitTest tests[] = { SUITE(open_memory), SUITE(open_disk), SUITE(open_tmp),
+					    SUITE(open_example) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

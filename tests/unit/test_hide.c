@@ -85,8 +85,10 @@ static void bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(never_hidden),	 cmocka_unit_test(back_after_ten_seconds),
-		cmocka_unit_test(hidden_again_counts_from_then), cmocka_unit_test(directory_gone),
+		cmocka_unit_test(never_hidden),
+		cmocka_unit_test(back_after_ten_seconds),
+		cmocka_unit_test(hidden_again_counts_from_then),
+		cmocka_unit_test(directory_gone),
 		cmocka_unit_test(bounded),
 	};
 

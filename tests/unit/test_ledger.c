@@ -105,7 +105,9 @@ static void close_commits_the_queue(void **state)
 	for (int i = 0; i < N; i++) {
 		(void)snprintf(paths[i], sizeof(paths[i]), "q/%d", i);
 		changes[i] = put_change(led, "", paths[i], LEDGER_ACCEPTED);
-		posts[i] = (struct ledger_post){ .changes = &changes[i], .n_changes = 1, .done = count_done };
+		posts[i] = (struct ledger_post){ .changes = &changes[i],
+						 .n_changes = 1,
+						 .done = count_done };
 		ledger_post(led, &posts[i]);
 	}
 	reopen(state);
@@ -145,9 +147,14 @@ static void expect_row(const struct ledger_row *got, const struct ledger_row *wa
 	assert_int_equal(got->final_ns, want->final_ns);
 	assert_int_equal(got->text_bytes, want->text_bytes);
 	for (int i = 0; i < 4; i++) {
-		const char *g = i == 0 ? got->suffix : i == 1 ? got->envelope : i == 2 ? got->facts : got->error;
-		const char *w = i == 0 ? want->suffix :
-				i == 1 ? want->envelope : i == 2 ? want->facts : want->error;
+		const char *g = i == 0	 ? got->suffix
+				: i == 1 ? got->envelope
+				: i == 2 ? got->facts
+					 : got->error;
+		const char *w = i == 0	 ? want->suffix
+				: i == 1 ? want->envelope
+				: i == 2 ? want->facts
+					 : want->error;
 
 		assert_int_equal(g != NULL, w != NULL);
 		if (w)
@@ -191,15 +198,21 @@ static void a_row_comes_back(void **state)
 
 static struct ledger_handout handout(unsigned k, uint32_t pos, uint32_t index, uint32_t variant)
 {
-	return (struct ledger_handout){ .pos = pos, .key = sample_key(k), .index = index,
-					.variant = variant, .cached = pos % 2, .duplicated = pos == 2 };
+	return (struct ledger_handout){ .pos = pos,
+					.key = sample_key(k),
+					.index = index,
+					.variant = variant,
+					.cached = pos % 2,
+					.duplicated = pos == 2 };
 }
 
 /* ACCEPTED, then DONE with its samples: the request's bytes are no longer needed. */
 static void a_life(void **state)
 {
 	struct ledger_change c = put_change(led, "", "sky", LEDGER_ACCEPTED);
-	struct ledger_handout h[3] = { handout(1, 2, 9, 0), handout(1, 0, 4, 1), handout(2, 1, 4, 0) }, *got;
+	struct ledger_handout h[3] = { handout(1, 2, 9, 0), handout(1, 0, 4, 1),
+				       handout(2, 1, 4, 0) },
+			      *got;
 	struct key k1 = sample_key(1), k2 = sample_key(2);
 	struct ledger_row r;
 	char *req;
@@ -296,7 +309,9 @@ static void takeover(void **state)
 
 static int rename_op(enum ledger_op op, const char *from, const char *to)
 {
-	struct ledger_change c = { .op = op, .root = "", .path = from, .to_root = "", .to_path = to };
+	struct ledger_change c = {
+		.op = op, .root = "", .path = from, .to_root = "", .to_path = to
+	};
 
 	return post(led, &c, 1);
 }
@@ -315,8 +330,9 @@ static uint32_t gen_of(int64_t id)
 static void moving(void **state)
 {
 	int64_t a = put_row(led, "", "a"), b = put_row(led, "", "d/b");
-	struct ledger_change c = { .op = LEDGER_OP_MOVE, .root = "", .path = "d/b", .to_root = "ns",
-				   .to_path = "x/y/z" };
+	struct ledger_change c = {
+		.op = LEDGER_OP_MOVE, .root = "", .path = "d/b", .to_root = "ns", .to_path = "x/y/z"
+	};
 	struct ledger_row r;
 
 	(void)state;
@@ -333,7 +349,9 @@ static void moving(void **state)
 	assert_string_equal(r.suffix, ".txt");
 	ledger_row_done(&r);
 	b = put_row(led, "", "b");
-	c = (struct ledger_change){ .op = LEDGER_OP_MOVE, .root = "", .path = "b", .to_root = "", .to_path = "b" };
+	c = (struct ledger_change){
+		.op = LEDGER_OP_MOVE, .root = "", .path = "b", .to_root = "", .to_path = "b"
+	};
 	c.row.suffix = text(".md"); /* b.json -> b.md */
 	assert_int_equal(post(led, &c, 1), 0);
 	assert_int_equal(id_of(led, "", "b"), b);
@@ -360,13 +378,15 @@ static void swapping(void **state)
 }
 
 /* Names that sort close to "dir/", and ones that SQL patterns would take for more. */
-static const char *const near[] = { "dir", "dir.x", "dir-x", "dir0", "dirx/a", "di", "d%r/a", "DIR/a", "dir\xff" };
-static const char *const inside[] = { "dir/a", "dir/sub/b", "dir/sub/deep/c", "dir/\xff\xfe/d", "dir/%/_",
-				      "dir/a'b", "dir/\xc3\xa9/e" };
+static const char *const near[] = { "dir", "dir.x", "dir-x", "dir0",   "dirx/a",
+				    "di",  "d%r/a", "DIR/a", "dir\xff" };
+static const char *const inside[] = { "dir/a",	 "dir/sub/b", "dir/sub/deep/c", "dir/\xff\xfe/d",
+				      "dir/%/_", "dir/a'b",   "dir/\xc3\xa9/e" };
 
 static void moving_trees(void **state)
 {
-	int64_t n_ids[ARRAY_LEN(near)], i_ids[ARRAY_LEN(inside)], old = put_row(led, "", "to/\xc3\xa9/sub/b");
+	int64_t n_ids[ARRAY_LEN(near)], i_ids[ARRAY_LEN(inside)],
+		old = put_row(led, "", "to/\xc3\xa9/sub/b");
 	struct ledger_row r;
 
 	(void)state;
@@ -388,27 +408,38 @@ static void moving_trees(void **state)
 	assert_int_equal(rename_op(LEDGER_OP_MOVE_TREE, "to", "to/x"), -EINVAL);
 	assert_int_equal(rename_op(LEDGER_OP_MOVE_TREE, "to/x", "to"), -EINVAL);
 	assert_int_equal(rename_op(LEDGER_OP_MOVE_TREE, "to", "to"), 0);
-	assert_int_equal(rename_op(LEDGER_OP_MOVE_TREE, "none", "to/\xc3\xa9/sub"), 0); /* onto it: gone */
+	assert_int_equal(rename_op(LEDGER_OP_MOVE_TREE, "none", "to/\xc3\xa9/sub"),
+			 0); /* onto it: gone */
 	assert_int_equal(id_of(led, "", "to/\xc3\xa9/sub/b"), 0);
 	assert_int_equal(id_of(led, "", "to/\xc3\xa9/a"), i_ids[0]);
 }
 
 static void moving_whole_roots(void **state)
 {
-	struct ledger_change c = { .op = LEDGER_OP_MOVE_TREE, .root = "one", .path = "", .to_root = "two",
+	struct ledger_change c = { .op = LEDGER_OP_MOVE_TREE,
+				   .root = "one",
+				   .path = "",
+				   .to_root = "two",
 				   .to_path = "" };
-	int64_t top = put_row(led, "one", "a"), deep = put_row(led, "one", "x/y/z"), other = put_row(led, "", "a");
+	int64_t top = put_row(led, "one", "a"), deep = put_row(led, "one", "x/y/z"),
+		other = put_row(led, "", "a");
 
 	(void)state;
 	assert_int_equal(post(led, &c, 1), 0);
 	assert_int_equal(id_of(led, "two", "a"), top);
 	assert_int_equal(id_of(led, "two", "x/y/z"), deep);
 	assert_int_equal(id_of(led, "", "a"), other);
-	c = (struct ledger_change){ .op = LEDGER_OP_MOVE_TREE, .root = "two", .path = "x", .to_root = "three",
+	c = (struct ledger_change){ .op = LEDGER_OP_MOVE_TREE,
+				    .root = "two",
+				    .path = "x",
+				    .to_root = "three",
 				    .to_path = "" };
 	assert_int_equal(post(led, &c, 1), 0);
 	assert_int_equal(id_of(led, "three", "y/z"), deep);
-	c = (struct ledger_change){ .op = LEDGER_OP_MOVE_TREE, .root = "three", .path = "", .to_root = "four",
+	c = (struct ledger_change){ .op = LEDGER_OP_MOVE_TREE,
+				    .root = "three",
+				    .path = "",
+				    .to_root = "four",
 				    .to_path = "in/to" };
 	assert_int_equal(post(led, &c, 1), 0);
 	assert_int_equal(id_of(led, "four", "in/to/y/z"), deep);
@@ -416,8 +447,9 @@ static void moving_whole_roots(void **state)
 
 static void swapping_trees(void **state)
 {
-	int64_t a1 = put_row(led, "", "a/1"), a2 = put_row(led, "", "a/s/2"), b1 = put_row(led, "", "b/1"),
-		b2 = put_row(led, "", "b/t/3"), ab = put_row(led, "", "ab/1");
+	int64_t a1 = put_row(led, "", "a/1"), a2 = put_row(led, "", "a/s/2"),
+		b1 = put_row(led, "", "b/1"), b2 = put_row(led, "", "b/t/3"),
+		ab = put_row(led, "", "ab/1");
 
 	(void)state;
 	assert_int_equal(rename_op(LEDGER_OP_SWAP_TREE, "a", "b"), 0);
@@ -633,11 +665,25 @@ static void many_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(nothing_there), T(neighbours_of_a_failure), T(close_commits_the_queue),
-		T(posting_from_done), T(a_row_comes_back), T(a_life), T(failed_rows_keep_their_request),
-		T(takeover), T(moving), T(swapping), T(moving_trees), T(moving_whole_roots),
-		T(swapping_trees), T(children), T(accepted_in_order), T(unstored_in_order),
-		T(ids_are_never_used_again), T(counters), T(many_threads),
+		T(nothing_there),
+		T(neighbours_of_a_failure),
+		T(close_commits_the_queue),
+		T(posting_from_done),
+		T(a_row_comes_back),
+		T(a_life),
+		T(failed_rows_keep_their_request),
+		T(takeover),
+		T(moving),
+		T(swapping),
+		T(moving_trees),
+		T(moving_whole_roots),
+		T(swapping_trees),
+		T(children),
+		T(accepted_in_order),
+		T(unstored_in_order),
+		T(ids_are_never_used_again),
+		T(counters),
+		T(many_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,7 +88,8 @@ static void newer_version(void **state)
 {
 	ledger_close(ledger_at(*state, LEDGER_GROUP));
 	sql(*state, "PRAGMA user_version=2");
-	expect_refused(*state, -EOPNOTSUPP, "written by a newer inferfs (schema 2, this one knows 1)");
+	expect_refused(*state, -EOPNOTSUPP,
+		       "written by a newer inferfs (schema 2, this one knows 1)");
 	sql(*state, "PRAGMA user_version=1; DROP TABLE unstored");
 	expect_refused(*state, -EINVAL, "is damaged");
 }
@@ -126,7 +127,8 @@ static void damaged_file(void **state)
 
 static void directory_cannot_be_made(void **state)
 {
-	AUTO_FREE char *file = str_printf("%s/file", (char *)*state), *dir = str_printf("%s/x", file);
+	AUTO_FREE char *file = str_printf("%s/file", (char *)*state),
+		       *dir = str_printf("%s/x", file);
 
 	write_at(file, 0, "x", 1);
 	expect_refused(dir, -ENOTDIR, "cannot be made");
@@ -136,7 +138,8 @@ static void directory_cannot_be_made(void **state)
 
 static void everything_is_private(void **state)
 {
-	static const char *const files[] = { "ledger.db", "ledger.db-wal", "ledger.db-shm", "lock" };
+	static const char *const files[] = { "ledger.db", "ledger.db-wal", "ledger.db-shm",
+					     "lock" };
 	AUTO_FREE char *dir = str_printf("%s/a/state", (char *)*state);
 	struct ledger *l;
 	struct stat st;
@@ -438,7 +441,9 @@ static void mixed_rounds(void **state)
 			m[i].want = -EEXIST;
 		}
 		m[i].got = 1;
-		m[i].p = (struct ledger_post){ .changes = m[i].c, .n_changes = 2, .done = mixed_done };
+		m[i].p = (struct ledger_post){ .changes = m[i].c,
+					       .n_changes = 2,
+					       .done = mixed_done };
 		ledger_post(l, &m[i].p);
 	}
 	ledger_close(l);
@@ -455,9 +460,17 @@ static void mixed_rounds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(a_second_daemon), T(other_files), T(newer_version), T(damaged_file),
-		T(directory_cannot_be_made), T(everything_is_private), T(every_durability),
-		T(full_disk), T(full_disk_at_start), T(file_size_limit), T(mixed_rounds),
+		T(a_second_daemon),
+		T(other_files),
+		T(newer_version),
+		T(damaged_file),
+		T(directory_cannot_be_made),
+		T(everything_is_private),
+		T(every_durability),
+		T(full_disk),
+		T(full_disk_at_start),
+		T(file_size_limit),
+		T(mixed_rounds),
 		T(killed_at_any_moment),
 	};
 

@@ -45,7 +45,8 @@ static void every_cut_is_found(void **state)
 	(void)state;
 	sample_object(1, 0, 0, &key, &b);
 	for (size_t n = 0; n < b.len; n++) {
-		AUTO_FREE char *cut = malloc(n ? n : 1); /* exact, so that ASan sees any look behind */
+		AUTO_FREE char *cut =
+			malloc(n ? n : 1); /* exact, so that ASan sees any look behind */
 
 		assert_non_null(cut);
 		memcpy(cut, b.data, n);
@@ -124,16 +125,25 @@ static void right_sum_but_wrong_member_is_refused(void **state)
 		const char *name;
 		json_t *value;
 	} wrong[] = {
-		{ "format", json_integer(2) },	    { "format", json_string("1") },
-		{ "index", json_integer(3) },	    { "index", json_integer(-2) },
-		{ "index", json_real(2.5) },	    { "index", json_integer(1LL << 40) },
-		{ "created", json_string("now") },  { "created", json_string("2026-13-21T02:03:04.567Z") },
+		{ "format", json_integer(2) },
+		{ "format", json_string("1") },
+		{ "index", json_integer(3) },
+		{ "index", json_integer(-2) },
+		{ "index", json_real(2.5) },
+		{ "index", json_integer(1LL << 40) },
+		{ "created", json_string("now") },
+		{ "created", json_string("2026-13-21T02:03:04.567Z") },
 		{ "created", json_string("1969-12-31T23:59:59.999Z") },
-		{ "created", json_string("2026-11-21T02:03:0x.567Z") }, { "created", json_integer(1) },
-		{ "request", json_object() },	    { "request", json_string("{}") },
-		{ "sample", json_array() },	    { "sample", json_null() },
-		{ "raw", json_null() },		    { "ttl", json_string("60") },
-		{ "ttl", json_real(-1.0) },	    { "key", json_string("00") },
+		{ "created", json_string("2026-11-21T02:03:0x.567Z") },
+		{ "created", json_integer(1) },
+		{ "request", json_object() },
+		{ "request", json_string("{}") },
+		{ "sample", json_array() },
+		{ "sample", json_null() },
+		{ "raw", json_null() },
+		{ "ttl", json_string("60") },
+		{ "ttl", json_real(-1.0) },
+		{ "key", json_string("00") },
 		{ "key", NULL },
 	};
 
@@ -154,7 +164,7 @@ static void right_sum_but_wrong_member_is_refused(void **state)
 
 static void missing_member_is_refused(void **state)
 {
-	static const char *const names[] = { "format", "key",	 "index", "created",
+	static const char *const names[] = { "format",	"key",	  "index", "created",
 					     "request", "sample", "raw" };
 	struct key key;
 	AUTO_FREE char *request = sample_request(1, &key);
@@ -193,8 +203,13 @@ static void encoding_refuses(void **state)
 	struct key key;
 	AUTO_FREE char *request = sample_request(1, &key);
 	json_t *s = json_object(), *list = json_array();
-	struct object_parts good = { .key = &key, .request = request, .request_len = strlen(request),
-				     .sample = s, .raw = "\xff", .raw_len = 1 }, p = good;
+	struct object_parts good = { .key = &key,
+				     .request = request,
+				     .request_len = strlen(request),
+				     .sample = s,
+				     .raw = "\xff",
+				     .raw_len = 1 },
+			    p = good;
 
 	(void)state;
 	assert_int_equal(buf_adds(&b, "before"), 0);
@@ -237,8 +252,9 @@ static void bytes_are_pinned(void **state)
 	(void)state;
 	sample_object(1, 3, 60, &key, &b);
 	assert_int_equal(strncmp(b.data, want, sizeof(want) - 1), 0);
-	assert_string_equal(b.data + sizeof(want) - 1,
-			    "b027cf378dcf8a992e9ec60f7efae1b785cb18a248cc1b113bceb4fdd7d49d2a\",\"ttl\":60}\n");
+	assert_string_equal(
+		b.data + sizeof(want) - 1,
+		"b027cf378dcf8a992e9ec60f7efae1b785cb18a248cc1b113bceb4fdd7d49d2a\",\"ttl\":60}\n");
 }
 
 static void parts_come_back(void **state)
@@ -272,8 +288,12 @@ static void round_trip(const json_t *number, const char *raw, size_t raw_len)
 	struct key key;
 	AUTO_FREE char *request = sample_request(1, &key);
 	json_t *s = json_pack("{s:O}", "v", number);
-	struct object_parts p = { .key = &key, .request = request, .request_len = strlen(request),
-				  .sample = s, .raw = raw, .raw_len = raw_len };
+	struct object_parts p = { .key = &key,
+				  .request = request,
+				  .request_len = strlen(request),
+				  .sample = s,
+				  .raw = raw,
+				  .raw_len = raw_len };
 	struct object o;
 
 	assert_int_equal(object_encode(&p, &b), 0);
@@ -293,11 +313,22 @@ static void round_trip(const json_t *number, const char *raw, size_t raw_len)
 
 static void numbers_and_raw_survive(void **state)
 {
-	static const double reals[] = { 0.0,  -0.5,	1e-7,	 0.1,	  1e20,	 1e21,
-					1e22, 5e-324, 1.7976931348623157e308, 123456789012345680.0,
-					9007199254740993.0, -1e19, 2.0 };
+	static const double reals[] = { 0.0,
+					-0.5,
+					1e-7,
+					0.1,
+					1e20,
+					1e21,
+					1e22,
+					5e-324,
+					1.7976931348623157e308,
+					123456789012345680.0,
+					9007199254740993.0,
+					-1e19,
+					2.0 };
 	static const json_int_t ints[] = { 0, -1, 9007199254740993LL, INT64_MAX, INT64_MIN };
-	static const char raw[] = "\0 \x01\x1f\x7f \"\\/\b\f\n\r\t \xc3\xa9 \xe2\x80\xa8 \xf0\x9f\x98\x80";
+	static const char raw[] =
+		"\0 \x01\x1f\x7f \"\\/\b\f\n\r\t \xc3\xa9 \xe2\x80\xa8 \xf0\x9f\x98\x80";
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(reals); i++) {
@@ -345,7 +376,7 @@ static void expiry(void **state)
 	assert_false(object_expired(&o, 10, 1009 * MONO_S));
 	assert_true(object_expired(&o, 10, 1010 * MONO_S));
 	assert_false(object_expired(&o, 10, 1)); /* made in the future: a clock was set back */
-	o.ttl_s = 5; /* its own goes before the default */
+	o.ttl_s = 5;				 /* its own goes before the default */
 	assert_true(object_expired(&o, 10, 1005 * MONO_S));
 	o.ttl_s = INT64_MAX;
 	assert_false(object_expired(&o, 10, UINT64_MAX));
@@ -357,8 +388,12 @@ static void large_objects(void **state)
 	struct key key;
 	AUTO_FREE char *request = sample_request(1, &key), *raw = malloc(8 << 20);
 	json_t *s = json_object();
-	struct object_parts p = { .key = &key, .request = request, .request_len = strlen(request),
-				  .sample = s, .raw = raw, .raw_len = 8 << 20 };
+	struct object_parts p = { .key = &key,
+				  .request = request,
+				  .request_len = strlen(request),
+				  .sample = s,
+				  .raw = raw,
+				  .raw_len = 8 << 20 };
 
 	(void)state;
 	assert_non_null(raw);

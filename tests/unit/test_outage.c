@@ -5,7 +5,7 @@
 
 #include "store/outage.h"
 
-#define AT(ms) mono_test_set((ms) * MONO_MS, 1)
+#define AT(ms) mono_test_set((ms)*MONO_MS, 1)
 
 static int setup(void **state)
 {
@@ -102,8 +102,9 @@ static void zero_failures_means_one(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { T(opens_after_failures_in_a_row), T(one_probe_at_a_time),
-					    T(late_reports), T(zero_failures_means_one) };
+	const struct CMUnitTest tests[] = { T(opens_after_failures_in_a_row),
+					    T(one_probe_at_a_time), T(late_reports),
+					    T(zero_failures_means_one) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

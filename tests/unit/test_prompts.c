@@ -11,9 +11,9 @@
 #include <sys/xattr.h>
 #include <cmocka.h>
 
+#include "base/fdio.h"
 #include "fakes/broker.c"
 #include "fakes/vfs.c"
-#include "base/fdio.h"
 #include "vfs/prompts_inside.h"
 #include "vfs_reply_fake.h"
 
@@ -128,7 +128,8 @@ static void release(struct vfs_file *file)
 static int spit(uint64_t dir, const char *name, const char *text)
 {
 	uint64_t node = look(dir, name);
-	struct vfs_file f = node ? open_as(node, O_WRONLY | O_TRUNC) : creat_as(dir, name, O_WRONLY, NULL);
+	struct vfs_file f = node ? open_as(node, O_WRONLY | O_TRUNC)
+				 : creat_as(dir, name, O_WRONLY, NULL);
 	int r;
 
 	if (text[0])
@@ -185,7 +186,9 @@ static int mkdir_in(uint64_t dir, const char *name, uint64_t *out)
 static int chsize(uint64_t node, const struct vfs_file *file, off_t size)
 {
 	struct vfs_reply_fake *f = vfs_reply_fake_new();
-	struct vfs_setattr s = { .to_set = VFS_SET_SIZE, .has_fh = file, .fh = file ? file->fh : 0 };
+	struct vfs_setattr s = { .to_set = VFS_SET_SIZE,
+				 .has_fh = file,
+				 .fh = file ? file->fh : 0 };
 	int r;
 
 	s.st.st_size = size;
@@ -296,10 +299,13 @@ static void deep_directories(void **state)
 
 	(void)state;
 	for (int i = 0; i < 50; i++)
-		assert_int_equal(mkdir_in(dir, "a-name-that-is-long-enough-for-fifty-of-them-to-make-a-path-that-no-"
-					       "call-takes-in-one-piece-as-that-has-a-limit",
-					  &dir),
-				 0);
+		assert_int_equal(
+			mkdir_in(
+				dir,
+				"a-name-that-is-long-enough-for-fifty-of-them-to-make-a-path-that-no-"
+				"call-takes-in-one-piece-as-that-has-a-limit",
+				&dir),
+			0);
 	assert_int_equal(spit(dir, "deep.json", "{}"), 0);
 	/* another 200 directories push these out of the ones that are kept open */
 	for (int i = 0; i < 200; i++) {
@@ -460,7 +466,8 @@ static void empty_is_a_draft(void **state)
 
 static void no_request(void **state)
 {
-	static const char *const names[] = { ".a.json", "README.md", "readme.txt", "a.json~", "data.csv" };
+	static const char *const names[] = { ".a.json", "README.md", "readme.txt", "a.json~",
+					     "data.csv" };
 	uint64_t dir, hidden;
 
 	(void)state;
@@ -583,7 +590,8 @@ static void broken_defaults(void **state)
 
 	(void)state;
 	assert_int_equal(mkdir_in(ROOT, "d", &dir), 0);
-	assert_int_equal(spit(dir, ".defaults.json", "{\"tempera"), 0); /* unfinished: maybe more comes */
+	assert_int_equal(spit(dir, ".defaults.json", "{\"tempera"),
+			 0); /* unfinished: maybe more comes */
 	assert_int_equal(spit(dir, ".defaults.json", "{\"temperature\":\"hot\"}"), EINVAL);
 	assert_int_equal(spit(dir, "a.json", "{\"prompt\":1}"), EINVAL);
 	LOG("refuse d/a.json EINVAL");
@@ -1000,17 +1008,46 @@ static void opener_went_away(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(refused_calls), T(bytes_come_back), T(removed_file_lives_while_open),
-		T(numbers_are_used_again_with_another_generation), T(changed_behind_the_mount),
-		T(deep_directories), T(listing), T(xattrs), T(bad_document), T(good_document),
-		T(many_flushes), T(unfinished_at_the_end), T(two_writers), T(empty_is_a_draft),
-		T(no_request), T(jobs_are_not_supported_yet), T(big_document_goes_to_the_pool), T(too_big),
-		T(truncated_and_closed), T(touching_changes_nothing), T(defaults), T(broken_defaults),
-		T(sync_waits), T(sync_interrupted), T(stop_answers), T(wait_option),
-		T(wake_and_interrupt_race), T(unlink_drops), T(rename_of_requests), T(save_by_renaming),
-		T(renamed_while_it_is_written), T(draft_renamed_is_sent), T(directories_move_as_a_tree),
-		T(exchanges), T(link_in_place_of_a_request), T(told_in_order),
-		T(directory_waits_for_what_is_in_it), T(mirror_view), T(file_sha), T(opener_went_away),
+		T(refused_calls),
+		T(bytes_come_back),
+		T(removed_file_lives_while_open),
+		T(numbers_are_used_again_with_another_generation),
+		T(changed_behind_the_mount),
+		T(deep_directories),
+		T(listing),
+		T(xattrs),
+		T(bad_document),
+		T(good_document),
+		T(many_flushes),
+		T(unfinished_at_the_end),
+		T(two_writers),
+		T(empty_is_a_draft),
+		T(no_request),
+		T(jobs_are_not_supported_yet),
+		T(big_document_goes_to_the_pool),
+		T(too_big),
+		T(truncated_and_closed),
+		T(touching_changes_nothing),
+		T(defaults),
+		T(broken_defaults),
+		T(sync_waits),
+		T(sync_interrupted),
+		T(stop_answers),
+		T(wait_option),
+		T(wake_and_interrupt_race),
+		T(unlink_drops),
+		T(rename_of_requests),
+		T(save_by_renaming),
+		T(renamed_while_it_is_written),
+		T(draft_renamed_is_sent),
+		T(directories_move_as_a_tree),
+		T(exchanges),
+		T(link_in_place_of_a_request),
+		T(told_in_order),
+		T(directory_waits_for_what_is_in_it),
+		T(mirror_view),
+		T(file_sha),
+		T(opener_went_away),
 	};
 
 	umask(0);

@@ -9,18 +9,27 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "base/fdio.h"
 #include "fakes/broker.c"
 #include "fakes/vfs.c"
-#include "base/fdio.h"
 #include "vfs/prompts_inside.h"
 
 static const char *const suffixes[] = { ".json", ".txt", ".md", ".jsonl", ".batch.jsonl", NULL };
 
 static void not_a_request(void **state)
 {
-	static const char *const names[] = { "",	 ".json",	"a",	       ".a.json",     "README.md",
-					     "readme.json", "ReadMe-first.txt", "a.json~",	 "a.JSON",
-					     "a.jsonx", "json",		".batch.jsonl" };
+	static const char *const names[] = { "",
+					     ".json",
+					     "a",
+					     ".a.json",
+					     "README.md",
+					     "readme.json",
+					     "ReadMe-first.txt",
+					     "a.json~",
+					     "a.JSON",
+					     "a.jsonx",
+					     "json",
+					     ".batch.jsonl" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
@@ -174,8 +183,10 @@ static void nothing_is_sent_from_here(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(not_a_request), cmocka_unit_test(longest_suffix), cmocka_unit_test(clashes),
-		T(one_stem_one_request), T(directory_and_request), T(long_names), T(nothing_is_sent_from_here),
+		cmocka_unit_test(not_a_request), cmocka_unit_test(longest_suffix),
+		cmocka_unit_test(clashes),	 T(one_stem_one_request),
+		T(directory_and_request),	 T(long_names),
+		T(nothing_is_sent_from_here),
 	};
 
 	return cmocka_run_group_tests_name("prompts_name", tests, NULL, NULL);

@@ -12,8 +12,8 @@
 /* ---- an engine that does what a test says; the scheme "fake" ---- */
 
 static struct {
-	int error;	/* of every call, while not 0 */
-	int link;	/* result of put_link */
+	int error; /* of every call, while not 0 */
+	int link;  /* result of put_link */
 	unsigned calls, removed, aside, links, nowaits;
 	uint64_t takes_ms;
 	void *memory; /* what it really stores in */
@@ -133,7 +133,9 @@ int __wrap_registry_find(const char *scheme, const struct cache_engine **out, st
 
 static struct store *open_store(const char *url)
 {
-	struct store_options o = { .url = url, .timeout_ms = 1000, .breaker_failures = 3, .probe_ms = 500 };
+	struct store_options o = {
+		.url = url, .timeout_ms = 1000, .breaker_failures = 3, .probe_ms = 500
+	};
 	struct err e = { 0 };
 	struct store *s = NULL;
 
@@ -563,10 +565,19 @@ static void many_threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(urls_nobody_understands), D(outage_at_start_is_a_warning),
-		T(every_damaged_byte_is_a_miss), D(damage_is_kept_on_disk),
-		T(smaller_table), T(breaker), T(writing_fails_alone), T(slow_is_down),
-		T(list_when_down), T(ttl), T(bytes_and_object), T(link_or_copy), D(disk_exports),
+		T(urls_nobody_understands),
+		D(outage_at_start_is_a_warning),
+		T(every_damaged_byte_is_a_miss),
+		D(damage_is_kept_on_disk),
+		T(smaller_table),
+		T(breaker),
+		T(writing_fails_alone),
+		T(slow_is_down),
+		T(list_when_down),
+		T(ttl),
+		T(bytes_and_object),
+		T(link_or_copy),
+		D(disk_exports),
 		D(many_threads),
 	};
 

@@ -28,14 +28,14 @@ extern "C" {
 
 #define CACHE_ENGINE_API 1u
 #define CACHE_OBJECT_MAX (512u << 20) /* bytes */
-#define CACHE_INDEX_ALL UINT32_MAX
+#define CACHE_INDEX_ALL	 UINT32_MAX
 
 enum cache_result {
 	CACHE_OK = 0,	  /* got, stored, removed */
 	CACHE_MISS = 1,	  /* get: not there; remove: nothing was there */
 	CACHE_EXISTS = 2, /* put_new: that index is taken; the old bytes stay */
 	CACHE_AGAIN = 3	  /* get with CACHE_NOWAIT: would have to wait */
-	/* negative: -errno, the engine failed and nothing is known */
+			  /* negative: -errno, the engine failed and nothing is known */
 };
 
 enum cache_flags { CACHE_NOWAIT = 1 << 0 };
@@ -80,7 +80,8 @@ struct cache_engine {
 		       const struct cache_bytes *bytes, uint64_t ttl_s, unsigned deadline_ms);
 
 	/* count - samples of key, in *out */
-	int (*count)(void *engine, const struct cache_key *key, unsigned deadline_ms, uint32_t *out);
+	int (*count)(void *engine, const struct cache_key *key, unsigned deadline_ms,
+		     uint32_t *out);
 
 	/* remove - one index or CACHE_INDEX_ALL: CACHE_OK, CACHE_MISS, -errno */
 	int (*remove)(void *engine, const struct cache_key *key, uint32_t index,
