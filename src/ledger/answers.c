@@ -224,10 +224,10 @@ static int settle(struct answers *a, const struct answers_id *id, const struct a
 int answers_adopt(struct answers *a, struct answers_id *id, const struct answers_source *src)
 {
 	struct answers_id at = *id;
-	int rc = 0;
 
 	for (at.variant = 0; at.variant < VARIANTS_MAX; at.variant++) {
-		rc = settle(a, &at, src);
+		int rc = settle(a, &at, src);
+
 		if (rc < 0)
 			return rc;
 		if (rc) {

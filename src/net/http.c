@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <strings.h>
 
 #include "base/auto.h"
 #include "base/mono.h"
@@ -312,6 +313,9 @@ static bool set_transfer(struct http_transfer *t, const struct http_request *r)
 	} else {
 		(void)curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
 	}
+	/* waiting for a connection that may multiplex pays only where HTTP/2 may come; without TLS curl
+	 * learns that it does not only from the first answer's headers, and all others would wait for it */
+	(void)curl_easy_setopt(e, CURLOPT_PIPEWAIT, strncasecmp(r->url, "https:", 6) == 0 ? 1L : 0L);
 	return curl_easy_setopt(e, CURLOPT_URL, r->url) == CURLE_OK;
 }
 

@@ -98,8 +98,6 @@ static bool set_options(struct http_target *t, CURL *e)
 	(void)curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	(void)curl_easy_setopt(e, CURLOPT_HTTP_VERSION,
 			       t->http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1);
-	/* waiting for a connection that may multiplex pays only where HTTP/2 may come */
-	(void)curl_easy_setopt(e, CURLOPT_PIPEWAIT, t->http2 ? 1L : 0L);
 	(void)curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, t->connect_ms);
 	(void)curl_easy_setopt(e, CURLOPT_HTTPHEADER, t->headers);
 	return set_text(e, CURLOPT_PROTOCOLS_STR, "http,https") &&

@@ -182,7 +182,7 @@ int disk_walk_list(int dirfd, struct disk_walk *w)
 {
 	bool there[FANOUT] = { false };
 	struct cache_key at = { { 0 } };
-	struct range r;
+	struct range r = { 0 };
 	int rc = set_range(w, &r);
 
 	w->n = 0;

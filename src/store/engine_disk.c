@@ -115,10 +115,11 @@ static int run(struct call *c, op_fn *op)
 {
 	struct disk_place *place = &c->d->place;
 	struct disk_root *r;
-	bool gone;
 	int rc;
 
 	for (int turn = 0; turn < 2; turn++) {
+		bool gone;
+
 		rc = disk_root_take(place, !(c->flags & CACHE_NOWAIT), &r);
 		if (rc)
 			return rc;

@@ -4,7 +4,7 @@
  *   1. vfs_new     opens the prompts directory; nothing is served yet
  *   2. vfs_ops     the room of a node id; fuse/ calls its operations
  *   3. vfs_stop    every parked request is answered with ESHUTDOWN
- *   4. vfs_free
+ *   4. vfs_free    after the broker has stopped: its last callbacks come here
  *
  * Threads: operations on the FUSE thread; wakes from any. Blocks: never but on the backing directory.
  */

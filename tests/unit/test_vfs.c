@@ -32,14 +32,14 @@ static void inval_entry(void *impl, uint64_t parent, const char *name, void (*do
 {
 	(void)parent;
 	(void)name;
-	((struct tree *)impl)->invalidated++;
+	(void)__atomic_add_fetch(&((struct tree *)impl)->invalidated, 1, __ATOMIC_SEQ_CST);
 	done(arg);
 }
 
 static void poll_told(void *impl, void *handle)
 {
 	(void)handle;
-	((struct tree *)impl)->polled++;
+	(void)__atomic_add_fetch(&((struct tree *)impl)->polled, 1, __ATOMIC_SEQ_CST);
 }
 
 static void poll_dropped(void *impl, void *handle)
@@ -77,8 +77,8 @@ static int teardown(void **state)
 
 	vfs_stop(t->v);
 	broker_quiet(t->f.broker);
+	fixture_close(&t->f); /* the last answers come while the broker ends */
 	vfs_free(t->v);
-	fixture_close(&t->f);
 	free(t);
 	return 0;
 }
@@ -585,6 +585,18 @@ static void attributes(void **state)
 
 /* ---- ask ---- */
 
+/* the text comes in pieces; 0 is the end */
+static void read_to_end(struct tree *t, uint64_t node, const struct vfs_file *f, char *out, size_t cap)
+{
+	size_t n = 0, more;
+
+	do {
+		assert_int_equal(read_node(t, node, f, n, out + n, cap - n), 0);
+		more = strlen(out + n);
+		n += more;
+	} while (more);
+}
+
 static void a_conversation(void **state)
 {
 	struct tree *t = *state;
@@ -599,10 +611,8 @@ static void a_conversation(void **state)
 	assert_int_equal(read_node(t, node, &f, 0, got, sizeof(got)), ENODATA);
 	assert_int_equal(write_open(t, node, &f, "hel"), 0);
 	assert_int_equal(write_open(t, node, &f, "lo"), 0);
-	assert_int_equal(read_node(t, node, &f, 0, got, sizeof(got)), 0);
+	read_to_end(t, node, &f, got, sizeof(got));
 	assert_string_equal(got, "You said: hello\n");
-	assert_int_equal(read_node(t, node, &f, 16, got, sizeof(got)), 0);
-	assert_string_equal(got, "");
 	assert_int_equal(write_open(t, node, &f, "{\"prompt\":1}"), 0);
 	assert_int_equal(read_node(t, node, &f, 0, got, sizeof(got)), EINVAL);
 	assert_int_equal(read_node(t, node, &f, 0, got, sizeof(got)), 0);
