@@ -56,7 +56,7 @@ int broker_get(struct broker *b, int64_t id, struct broker_view *out)
 		return 0;
 	r = ledger_get(b->o.ledger, id, &row);
 	if (r == -ENOENT)
-		r = hold_row(b, id, &row, &h, &n);
+		r = broker_hold_row(b, id, &row, &h, &n);
 	if (r < 0)
 		return r;
 	view_row(&row, out);
@@ -80,7 +80,7 @@ int broker_path(struct broker *b, int64_t id, struct buf *out)
 	lock_drop(&b->lock);
 	if (j)
 		return r;
-	r = hold_row(b, id, &row, &h, &n);
+	r = broker_hold_row(b, id, &row, &h, &n);
 	if (r == 0)
 		r = buf_adds(out, row.path);
 	ledger_row_done(&row);
@@ -279,7 +279,7 @@ struct broker *broker_stop(struct broker *b)
 	pool_stop(b->pool);
 	ledger_close(b->o.ledger); /* its last callbacks come here */
 	drop_jobs(b);
-	hold_free(b);
+	broker_hold_free(b);
 	unstored_free(b);
 	map_done(&b->by_id);
 	map_done(&b->by_name);

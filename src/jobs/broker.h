@@ -86,34 +86,34 @@ typedef void broker_checked_fn(void *arg, const struct broker_accepted *r);
 
 /* broker_check - done is called when the outcome is durable (a hit: one commit does all) */
 void broker_check(struct broker *b, const struct broker_doc *d, broker_checked_fn *done, void *arg);
-/* broker_refuse - the file could not even be read as a document (a bad .defaults.json, EFBIG ...):
+/* broker_check_refuse - the file could not even be read as a document (a bad .defaults.json, EFBIG ...):
  * records the error under the name; final only */
-void broker_refuse(struct broker *b, const char *root, const char *path, const char *suffix,
+void broker_check_refuse(struct broker *b, const char *root, const char *path, const char *suffix,
 		   const struct err *e);
 /* broker_send - id may be sent now; harmless when it was, or is gone */
 void broker_send(struct broker *b, int64_t id);
 
 typedef void broker_done_fn(void *arg, int result);
-/* broker_drop - the prompt went: its response goes with it. done after the commit */
-void broker_drop(struct broker *b, const char *root, const char *path, broker_done_fn *done,
+/* broker_name_drop - the prompt went: its response goes with it. done after the commit */
+void broker_name_drop(struct broker *b, const char *root, const char *path, broker_done_fn *done,
 		 void *arg);
-/* broker_dismiss - rm -r under responses/: the response goes, the prompt stays; also for a draft */
+/* broker_name_dismiss - rm -r under responses/: the response goes, the prompt stays; also for a draft */
 struct broker_name {
 	const char *root, *path, *suffix;
 };
-void broker_dismiss(struct broker *b, const struct broker_name *n, broker_done_fn *done, void *arg);
-/* broker_move - a prompt (tree: a directory) was renamed; what was under the new name goes; swap:
+void broker_name_dismiss(struct broker *b, const struct broker_name *n, broker_done_fn *done, void *arg);
+/* broker_name_move - a prompt (tree: a directory) was renamed; what was under the new name goes; swap:
  * the two exchange */
 struct broker_move {
 	const char *root, *path, *to_root, *to_path;
 	bool tree, swap;
 };
-void broker_move(struct broker *b, const struct broker_move *m, broker_done_fn *done, void *arg);
+void broker_name_move(struct broker *b, const struct broker_move *m, broker_done_fn *done, void *arg);
 
-/* broker_cancel / broker_retry - ctl: 0, -ENOENT, -EINVAL when the word does not apply now.
+/* broker_ctl_cancel / broker_ctl_retry - ctl: 0, -ENOENT, -EINVAL when the word does not apply now.
  * retry takes effect at once: the state is queued when it returns (durable a moment later) */
-int broker_cancel(struct broker *b, int64_t id);
-int broker_retry(struct broker *b, int64_t id);
+int broker_ctl_cancel(struct broker *b, int64_t id);
+int broker_ctl_retry(struct broker *b, int64_t id);
 
 /* one who waits for the end; embedded in whatever waits */
 struct broker_waiter {
@@ -153,13 +153,13 @@ struct broker_file_id {
 	bool nowait;
 };
 int broker_render(struct broker *b, const struct broker_file_id *f, struct buf *out);
-/* broker_hold / broker_release - while held, a request that is taken over or removed can still be rendered
+/* broker_hold / broker_hold_release - while held, a request that is taken over or removed can still be rendered
  * (a reader has its file open) */
 void broker_hold(struct broker *b, int64_t id);
-void broker_release(struct broker *b, int64_t id);
+void broker_hold_release(struct broker *b, int64_t id);
 
-/* broker_xattr - value of user.inferfs.NAME: 0, -ENODATA */
-int broker_xattr(struct broker *b, int64_t id, const char *name, struct buf *out);
+/* broker_render_xattr - value of user.inferfs.NAME: 0, -ENODATA */
+int broker_render_xattr(struct broker *b, int64_t id, const char *name, struct buf *out);
 
 /* an ask: a request without a name. The stream gets the answer, or fails with the errno */
 struct broker_ask;
@@ -181,14 +181,14 @@ json_t *broker_ask_history(struct broker_ask *a);
 /* broker_ask_end - closes it; cancels what is unfinished; a may be NULL; returns NULL */
 struct broker_ask *broker_ask_end(struct broker_ask *a);
 
-/* broker_error_json - error.json of an error that has no request */
-int broker_error_json(const struct err *e, struct buf *out);
+/* broker_ask_error_json - error.json of an error that has no request */
+int broker_ask_error_json(const struct err *e, struct buf *out);
 
-/* broker_summary - stats/summary.json */
-int broker_summary(struct broker *b, struct buf *out);
-/* broker_backends - names, NULL-terminated, the broker's; broker_backend_status - status.json */
-const char *const *broker_backends(struct broker *b);
-int broker_backend_status(struct broker *b, const char *name, struct buf *out);
+/* broker_stats_summary - stats/summary.json */
+int broker_stats_summary(struct broker *b, struct buf *out);
+/* broker_stats_backends - names, NULL-terminated, the broker's; broker_backend_status - status.json */
+const char *const *broker_stats_backends(struct broker *b);
+int broker_stats_backend(struct broker *b, const char *name, struct buf *out);
 
 /* broker_post - run a blocking task on the broker's pool (0 or -EAGAIN, -ESHUTDOWN) */
 struct pool_task;

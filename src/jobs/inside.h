@@ -102,6 +102,7 @@ struct flight {
 	struct buf sofar; /* text of the running attempt, for readers who come later */
 	struct infer_call *call;
 	bool tabled, calling, ended; /* ended: done, failed or a hit; late joiners start anew */
+	bool paid; /* asks had it before it was stored, and were counted as its buyers */
 	uint64_t orphan_until_mono;  /* nobody waits; cancelled then */
 	struct list in_orphans;
 	struct map_link by_key;
@@ -202,7 +203,7 @@ int flight_lookup(struct broker *b, const struct key *key, bool nowait, struct o
 int flight_adopt(struct broker *b, const struct buf *bytes, struct answers_id *id);
 
 /* names.c: a job from its row; the row's strings are taken */
-int job_from_row(struct broker *b, struct ledger_row *row, struct job **out);
+int job_row_load(struct broker *b, struct ledger_row *row, struct job **out);
 
 /* settle.c: an object is there; record the hand-outs, seal, wake */
 struct settle {
@@ -215,6 +216,9 @@ struct settle {
 };
 /* settle_jobs - jobs (linked by in_flight, one reference each) are consumed */
 void settle_jobs(struct broker *b, struct list *jobs, const struct settle *s);
+/* settle_asks - a purchase that nobody but asks waits for: they have its bytes and need no record, so
+ * they do not wait for the store; true: they were served and counted */
+bool settle_asks(struct flight *f);
 /* settle_text_bytes - size of the file `text` of a sample */
 uint64_t settle_text_bytes(const json_t *sample);
 /* settle_count - add one served request to the counters */
@@ -244,11 +248,11 @@ void unstored_offer(struct broker *b);
 void unstored_free(struct broker *b);
 
 /* row of an id whether it is in the ledger or held after its removal */
-int hold_row(struct broker *b, int64_t id, struct ledger_row *row, struct ledger_handout **out_h,
+int broker_hold_row(struct broker *b, int64_t id, struct ledger_row *row, struct ledger_handout **out_h,
 	     size_t *out_n);
-/* hold_keep - a row is about to be removed: when a reader has it open, keep what it needs; true: kept */
-bool hold_keep(struct broker *b, struct sweep *s);
-void hold_free(struct broker *b);
+/* broker_hold_keep - a row is about to be removed: when a reader has it open, keep what it needs; true: kept */
+bool broker_hold_keep(struct broker *b, struct sweep *s);
+void broker_hold_free(struct broker *b);
 /* unstored_has - the engine has not taken this object yet */
 bool unstored_has(struct broker *b, const struct answers_id *id);
 

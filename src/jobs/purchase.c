@@ -201,72 +201,105 @@ static uint64_t flight_ttl(struct flight *f)
 	return ttl > 0 ? (uint64_t)ttl : 0;
 }
 
+/* an answer on its way to where it is kept; the first two are read while those who asked are there */
+struct keeping {
+	uint64_t ttl_s;
+	bool may_store;
+	bool direct;   /* in the engine only: no response names it yet */
+	bool unstored; /* in answers/ only */
+	struct answers_id id;
+	struct buf bytes;
+};
+
+/* What asks bought needs no place in answers/ when the engine takes it: a file and two names less. */
+static bool keep_direct(struct flight *f, struct keeping *k)
+{
+	if (!f->paid || !k->may_store || f->mode != REQUEST_CACHE_USE)
+		return false;
+	return store_put(f->b->o.store, &(struct store_offer){ .key = &f->key,
+							       .index = 0,
+							       .bytes = k->bytes.data,
+							       .len = k->bytes.len,
+							       .ttl_s = k->ttl_s,
+							       .dirfd = -1 }) == STORE_OK;
+}
+
 /* the object is made and lies in answers/ (and, when it may, in the store) */
-static int keep(struct flight *f, struct answers_id *id, struct buf *bytes, bool *out_unstored)
+static int keep(struct flight *f, struct keeping *k)
 {
 	struct broker *b = f->b;
-	uint64_t ttl = flight_ttl(f);
-	int r = encode(f, ttl, bytes);
+	int r = encode(f, k->ttl_s, &k->bytes);
 
-	if (r == 0)
-		r = answers_put(b->o.answers, id, bytes->data, bytes->len);
+	k->direct = r == 0 && keep_direct(f, k);
+	if (r == 0 && !k->direct)
+		r = answers_put(b->o.answers, &k->id, k->bytes.data, k->bytes.len);
 	if (r == 0)
 		fault_at("object");
-	if (r < 0 || !may_store(f, f->answer))
+	if (r < 0 || k->direct || !k->may_store)
 		return r;
-	r = offer(f, id, ttl, bytes);
+	r = offer(f, &k->id, k->ttl_s, &k->bytes);
 	if (r == -EEXIST) {
-		*id = (struct answers_id){ .key = f->key };
-		return answers_put(b->o.answers, id, bytes->data, bytes->len);
+		k->id = (struct answers_id){ .key = f->key };
+		return answers_put(b->o.answers, &k->id, k->bytes.data, k->bytes.len);
 	}
-	*out_unstored = r < 0;
+	k->unstored = r < 0;
 	return 0;
 }
 
-static void flight_settle(struct flight *f, const struct answers_id *id, const struct buf *bytes,
-			  bool unstored)
+static void flight_settle(struct flight *f, struct keeping *k)
 {
 	struct broker *b = f->b;
 	struct object o = { 0 };
 	struct list jobs;
 	struct err e = { 0 };
+	int r;
 
-	if (object_decode(bytes->data, bytes->len, &f->key, 0, &o, &e) < 0) {
-		flight_fail(f, &e);
-		return;
-	}
 	list_init(&jobs);
 	lock_take(&b->lock);
 	flight_end_locked(f, &jobs);
 	lock_drop(&b->lock);
-	settle_jobs(b, &jobs,
-		    &(struct settle){ .object = id,
-				      .sample = o.sample,
-				      .answer = f->answer,
-				      .streamed = &f->sofar,
-				      .attempts = f->attempts,
-				      .unstored = unstored });
+	if (k->direct && list_empty(&jobs))
+		return;
+	r = object_decode(k->bytes.data, k->bytes.len, &f->key, 0, &o, &e);
+	if (r == 0 && k->direct) /* somebody joined while it was stored */
+		r = flight_adopt(b, &k->bytes, &k->id);
+	if (r == 0) {
+		settle_jobs(b, &jobs,
+			    &(struct settle){ .object = &k->id,
+					      .sample = o.sample,
+					      .answer = f->paid ? NULL : f->answer,
+					      .streamed = &f->sofar,
+					      .attempts = f->attempts,
+					      .unstored = k->unstored });
+	} else {
+		if (!e.code)
+			err_sys(&e, -r, "the answer could not be kept under the state directory");
+		flight_fail_jobs(b, &jobs, &e);
+	}
 	object_done(&o);
 }
 
 static void flight_store_run(struct pool_task *t)
 {
 	struct flight *f = CONTAINER_OF(t, struct flight, task);
-	struct answers_id id = { .key = f->key };
-	struct buf bytes = BUF_INIT(OBJECT_MAX);
+	struct keeping k = { .ttl_s = flight_ttl(f),
+			     .may_store = may_store(f, f->answer),
+			     .id = { .key = f->key },
+			     .bytes = BUF_INIT(OBJECT_MAX) };
 	struct err e = { 0 };
-	bool unstored = false;
-	int r = keep(f, &id, &bytes, &unstored);
+	int r;
 
+	f->paid = settle_asks(f);
+	r = keep(f, &k);
 	if (r < 0) {
 		err_sys(&e, -r,
 			"the answer arrived but could not be stored under the state directory");
 		e.attempts = f->attempts;
 		flight_fail(f, &e);
 	} else {
-		flight_settle(f, &id, &bytes, unstored);
+		flight_settle(f, &k);
 	}
-	buf_done(&bytes);
+	buf_done(&k.bytes);
 	flight_unref(f);
 }
 

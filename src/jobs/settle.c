@@ -218,6 +218,41 @@ static bool claim(struct broker *b, struct job *j)
 	return mine;
 }
 
+/* false: a named one is among them, and the first of all is the buyer */
+static bool take_asks(struct flight *f, struct list *out)
+{
+	LOCK_SCOPE(&f->b->lock);
+	LIST_EACH(l, &f->jobs)
+		if (LIST_ENTRY(l, struct job, in_flight)->id)
+			return false;
+	list_move_all(out, &f->jobs);
+	LIST_EACH(l, out)
+		LIST_ENTRY(l, struct job, in_flight)->flight = NULL;
+	return true;
+}
+
+bool settle_asks(struct flight *f)
+{
+	struct settle s = { .answer = f->answer, .streamed = &f->sofar, .attempts = f->attempts };
+	struct list asks, *l;
+	bool buyer = true;
+
+	list_init(&asks);
+	if (!take_asks(f, &asks))
+		return false;
+	while ((l = list_pop(&asks))) {
+		struct job *j = LIST_ENTRY(l, struct job, in_flight);
+
+		if (!claim(f->b, j)) {
+			job_unref(f->b, j);
+			continue;
+		}
+		settle_ask(f->b, j, &s, buyer);
+		buyer = false;
+	}
+	return !buyer;
+}
+
 void settle_jobs(struct broker *b, struct list *jobs, const struct settle *s)
 {
 	struct settling *x;

@@ -315,7 +315,8 @@ static bool set_transfer(struct http_transfer *t, const struct http_request *r)
 	}
 	/* waiting for a connection that may multiplex pays only where HTTP/2 may come; without TLS curl
 	 * learns that it does not only from the first answer's headers, and all others would wait for it */
-	(void)curl_easy_setopt(e, CURLOPT_PIPEWAIT, strncasecmp(r->url, "https:", 6) == 0 ? 1L : 0L);
+	(void)curl_easy_setopt(e, CURLOPT_PIPEWAIT,
+			       t->target->http2 && strncasecmp(r->url, "https:", 6) == 0 ? 1L : 0L);
 	return curl_easy_setopt(e, CURLOPT_URL, r->url) == CURLE_OK;
 }
 

@@ -140,7 +140,7 @@ void ask_write(struct vfs *v, const struct vfs_req *q, const struct vfs_file *f,
 static void keep_error(struct ask *a, const struct err *e)
 {
 	buf_clear(&a->error);
-	(void)broker_error_json(e, &a->error); /* cut short at worst */
+	(void)broker_ask_error_json(e, &a->error); /* cut short at worst */
 }
 
 /* the first read submits */

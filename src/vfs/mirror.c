@@ -237,7 +237,7 @@ static void dismiss(struct vfs *v, const struct vfs_req *q, uint32_t idx, int64_
 		return;
 	}
 	*d = (struct dismissal){ v, *q, id };
-	broker_dismiss(v->broker, &(struct broker_name){ "", buf_str(&path), suffix }, dismissed,
+	broker_name_dismiss(v->broker, &(struct broker_name){ "", buf_str(&path), suffix }, dismissed,
 		       d);
 }
 

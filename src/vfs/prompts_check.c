@@ -207,7 +207,7 @@ void prompts_check_run(struct prompts *p, struct prompts_doc *d, broker_checked_
 	lock_drop(&p->lock);
 	r = prompts_name_job(d->suffix) ? 0 : read_fd(d->fd, max, &text);
 	if (refused(d, &text, r, p, &e)) {
-		broker_refuse(p->v->broker, "", d->path, d->suffix, &e);
+		broker_check_refuse(p->v->broker, "", d->path, d->suffix, &e);
 		verdict(e.code, done, arg);
 		return;
 	}

@@ -283,7 +283,7 @@ static bool drop(struct prompts_op *op, const char *path)
 		return false;
 	op->on_fuse = false;
 	op->changed = true;
-	broker_drop(op->p->v->broker, "", path, told, op);
+	broker_name_drop(op->p->v->broker, "", path, told, op);
 	return true;
 }
 
@@ -303,7 +303,7 @@ static bool move(struct prompts_op *op, const struct step *s)
 	if (!strcmp(s->path, s->to))
 		return false;
 	op->on_fuse = false;
-	broker_move(op->p->v->broker, &m, told, op);
+	broker_name_move(op->p->v->broker, &m, told, op);
 	return true;
 }
 

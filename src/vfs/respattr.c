@@ -20,7 +20,7 @@ static int value_of(struct vfs *v, int64_t id, const char *name, struct buf *out
 	int r;
 
 	if (strcmp(name, "status") != 0)
-		return broker_xattr(v->broker, id, name, out);
+		return broker_render_xattr(v->broker, id, name, out);
 	r = broker_get(v->broker, id, &view);
 	if (r == 0)
 		r = buf_adds(out, resptable_word(view.state));

@@ -84,7 +84,7 @@ static void open_final(struct vfs *v, const struct vfs_req *q, uint64_t nodeid)
 
 	broker_hold(v->broker, id);
 	if (q->ops->open(q->impl, &o) != 0)
-		broker_release(v->broker, id);
+		broker_hold_release(v->broker, id);
 }
 
 /* done, but looked up while it was not: the answer may have no such file */
@@ -188,7 +188,7 @@ static void open_stream(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 
 		broker_hold(v->broker, view->id);
 		if (q->ops->open(q->impl, &plain) != 0)
-			broker_release(v->broker, view->id);
+			broker_hold_release(v->broker, view->id);
 		return;
 	}
 	o = calloc(1, sizeof(*o));
@@ -294,9 +294,9 @@ void respfile_write(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 	if (n.kind != RESP_CTL)
 		r = -EROFS;
 	else if (len == 6 && memcmp(io->data, "cancel", 6) == 0)
-		r = broker_cancel(v->broker, n.id);
+		r = broker_ctl_cancel(v->broker, n.id);
 	else if (len == 5 && memcmp(io->data, "retry", 5) == 0)
-		r = broker_retry(v->broker, n.id);
+		r = broker_ctl_retry(v->broker, n.id);
 	if (r < 0)
 		vfs_reply_err(q, -r);
 	else
@@ -310,7 +310,7 @@ void respfile_release(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 
 	if (!o) {
 		responses_blob_trim(v, nodeid);
-		broker_release(v->broker, resptable_node(nodeid).id);
+		broker_hold_release(v->broker, resptable_node(nodeid).id);
 	}
 	open_free(o);
 	vfs_reply_err(q, 0);

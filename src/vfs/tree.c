@@ -20,6 +20,9 @@ enum {
 	NODE_BACKEND = 0x100 /* + 2 * number: its directory; + 1: status.json in it */
 };
 
+/* Its mode never changes; without this every open of it costs a request for its attributes first. */
+enum { ASK_TTL_S = 1 };
+
 typedef int tree_reader(struct vfs *v, uint64_t nodeid, struct buf *out);
 
 static int read_readme(struct vfs *v, uint64_t nodeid, struct buf *out)
@@ -31,13 +34,13 @@ static int read_readme(struct vfs *v, uint64_t nodeid, struct buf *out)
 static int read_summary(struct vfs *v, uint64_t nodeid, struct buf *out)
 {
 	(void)nodeid;
-	return broker_summary(v->broker, out);
+	return broker_stats_summary(v->broker, out);
 }
 
 static int read_backend(struct vfs *v, uint64_t nodeid, struct buf *out)
 {
-	return broker_backend_status(v->broker,
-				     broker_backends(v->broker)[(nodeid - NODE_BACKEND) / 2], out);
+	return broker_stats_backend(v->broker,
+				     broker_stats_backends(v->broker)[(nodeid - NODE_BACKEND) / 2], out);
 }
 
 /* every static name; the rows below backends/ are made from the configuration */
@@ -65,7 +68,7 @@ static const struct tree_row status_row = {
 
 static size_t n_backends(struct vfs *v)
 {
-	const char *const *names = broker_backends(v->broker);
+	const char *const *names = broker_stats_backends(v->broker);
 	size_t n = 0;
 
 	while (names && names[n])
@@ -94,6 +97,8 @@ static void fill_entry(struct vfs *v, const struct tree_row *row, uint64_t nodei
 
 	*e = (struct vfs_entry){ .nodeid = nodeid, .entry_ttl_s = VFS_TTL_FOREVER };
 	e->attr_ttl_s = row->exact || S_ISDIR(row->mode) ? VFS_TTL_FOREVER : 0;
+	if (nodeid == NODE_ASK)
+		e->attr_ttl_s = ASK_TTL_S;
 	vfs_fill_attr(v, &e->st, nodeid, row->mode, size,
 		      row->exact || S_ISDIR(row->mode) ? v->start_ns : mono_real_ns());
 }
@@ -118,7 +123,7 @@ static void reply_entry(struct vfs *v, const struct vfs_req *q, const struct tre
 static void lookup_backend(struct vfs *v, const struct vfs_req *q, uint64_t parent,
 			   const char *name)
 {
-	const char *const *names = broker_backends(v->broker);
+	const char *const *names = broker_stats_backends(v->broker);
 
 	if (parent != NODE_BACKENDS) {
 		if (strcmp(name, status_row.name) == 0 && !(parent & 1))
@@ -270,7 +275,7 @@ static bool list_rows(struct vfs *v, struct vfs_dir *d, uint64_t nodeid, uint64_
 
 static void list_backends(struct vfs *v, struct vfs_dir *d, uint64_t nodeid, uint64_t off)
 {
-	const char *const *names = broker_backends(v->broker);
+	const char *const *names = broker_stats_backends(v->broker);
 	struct vfs_entry e;
 
 	if (nodeid != NODE_BACKENDS) {

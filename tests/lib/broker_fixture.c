@@ -212,7 +212,7 @@ int fixture_drop(struct fixture *f, const char *path)
 	struct outcome o;
 
 	outcome_init(&o);
-	broker_drop(f->broker, "", path, done, &o);
+	broker_name_drop(f->broker, "", path, done, &o);
 	return outcome_get(&o);
 }
 
@@ -221,7 +221,7 @@ int fixture_move(struct fixture *f, const struct broker_move *m)
 	struct outcome o;
 
 	outcome_init(&o);
-	broker_move(f->broker, m, done, &o);
+	broker_name_move(f->broker, m, done, &o);
 	return outcome_get(&o);
 }
 
@@ -231,7 +231,7 @@ int fixture_dismiss(struct fixture *f, const char *path)
 	struct outcome o;
 
 	outcome_init(&o);
-	broker_dismiss(f->broker, &n, done, &o);
+	broker_name_dismiss(f->broker, &n, done, &o);
 	return outcome_get(&o);
 }
 

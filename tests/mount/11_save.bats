@@ -138,7 +138,7 @@ prompt() { put "$1.json" "{\"prompt\":\"$2\"}"; } # STEM TEXT
 	prompt a x
 	provider_waiting hold 1
 	"$TOOLS/park" 4 "$R/a/text" >"$W/out" 2>"$W/err" 3>&- &
-	until_true 10 grep -q parked "$W/out"
+	until_true 10 grep -q parked "$W/out" || { cat "$W/out" "$W/err"; false; }
 	rm "$P/a.json"
 	wait $! && false
 	grep -q 'Operation canceled' "$W/err" || { cat "$W/out" "$W/err"; false; }
@@ -173,8 +173,9 @@ prompt() { put "$1.json" "{\"prompt\":\"$2\"}"; } # STEM TEXT
 	is "$(answer a)" "echo: one"
 	printf '{"prompt":"t' >&7
 	is "$(answer a)" "echo: one"
-	printf 'wo"}' >&7
-	is "$(answer a)" "echo: one"
+	printf 'wo"}' >&7 # the shell's own close checks it, complete as it is now
+	is "$(status_of a)" queued
+	sent one
 	exec 7>&-
 	is "$(answer a)" "echo: two"
 	sent one two
@@ -184,7 +185,7 @@ prompt() { put "$1.json" "{\"prompt\":\"$2\"}"; } # STEM TEXT
 	prompt a one
 	answer a
 	: >"$P/a.json"
-	is "$(status_of a)" draft
+	wait_status a draft
 	sent one
 }
 

@@ -116,12 +116,12 @@ static void a_failed_request_tells_why_and_can_be_tried_again(void **state)
 	assert_non_null(strstr(fixture_render(f, id, BROKER_ERROR, &r), "EREMOTEIO"));
 	assert_null(fixture_render(f, id, BROKER_TEXT, &r));
 	assert_non_null(fixture_render(f, id, BROKER_REQUEST, &r));
-	assert_int_equal(broker_cancel(f->broker, id), -EINVAL);
-	assert_int_equal(broker_retry(f->broker, id), 0);
+	assert_int_equal(broker_ctl_cancel(f->broker, id), -EINVAL);
+	assert_int_equal(broker_ctl_retry(f->broker, id), 0);
 	again = view_of(f, "f").id;
 	assert_true(again != id);
 	assert_int_equal(fixture_final(f, again), BROKER_FAILED);
-	assert_int_equal(broker_retry(f->broker, id), -ENOENT);
+	assert_int_equal(broker_ctl_retry(f->broker, id), -ENOENT);
 }
 
 static void nothing_failed_is_in_the_store(void **state)
@@ -292,7 +292,7 @@ static void a_removed_name_is_gone_when_the_call_returns(void **state)
 	assert_int_equal(broker_find(f->broker, "", "d", &v), -ENOENT);
 	/* a reader that has it open keeps it */
 	assert_string_equal(fixture_render(f, id, BROKER_TEXT, &r), "You said: d\n");
-	broker_release(f->broker, id);
+	broker_hold_release(f->broker, id);
 	assert_null(fixture_render(f, id, BROKER_TEXT, &r));
 	assert_int_equal(fixture_drop(f, "d"), 0); /* nothing there: fine */
 }
@@ -338,12 +338,12 @@ static void cancel(void **state)
 	int64_t id;
 
 	assert_int_equal(fixture_check(f, "c", SLOW("c"), true, &id), 0);
-	assert_int_equal(broker_cancel(f->broker, id), 0);
+	assert_int_equal(broker_ctl_cancel(f->broker, id), 0);
 	assert_int_equal(view_of(f, "c").state, BROKER_CANCELLED);
 	assert_int_equal(fixture_final(f, id), BROKER_CANCELLED);
 	assert_int_equal(view_of(f, "c").code, ECANCELED);
-	assert_int_equal(broker_cancel(f->broker, id), -EINVAL);
-	assert_int_equal(broker_cancel(f->broker, 999), -ENOENT);
+	assert_int_equal(broker_ctl_cancel(f->broker, id), -EINVAL);
+	assert_int_equal(broker_ctl_cancel(f->broker, 999), -ENOENT);
 }
 
 static void a_request_has_its_own_timeout(void **state)
@@ -474,17 +474,17 @@ static void attributes_and_totals(void **state)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		buf_clear(&b);
-		assert_int_equal(broker_xattr(f->broker, id, cases[i].name, &b), 0);
+		assert_int_equal(broker_render_xattr(f->broker, id, cases[i].name, &b), 0);
 		assert_string_equal(buf_str(&b), cases[i].value);
 	}
-	assert_int_equal(broker_xattr(f->broker, id, "namespace", &b), -ENODATA);
-	assert_int_equal(broker_xattr(f->broker, 4711, "model", &b), -ENODATA);
+	assert_int_equal(broker_render_xattr(f->broker, id, "namespace", &b), -ENODATA);
+	assert_int_equal(broker_render_xattr(f->broker, 4711, "model", &b), -ENODATA);
 	buf_clear(&b);
-	assert_int_equal(broker_summary(f->broker, &b), 0);
+	assert_int_equal(broker_stats_summary(f->broker, &b), 0);
 	assert_non_null(strstr(buf_str(&b), "\"requests\": 1"));
 	buf_clear(&b);
-	assert_int_equal(broker_backend_status(f->broker, "echo", &b), 0);
-	assert_int_equal(broker_backend_status(f->broker, "none", &b), -ENOENT);
+	assert_int_equal(broker_stats_backend(f->broker, "echo", &b), 0);
+	assert_int_equal(broker_stats_backend(f->broker, "none", &b), -ENOENT);
 	buf_done(&b);
 }
 

@@ -1,4 +1,4 @@
-/* recover.c - after a mount: what had been accepted is finished, what was not stored is offered */
+/* broker_recover.c - after a mount: what had been accepted is finished, what was not stored is offered */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +70,7 @@ static void recover_one(struct ledger_row *row, void *arg)
 	struct err e = { 0 };
 	struct job *j = NULL;
 
-	if (job_from_row(b, row, &j) < 0) {
+	if (job_row_load(b, row, &j) < 0) {
 		log_msg(LOG_ERROR,
 			"an accepted request could not be read from the ledger; it is left there");
 		return;

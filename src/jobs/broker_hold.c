@@ -1,4 +1,4 @@
-/* hold.c - responses whose name went: what open readers still need, and when the objects go */
+/* broker_hold.c - responses whose name went: what open readers still need, and when the objects go */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +47,7 @@ void broker_hold(struct broker *b, int64_t id)
 	h->opens++;
 }
 
-void broker_release(struct broker *b, int64_t id)
+void broker_hold_release(struct broker *b, int64_t id)
 {
 	struct sweep *kept = NULL;
 	struct hold *h;
@@ -65,7 +65,7 @@ void broker_release(struct broker *b, int64_t id)
 	free(kept);
 }
 
-bool hold_keep(struct broker *b, struct sweep *s)
+bool broker_hold_keep(struct broker *b, struct sweep *s)
 {
 	struct sweep *copy;
 	struct hold *h;
@@ -104,8 +104,8 @@ static int copy_kept(const struct sweep *k, struct ledger_row *row, struct ledge
 	return 0;
 }
 
-int hold_row(struct broker *b, int64_t id, struct ledger_row *row, struct ledger_handout **out_h,
-	     size_t *out_n)
+int broker_hold_row(struct broker *b, int64_t id, struct ledger_row *row,
+		    struct ledger_handout **out_h, size_t *out_n)
 {
 	struct hold *h;
 	int r = ledger_get(b->o.ledger, id, row);
@@ -137,45 +137,11 @@ static bool free_one(struct map_link *l, void *arg)
 	return true;
 }
 
-void hold_free(struct broker *b)
+void broker_hold_free(struct broker *b)
 {
 	struct hold *last = NULL;
 
 	map_each(&b->holds, free_one, &last); /* the link of the entry before is no longer read */
 	free(last);
 	map_done(&b->holds);
-}
-
-/* ---- sweeping ---- */
-
-void sweep_collect(struct broker *b, const char *root, const char *path, struct sweep *out)
-{
-	*out = (struct sweep){ 0 };
-	if (ledger_find(b->o.ledger, root, path, &out->row) < 0)
-		return;
-	if (ledger_handouts(b->o.ledger, out->row.id, &out->h, &out->n) < 0) {
-		out->h = NULL;
-		out->n = 0;
-	}
-}
-
-void sweep_object(struct broker *b, const struct answers_id *id)
-{
-	if (unstored_has(b, id))
-		return;
-	if (ledger_named(b->o.ledger, &id->key, id->index, id->variant) == 0)
-		(void)answers_remove(b->o.answers, id); /* stays: found again by the next sweep */
-}
-
-void sweep_run(struct broker *b, struct sweep *s)
-{
-	if (s->row.id && !hold_keep(b, s)) {
-		for (size_t i = 0; i < s->n; i++)
-			sweep_object(b, &(struct answers_id){ .key = s->h[i].key,
-							      .index = s->h[i].index,
-							      .variant = s->h[i].variant });
-	}
-	free(s->h);
-	ledger_row_done(&s->row);
-	*s = (struct sweep){ 0 };
 }

@@ -1,4 +1,4 @@
-/* render.c - the files of a request, made when they are read */
+/* broker_render.c - the files of a request, made when they are read */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -207,7 +207,7 @@ int broker_render(struct broker *b, const struct broker_file_id *f, struct buf *
 
 	if (k != -ESRCH)
 		return k;
-	k = hold_row(b, f->id, &r.row, &r.h, &r.n);
+	k = broker_hold_row(b, f->id, &r.row, &r.h, &r.n);
 	if (k < 0)
 		return k;
 	if (f->file == BROKER_REQUEST || f->file == BROKER_USAGE || f->file == BROKER_ERROR)
@@ -255,11 +255,11 @@ static int xattr_sample(struct render *r, const char *name, struct buf *out)
 	return json_is_string(v) ? buf_adds(out, json_string_value(v)) : -ENODATA;
 }
 
-int broker_xattr(struct broker *b, int64_t id, const char *name, struct buf *out)
+int broker_render_xattr(struct broker *b, int64_t id, const char *name, struct buf *out)
 {
 	struct render r = { .b = b };
 	char hex[KEY_HEX + 1];
-	int k = hold_row(b, id, &r.row, &r.h, &r.n);
+	int k = broker_hold_row(b, id, &r.row, &r.h, &r.n);
 
 	if (k < 0)
 		return -ENODATA;

@@ -1,4 +1,4 @@
-/* stats.c - the counters as a person and a script read them */
+/* broker_stats.c - the counters as a person and a script read them */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,10 +8,12 @@
 
 #include "base/banned.h"
 
-static const struct {
+struct plain_counter {
 	const char *name;
 	enum ledger_counter c;
-} plain[] = {
+};
+
+static const struct plain_counter plain[] = {
 	{ "refused", LEDGER_C_REFUSED },
 	{ "tokens_input", LEDGER_C_TOKENS_INPUT },
 	{ "tokens_output", LEDGER_C_TOKENS_OUTPUT },
@@ -76,7 +78,7 @@ static void set_store(struct broker *b, json_t *o)
 	set(o, "store", st);
 }
 
-int broker_summary(struct broker *b, struct buf *out)
+int broker_stats_summary(struct broker *b, struct buf *out)
 {
 	int64_t c[LEDGER_COUNTERS];
 	json_t *o = json_object();
@@ -115,12 +117,12 @@ static json_t *time_or_null(uint64_t real_ns)
 	return json_string(text);
 }
 
-const char *const *broker_backends(struct broker *b)
+const char *const *broker_stats_backends(struct broker *b)
 {
 	return b->o.backends;
 }
 
-int broker_backend_status(struct broker *b, const char *name, struct buf *out)
+int broker_stats_backend(struct broker *b, const char *name, struct buf *out)
 {
 	const struct backend_config *c = infer_find(b->o.infer, name);
 	struct infer_status s;

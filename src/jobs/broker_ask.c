@@ -1,4 +1,4 @@
-/* ask.c - a request without a name: nothing is recorded, the cache and the counters apply */
+/* broker_ask.c - a request without a name: nothing is recorded, the cache and the counters apply */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,7 +131,7 @@ struct stream *broker_ask_stream(struct broker_ask *a)
 	return a->job->stream;
 }
 
-int broker_error_json(const struct err *e, struct buf *out)
+int broker_ask_error_json(const struct err *e, struct buf *out)
 {
 	return response_error_json(e, "ask", out);
 }
