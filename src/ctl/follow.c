@@ -48,6 +48,7 @@ static int open_in(const char *dir, const char *name, int flags)
 	return fd < 0 ? (path ? -errno : -ENOMEM) : fd;
 }
 
+/* one that is missing does not keep the others from being looked at; the worst result counts */
 static int each(const char *mount, int n, char **args, int (*fn)(const char *dir, const char *path))
 {
 	int worst = COMMAND_DONE;
@@ -106,6 +107,7 @@ static int watch_one(const char *dir, const char *path)
 	}
 }
 
+/* null where the file is not there: error.json exists only after a failure */
 static json_t *load(const char *dir, const char *name)
 {
 	AUTO_BUF struct buf text = BUF_INIT(COMMAND_FILE_MAX);

@@ -51,6 +51,7 @@ static bool look(void *arg, const struct mountinfo *m)
 	return true;
 }
 
+/* from the table alone: asking the directory itself would hang where its daemon does */
 char *mounts_around(const char *path)
 {
 	struct search s = { .inside = path };
@@ -59,6 +60,7 @@ char *mounts_around(const char *path)
 	return s.found;
 }
 
+/* two of them, and the wrong one would be asked, and paid */
 static char *the_only_one(void)
 {
 	struct search s = { .all = BUF_INIT(LIST_MAX) };

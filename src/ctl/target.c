@@ -27,6 +27,7 @@ void target_stem(char *path)
 		*dot = '\0'; /* a suffix of the mount's own configuration */
 }
 
+/* every response has a status from its first moment, and nothing else in the tree has */
 static bool is_response(const char *dir)
 {
 	AUTO_FREE char *status = str_printf("%s/status", dir);
@@ -66,6 +67,7 @@ static char *mirror(const char *base, size_t base_len, const char *name)
 	return is_response(dir) ? TAKE(dir) : NULL;
 }
 
+/* a namespace is a small mount of its own: prompts/ and responses/ side by side */
 static char *inside_mount(const char *mount, const char *full)
 {
 	const char *rest = full + strlen(mount) + 1;

@@ -33,6 +33,7 @@ static void damage(struct tally *t, const char *path, const char *why)
 	(void)printf("%s: %s\n", path, why);
 }
 
+/* the name says what the content must be, so a whole object under a wrong name is damage too */
 static void check_file(struct tally *t, int dirfd, const char *path, const char *name)
 {
 	AUTO_BUF struct buf bytes = BUF_INIT(OBJECT_MAX);
@@ -66,6 +67,7 @@ static void check_file(struct tally *t, int dirfd, const char *path, const char 
 		damage(t, path, e.message);
 }
 
+/* by descriptors, so that a store of any depth of path works; hidden files are somebody else's */
 static void walk(struct tally *t, int dirfd, const char *path, int level)
 {
 	int fd = openat(dirfd, level ? strrchr(path, '/') + 1 : path,

@@ -103,6 +103,7 @@ static int keep_raw(struct attempt *a, const char *data, size_t len)
 	return 0;
 }
 
+/* Parsed first: what is kept as raw is then known to be UTF-8. */
 static int on_event(void *arg, const char *name, const char *data, size_t len)
 {
 	struct attempt *a = arg;
@@ -151,6 +152,7 @@ static int feed(struct attempt *a, const char *p, size_t n)
 	return rc;
 }
 
+/* The beginning of an error body says it; the rest is not waited for. */
 static int keep_error(struct attempt *a, const char *p, size_t n)
 {
 	size_t room = ATTEMPT_ERROR_MAX - a->error.len;
@@ -167,6 +169,7 @@ static bool type_is(const char *value, const char *type)
 	return strncasecmp(value, type, n) == 0 && (!value[n] || strchr("; \t", value[n]));
 }
 
+/* The content type decides, not what was asked for: some servers ignore `stream`. */
 static enum mode mode_of(const struct backend_config *c, const char *type)
 {
 	size_t bare = strcspn(type, "; \t");
@@ -288,6 +291,7 @@ static void status_failed(struct attempt *a, const struct http_head *h, struct a
 	end->why.retry_after_s = h->retry_after_s;
 }
 
+/* Bytes of an answer had come, so the work may be billed: one more attempt at most. */
 static void event_failed(const struct attempt *a, struct attempt_end *end)
 {
 	end->err = a->err;
@@ -334,6 +338,8 @@ static void look_at_rest(struct attempt *a, const struct http_head *h)
 	a->complete = !a->failed;
 }
 
+/* finish_reason "error" is the model's own word for a failure; asking again is not for us to
+ * decide. */
 static void succeeded(struct attempt *a, const struct http_head *h, struct attempt_end *end)
 {
 	struct answer *answer = a->answer;
@@ -363,6 +369,7 @@ static void name_backend(const struct attempt *a, const struct http_head *h, str
 		e->http_status = h->status;
 }
 
+/* What was understood comes before what the connection did: an error body may end in a reset. */
 static void on_end(void *arg, const struct http_result *r)
 {
 	struct attempt *a = arg;

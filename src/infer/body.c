@@ -126,6 +126,7 @@ static int check_messages(const struct body_check *k, const struct body_rules *r
 	return 0;
 }
 
+/* Dropping keeps the first ones: they are what the user thought of first. */
 static int check_stop(const struct body_check *k, const struct body_rules *r)
 {
 	json_t *stop = json_object_get(k->effective, "stop");
@@ -165,6 +166,7 @@ int body_check(const struct body_check *k, const struct body_rules *r)
 	return rc ? rc : check_stop(k, r);
 }
 
+/* The effective request is what was hashed, and others read it now: it is never changed here. */
 static json_t *copy_message(const json_t *m, bool developer_as_system)
 {
 	const char *role = json_string_value(json_object_get(m, "role"));
@@ -179,6 +181,7 @@ static json_t *copy_message(const json_t *m, bool developer_as_system)
 	return copy;
 }
 
+/* An empty list is sent as such; the provider says what it thinks of it. */
 static json_t *copy_messages(const json_t *messages, bool developer_as_system)
 {
 	json_t *out = json_array();

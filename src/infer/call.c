@@ -100,6 +100,7 @@ struct infer_call *call_new(struct call_env *env, struct call_backend *b,
 	return c;
 }
 
+/* Once per call: attempts send the same bytes. */
 static int build(struct infer_call *c, struct err *e)
 {
 	const struct backend_config *config = c->backend->config;
@@ -125,6 +126,7 @@ void call_prepare(struct infer_call *c)
 
 /* ---- the end ---- */
 
+/* A user who cancels and a program that ends say nothing about the backend. */
 static void count_end(struct infer_status *s, const struct err *e)
 {
 	if (!e) {
@@ -157,6 +159,7 @@ static void wake_next(struct call_env *env, struct limit_waiter *next)
 	pump_ready(env);
 }
 
+/* The lock is let go before the next call is woken: its steps take it again. */
 static void leave_place(struct infer_call *c)
 {
 	struct limit_waiter *next;
@@ -167,6 +170,7 @@ static void leave_place(struct infer_call *c)
 	wake_next(c->env, next);
 }
 
+/* After this no timer and no network event knows the call. */
 static void drop_work(struct infer_call *c)
 {
 	loop_timer_cancel(c->env->loop, &c->limit);
@@ -319,6 +323,8 @@ static int start_attempt(struct infer_call *c)
 	return attempt_start(&spec, &sink, &c->attempt);
 }
 
+/* started comes after the attempt exists and before its first event, which needs a turn of
+ * the loop. */
 static void try_now(struct infer_call *c)
 {
 	if (start_attempt(c)) {
@@ -360,6 +366,7 @@ static void begin(struct infer_call *c)
 	try_now(c);
 }
 
+/* From here on the loop thread owns the call. It may have got a place meanwhile, or not yet. */
 static void on_open(struct loop_task *t)
 {
 	struct infer_call *c = CONTAINER_OF(t, struct infer_call, open);
@@ -377,6 +384,7 @@ static void on_open(struct loop_task *t)
 		(void)arm_limit(c); /* finished or not: nothing else to do here */
 }
 
+/* A loop instead of a call from finish(): a thousand short calls in a row must not nest. */
 static void on_pump(struct loop_task *t)
 {
 	struct call_env *env = CONTAINER_OF(t, struct call_env, pump);
@@ -428,6 +436,7 @@ static void on_pause_over(struct loop_timer *t)
 		begin(c);
 }
 
+/* The attempt is gone already; its answer or its error is ours. */
 static void on_attempt_end(void *arg, struct attempt_end *end)
 {
 	struct infer_call *c = arg;
@@ -451,6 +460,7 @@ static void on_attempt_end(void *arg, struct attempt_end *end)
 
 /* ---- from other threads ---- */
 
+/* Under the lock that sets `ending`, so nothing is posted behind the last task. */
 int call_submit(struct infer_call *c)
 {
 	int rc;
@@ -471,6 +481,7 @@ void call_cancel(struct infer_call *c)
 		c->cancel_posted = loop_post(c->env->loop, &c->cancel) == 0;
 }
 
+/* It may come after the end: then it is only the one who frees. */
 static void on_cancel(struct loop_task *t)
 {
 	struct infer_call *c = CONTAINER_OF(t, struct infer_call, cancel);

@@ -50,6 +50,8 @@ void dialect_free(void *reply)
 	free(r);
 }
 
+/* Deep in a chunk nothing can be returned; the first failure is looked at when the event is
+ * over. */
 static void note(struct reply *r, int rc)
 {
 	if (rc && !r->rc)
@@ -58,6 +60,7 @@ static void note(struct reply *r, int rc)
 
 /* ---- text ---- */
 
+/* What could not be kept is not shown either: the stream and the final text are the same bytes. */
 static void add_text(struct reply *r, const char *p, size_t n)
 {
 	int rc = n ? buf_add(&r->answer->text, p, n) : 0;
@@ -127,6 +130,7 @@ static void add_logprobs(struct reply *r, const json_t *piece)
 	note(r, *all ? 0 : -ENOMEM);
 }
 
+/* An open list: what is not in it goes through as other:VALUE. */
 static const char *known_reason(const char *value)
 {
 	static const char *const map[][2] = {
@@ -217,6 +221,7 @@ static void set_number(int64_t *out, const json_t *v)
 		*out = json_integer_value(v);
 }
 
+/* Later numbers replace earlier ones: some servers send running totals with every chunk. */
 static void read_usage(struct answer_usage *u, const json_t *usage)
 {
 	const json_t *in = json_object_get(usage, "prompt_tokens_details");
@@ -232,6 +237,7 @@ static void read_usage(struct answer_usage *u, const json_t *usage)
 	set_number(&u->reasoning, json_object_get(out, "reasoning_tokens"));
 }
 
+/* The first chunk names model and id; later ones repeat them or leave them out. */
 static void set_once(struct reply *r, char **out, const json_t *v)
 {
 	char text[ID_MAX];
@@ -285,6 +291,7 @@ static bool is_done(const char *data, size_t len)
 	return len == 6 && memcmp(data, "[DONE]", 6) == 0;
 }
 
+/* Three ways to say it: the event's name, a member `error`, an object of that type (old vLLM). */
 static bool is_error(const char *name, const json_t *o)
 {
 	const json_t *error = json_object_get(o, "error");

@@ -102,6 +102,7 @@ static void last_user_text(const json_t *effective, struct buf *out)
 	}
 }
 
+/* So that every failure can be had without a network, by the name that users see. */
 static int wanted_error(const struct backend_config *c, const json_t *extra, struct err *e)
 {
 	const char *name = json_string_value(json_object_get(extra, "error"));
@@ -120,6 +121,7 @@ static int wanted_error(const struct backend_config *c, const json_t *extra, str
 	return -err_errno(kind);
 }
 
+/* As if a provider had sent it; tests of raw.json need no network either. */
 static int raw_body(struct answer *a)
 {
 	json_t *raw = json_pack("{s:s, s:s#, s:s, s:{s:I, s:I}}", "object", "echo", "text",
@@ -133,6 +135,7 @@ static int raw_body(struct answer *a)
 	return text ? buf_adds(&a->raw, text) : -ENOMEM;
 }
 
+/* The index makes samples of one request differ, as a model's would. */
 static int fill(const json_t *effective, uint32_t index, struct answer *a)
 {
 	const json_t *extra = json_object_get(effective, "extra_body");

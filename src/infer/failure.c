@@ -78,6 +78,7 @@ static void take_text(char *dst, size_t cap, const json_t *v)
 		failure_text(dst, cap, json_string_value(v), json_string_length(v));
 }
 
+/* vLLM and llama.cpp put the HTTP status there as a number, OpenAI and Mistral a word. */
 static void take_code(struct facts *f, const json_t *v)
 {
 	if (json_is_integer(v)) {
@@ -140,6 +141,7 @@ static const char *skip_blank(const char *p, const char *end)
 	return p;
 }
 
+/* Proxies answer in HTML or not at all; only what begins like an object is parsed. */
 static void read_body(struct facts *f, const char *body, size_t len)
 {
 	const char *p = body ? skip_blank(body, body + len) : NULL;
@@ -169,6 +171,7 @@ static bool has_any(const char *text, const char *const *words)
 	return false;
 }
 
+/* Few providers have a code for it, so the usual words are looked for as well. */
 static bool says_context(const struct facts *f)
 {
 	static const char *const names[] = { "context_length_exceeded", "exceed_context_size",
@@ -200,6 +203,7 @@ static bool says_key(const struct facts *f)
 	       (has_any(f->message, key) && has_any(f->message, bad));
 }
 
+/* Money and daily limits do not come back within a retry. */
 static bool says_quota(const struct facts *f)
 {
 	static const char *const names[] = { "insufficient_quota", "billing", "quota_exceeded",
@@ -245,6 +249,7 @@ static enum err_kind kind_of(int status, const struct facts *f)
 	}
 }
 
+/* The server's own wish beats the table, but not the account's balance. */
 static bool may_retry(int status, enum err_kind kind, int wish)
 {
 	if (kind == ERR_QUOTA || kind == ERR_PROTOCOL)
@@ -314,6 +319,7 @@ bool failure_reply(const struct backend_config *c, const struct backend_failure 
 	return may_retry(f->status, kind, f->should_retry);
 }
 
+/* Inside an answer there is no status 429 to go by. */
 static bool says_rate(const struct facts *f)
 {
 	static const char *const names[] = { "rate_limit", "rate_limited", NULL };

@@ -132,6 +132,7 @@ static struct infer *infer_free(struct infer *i)
 	return NULL;
 }
 
+/* On the loop thread, after every task that was posted before it. */
 static void on_stop(struct loop_task *t)
 {
 	struct infer *i = CONTAINER_OF(t, struct infer, stop);
@@ -199,6 +200,7 @@ const struct backend_config *infer_find(struct infer *i, const char *name)
 	return b ? b->config : NULL;
 }
 
+/* The names are few; printing them spares a look into the configuration. */
 static int unknown(struct infer *i, const char *name, struct err *e)
 {
 	AUTO_FREE const char **names = calloc(i->n_backends + 1, sizeof(*names));

@@ -66,6 +66,7 @@ static int take_place(struct limit *l, struct limit_waiter *w)
 	return 0;
 }
 
+/* Full is full only when there is no free place either. */
 int limit_enter(struct limit *l, struct limit_waiter *w)
 {
 	if (l->in >= l->max && l->queue->waiting >= l->queue->max)
@@ -85,6 +86,7 @@ int limit_again(struct limit *l, struct limit_waiter *w)
 	return -EINPROGRESS;
 }
 
+/* The place is handed over, never free for a moment: a new arrival cannot slip in. */
 struct limit_waiter *limit_leave(struct limit *l, struct limit_waiter *w)
 {
 	enum limit_state was = w->state;

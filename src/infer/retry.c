@@ -7,6 +7,7 @@
 
 static const double PAUSE_MAX_S = 1e8; /* three years; keeps the sums within 64 bits */
 
+/* Less by chance, never more: the configured maximum is one. */
 static double backoff_s(const struct backend_limits *l, unsigned attempts, double chance)
 {
 	double ms = l->backoff_ms > 0 ? l->backoff_ms : 0;
@@ -18,6 +19,7 @@ static double backoff_s(const struct backend_limits *l, unsigned attempts, doubl
 	return ms * (1 - chance / 4) / 1e3;
 }
 
+/* A late failure uses up what is left, whatever the next attempt ends with. */
 static bool another(struct retry *r, const struct backend_limits *l, const struct retry_why *w)
 {
 	if (!w->retryable || r->attempts > l->retries)

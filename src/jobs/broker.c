@@ -7,6 +7,7 @@
 #include "base/auto.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "jobs/flight.h"
 #include "jobs/inside.h"
 
 #include "base/banned.h"
@@ -156,6 +157,9 @@ struct stream *broker_stream(struct broker *b, int64_t id)
 	LOCK_SCOPE(&b->lock);
 	j = job_by_id_locked(b, id);
 	if (!j || (broker_is_final(j->state) && !j->stream))
+		return NULL;
+	/* its call is over and is being recorded: nothing would fill a stream that begins now */
+	if (!j->stream && !j->flight && j->step >= STEP_STORE)
 		return NULL;
 	return job_stream_locked(j);
 }

@@ -89,26 +89,28 @@ void broker_check(struct broker *b, const struct broker_doc *d, broker_checked_f
 /* broker_check_refuse - the file could not even be read as a document (a bad .defaults.json, EFBIG ...):
  * records the error under the name; final only */
 void broker_check_refuse(struct broker *b, const char *root, const char *path, const char *suffix,
-		   const struct err *e);
+			 const struct err *e);
 /* broker_send - id may be sent now; harmless when it was, or is gone */
 void broker_send(struct broker *b, int64_t id);
 
 typedef void broker_done_fn(void *arg, int result);
 /* broker_name_drop - the prompt went: its response goes with it. done after the commit */
 void broker_name_drop(struct broker *b, const char *root, const char *path, broker_done_fn *done,
-		 void *arg);
+		      void *arg);
 /* broker_name_dismiss - rm -r under responses/: the response goes, the prompt stays; also for a draft */
 struct broker_name {
 	const char *root, *path, *suffix;
 };
-void broker_name_dismiss(struct broker *b, const struct broker_name *n, broker_done_fn *done, void *arg);
+void broker_name_dismiss(struct broker *b, const struct broker_name *n, broker_done_fn *done,
+			 void *arg);
 /* broker_name_move - a prompt (tree: a directory) was renamed; what was under the new name goes; swap:
  * the two exchange */
 struct broker_move {
 	const char *root, *path, *to_root, *to_path;
 	bool tree, swap;
 };
-void broker_name_move(struct broker *b, const struct broker_move *m, broker_done_fn *done, void *arg);
+void broker_name_move(struct broker *b, const struct broker_move *m, broker_done_fn *done,
+		      void *arg);
 
 /* broker_ctl_cancel / broker_ctl_retry - ctl: 0, -ENOENT, -EINVAL when the word does not apply now.
  * retry takes effect at once: the state is queued when it returns (durable a moment later) */
@@ -126,8 +128,8 @@ int broker_wait(struct broker *b, int64_t id, struct broker_waiter *w);
 /* broker_unwait - true: w was parked, wake will not be called; false: it was or is being called */
 bool broker_unwait(struct broker *b, struct broker_waiter *w);
 
-/* broker_stream - a reference to the growing text; NULL when the request is final (read the file) or
- * unknown */
+/* broker_stream - a reference to the growing text; NULL when the request is unknown, final (read the
+ * file) or final in a moment (broker_wait) */
 struct stream *broker_stream(struct broker *b, int64_t id);
 
 /* the files of a final (some: any) request */

@@ -5,6 +5,7 @@
 
 #include "base/auto.h"
 #include "base/mono.h"
+#include "jobs/flight.h"
 #include "jobs/inside.h"
 
 #include "base/banned.h"

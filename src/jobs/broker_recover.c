@@ -5,6 +5,7 @@
 
 #include "base/auto.h"
 #include "base/log.h"
+#include "jobs/flight.h"
 #include "jobs/inside.h"
 
 #include "base/banned.h"

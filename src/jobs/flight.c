@@ -8,6 +8,7 @@
 #include "base/auto.h"
 #include "base/mono.h"
 #include "base/str.h"
+#include "jobs/flight.h"
 #include "jobs/inside.h"
 
 #include "base/banned.h"
@@ -155,8 +156,12 @@ void flight_end_locked(struct flight *f, struct list *out_jobs)
 	f->call = NULL;
 	flight_untable_locked(f);
 	list_move_all(out_jobs, &f->jobs);
-	LIST_EACH(l, out_jobs)
-		LIST_ENTRY(l, struct job, in_flight)->flight = NULL;
+	LIST_EACH(l, out_jobs) {
+		struct job *j = LIST_ENTRY(l, struct job, in_flight);
+
+		j->flight = NULL;
+		j->step = STEP_STORE;
+	}
 }
 
 void flight_fail_jobs(struct broker *b, struct list *jobs, const struct err *e)

@@ -6,6 +6,7 @@
 #include "base/auto.h"
 #include "base/mono.h"
 #include "core/canon.h"
+#include "jobs/flight.h"
 #include "jobs/inside.h"
 
 #include "base/banned.h"

@@ -7,6 +7,7 @@
 #include "base/auto.h"
 #include "base/fault.h"
 #include "base/mono.h"
+#include "jobs/flight.h"
 #include "jobs/inside.h"
 
 #include "base/banned.h"

@@ -1,5 +1,6 @@
 /* tick.c - what happens by the clock: a request's own time-out, the second of grace, offers to the engine */
 #include "base/mono.h"
+#include "jobs/flight.h"
 #include "jobs/inside.h"
 
 #include "base/banned.h"

@@ -72,6 +72,7 @@ static const char *host_of(const char *url, size_t *out_len)
 	return host;
 }
 
+/* By the text of the address alone: asking a name server would tell somebody, and could be lied to. */
 bool backends_loopback(const char *url)
 {
 	size_t n;
@@ -117,6 +118,7 @@ static const struct builtin *find_builtin(const char *name)
 	return NULL;
 }
 
+/* a dialect with a default address of its own: a server that people run themselves */
 static const struct builtin *builtin_dialect(enum backend_dialect d)
 {
 	for (size_t i = 0; i < ARRAY_LEN(builtins); i++)
@@ -125,6 +127,7 @@ static const struct builtin *builtin_dialect(enum backend_dialect d)
 	return NULL;
 }
 
+/* names that are taken now, so that no configuration has to change when they come */
 static int later_type(const char *name, const char *type, struct err *e)
 {
 	static const char *const later[] = { "ollama", "gemini", "anthropic", NULL };
@@ -226,6 +229,7 @@ static int ollama_url(char **out)
 	return *out ? 0 : -ENOMEM;
 }
 
+/* a dialect comes with the address of its server, a name with its own, else the provider's */
 static const char *default_url(const struct backend_config *c, const struct builtin *b)
 {
 	const struct builtin *d = builtin_dialect(c->dialect);
@@ -282,6 +286,7 @@ static int explicit_key(struct config_backend *s, struct err *e)
 	return secret_env(s->key_env, &s->c.at.key, e);
 }
 
+/* goes into ENOKEY's sentence: what to do, not only what is missing */
 static int set_hint(struct config_backend *s, const char *env, struct err *e)
 {
 	s->c.at.key_hint =
@@ -318,6 +323,7 @@ static int resolve_key(struct config_backend *s, const struct builtin *b, struct
 	return set_hint(s, env, e);
 }
 
+/* A server on this machine is its user's own; any other local address may be a proxy that pays. */
 static int resolve_price(struct config_backend *s, const struct builtin *b, struct err *e)
 {
 	struct backend_config *c = &s->c;
@@ -360,6 +366,7 @@ static void mask_secrets(const struct backend_config *c)
 	}
 }
 
+/* one section, or one built-in name, to one backend; what it holds moves over */
 static int finish(struct config *c, struct config_backend *s, const char *file, struct err *e)
 {
 	const struct builtin *b = find_builtin(s->c.name);
@@ -413,6 +420,7 @@ static int add_builtin(struct config *c, const struct builtin *b, struct err *e)
 	return rc;
 }
 
+/* sections first: a name that has one is not made a second time */
 int backends_build(struct config *c, const char *file, struct err *e)
 {
 	int rc;

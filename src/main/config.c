@@ -57,6 +57,7 @@ static int fail(struct parser *p, int rc)
 
 #define FAIL(p, ...) ((p)->rc ? (p)->rc : fail(p, err_set((p)->e, ERR_REQUEST, __VA_ARGS__)))
 
+/* names of what is read and not in force, for one line each in the log */
 static void note_later(struct config *c, const char *what, const char *name)
 {
 	/* over the maximum: one note less is no harm */
@@ -76,6 +77,7 @@ static bool given_before(struct parser *p, const char *key)
 	return false;
 }
 
+/* keys follow on the next lines: the struct is there from the heading on, also when none come */
 static int begin_backend(struct parser *p)
 {
 	struct config *c = p->c;
@@ -185,6 +187,7 @@ static char *read_line(char *out, int cap, void *arg)
 	return out;
 }
 
+/* "auto" is a word of its own, and BACKEND/MODEL always means what it says */
 static int add_alias(struct parser *p, const char *from, const char *to)
 {
 	struct config *c = p->c;
@@ -325,6 +328,7 @@ static int apply_settings(struct config *c, const struct config_source *src, str
 	return 0;
 }
 
+/* after reading: an alias of an alias would be a loop waiting to happen, so only full names */
 static int check_aliases(const struct config *c, const char *file, struct err *e)
 {
 	for (size_t i = 0; i < c->n_aliases; i++) {
@@ -338,6 +342,7 @@ static int check_aliases(const struct config *c, const char *file, struct err *e
 	return 0;
 }
 
+/* file before command line before environment: each is checked by the same rows */
 int config_load(const struct config_source *src, struct config **out, struct err *e)
 {
 	struct config *c = calloc(1, sizeof(*c));

@@ -191,6 +191,7 @@ static int replace(char **at, char *take_text)
 	return 0;
 }
 
+/* empty is absent: nobody needs an empty text, and "scope =" is how the documentation writes none */
 static int set_text(char **at, const char *value, struct err *e)
 {
 	char *copy = value[0] ? strdup(value) : NULL;
@@ -216,6 +217,8 @@ static int set_cache(char **at, const char *value, struct err *e)
 	return rc < 0 ? rc : replace(at, url);
 }
 
+/* What would end up in a path, a query or a log line must not hide in an address; the slash at its
+ * end would be a second one in every path. */
 static int set_url(const struct config_keys_row *r, char **at, const char *value, struct err *e)
 {
 	const char *host = NULL;
@@ -258,6 +261,7 @@ static int add_word(char ***list, size_t *n, const char *word, size_t len)
 	return longer[(*n)++] ? 0 : -ENOMEM;
 }
 
+/* a suffix becomes part of file names, and its stem names a directory */
 static bool good_suffix(const char *w, size_t n)
 {
 	if (n < 2 || n > 31 || w[0] != '.' || w[n - 1] == '.')
@@ -317,6 +321,7 @@ static int set_header(const struct config_keys_row *r, char ***at, const char *v
 	return add_word(at, &n, value, strlen(value)) ? err_sys(e, ENOMEM, "configuration") : 0;
 }
 
+/* the spellings that mount(8), systemd and git take */
 static int set_bool(const struct config_keys_row *r, bool *at, const char *value, struct err *e)
 {
 	static const char *const words[] = { "no", "yes", "false", "true", "off", "on", "0", "1" };
@@ -384,6 +389,7 @@ static int set_number(const struct config_keys_row *r, void *at, const char *val
 	return 0;
 }
 
+/* A budget that nobody holds is worse than none: whoever wrote it relies on it. */
 static int set_limit(const struct config_keys_row *r, const char *value, struct err *e)
 {
 	if (!value[0])
@@ -400,6 +406,7 @@ static bool takes_text(enum config_keys_type t)
 	       t == KEYS_HEADER || t == KEYS_LIMIT;
 }
 
+/* the one place where a value, from file or command line, meets its rules */
 int config_keys_set(const struct config_keys_row *row, void *base, const char *value, struct err *e)
 {
 	void *at = (char *)base + row->offset;
@@ -442,6 +449,7 @@ static int apply_defaults(const struct config_keys_row *rows, void *base)
 	return 0;
 }
 
+/* the defaults go the way of every value, so a wrong one in the table shows in the first test */
 int config_keys_defaults(struct config *c)
 {
 	for (size_t i = 0; i < ARRAY_LEN(sections); i++)

@@ -82,6 +82,7 @@ void daemon_close_inherited(const char *mountpoint)
 	}
 }
 
+/* Before any thread is started, so that all of them inherit it: only the signalfd sees these. */
 static void block_signals(sigset_t *out)
 {
 	static const int handled[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
@@ -134,6 +135,7 @@ static void wait_for_child(pid_t child, int from)
 	_exit(1);
 }
 
+/* before threads, sockets and the mount: a fork after them would lose or double them */
 int daemon_fork(struct daemon *d, bool foreground, struct err *e)
 {
 	int ends[2];
@@ -176,6 +178,7 @@ static void leave_terminal(void)
 		(void)close(null);
 }
 
+/* the last thing the parent hears; after it nothing may be printed any more */
 int daemon_ready(struct daemon *d)
 {
 	int rc;
@@ -210,6 +213,7 @@ static int next_signal(struct daemon *d)
 									      : 0;
 }
 
+/* a signal counts more than the end of the mount: both lead to the same end */
 enum daemon_event daemon_wait(struct daemon *d)
 {
 	struct pollfd fds[2] = { { d->signals, POLLIN, 0 }, { d->wake, POLLIN, 0 } };

@@ -39,6 +39,7 @@ static int no_memory(struct err *e)
 	return -ENOMEM;
 }
 
+/* short: a server of this machine answers at once, and mounting must not wait for a hung one */
 int detect_probe(const char *url, struct buf *out)
 {
 	return probe_get(url, &patience, out);
@@ -55,6 +56,7 @@ static char *first_model(const struct buf *body)
 	return copy;
 }
 
+/* OPENAI_BASE_URL gives several backends one address: it is still one server */
 static bool probed_before(const struct search *s, unsigned port)
 {
 	for (size_t i = 0; i < s->n_servers; i++)
@@ -103,6 +105,7 @@ static int probe_servers(struct search *s, detect_probe_fn *probe)
 	return 0;
 }
 
+/* every backend that could be billed, whether it can be used in this version or not */
 static void count_keys(struct search *s)
 {
 	static const char *const elsewhere[] = { "GOOGLE_API_KEY", "GEMINI_API_KEY",
@@ -160,6 +163,7 @@ static bool answered(const struct search *s, const struct backend_config *b)
 	return false;
 }
 
+/* what a person could write, in the sentence that says that nothing was chosen */
 static int list_choices(const struct search *s, struct detect *out)
 {
 	AUTO_BUF struct buf choices = BUF_INIT(TEXT_MAX);
@@ -214,6 +218,7 @@ static int check_named(const struct config *c, struct detect *out, struct err *e
 	return -ENXIO;
 }
 
+/* the two cases without doubt; everything else is for the user to say */
 static int choose(const struct search *s, struct detect *out, struct err *e)
 {
 	const struct found *f = &s->servers[0];

@@ -84,6 +84,7 @@ static int resolve_paths(struct plan *p, struct err *e)
 	return paths_resolve(&in, &p->paths, e);
 }
 
+/* all that can be wrong with what the user wrote, while standard error is still the user's */
 static int prepare(struct plan *p, struct err *e)
 {
 	const char *named = options_config_path(&p->options);
@@ -151,6 +152,7 @@ static void run_until_end(struct daemon *d, const struct plan *p)
 	}
 }
 
+/* in the child: everything from here on may start threads */
 static int serve(struct plan *p, struct daemon *d, struct err *e)
 {
 	struct serve_options o = {

@@ -124,6 +124,7 @@ static int add_fuse(struct options *o, const char *word, struct err *e)
 	return longer[o->n_fuse_opts++] ? 0 : no_memory(e);
 }
 
+/* libfuse would refuse a misspelt word too, but could not say what was meant */
 static int near_miss(const char *key, struct err *e)
 {
 	const struct config_keys_section *s = config_keys_section("inferfs");
@@ -141,6 +142,7 @@ static int near_miss(const char *key, struct err *e)
 }
 
 /* raw is the word as written; key and value have their backslashes taken off */
+/* ours first: what libfuse thinks of a word that is ours does not matter */
 static int take_word(struct options *o, const char *raw, char *text, struct err *e)
 {
 	const struct config_keys_section *s = config_keys_section("inferfs");
@@ -203,6 +205,7 @@ static int take_words(struct options *o, const char *arg, unsigned *count, struc
 	}
 }
 
+/* mount(8) and autofs give the source first; a person gives only the mount point */
 static int take_positionals(struct options *o, int n, char **args, struct err *e)
 {
 	if (o->help || o->version)

@@ -32,6 +32,8 @@ static const char *absolute_env(const char *name)
 	return v && v[0] == '/' ? v : NULL;
 }
 
+/* Without HOME the password file knows; but not for root, whom mount(8) may start with nothing:
+ * what root mounts at boot belongs into /var, not into /root. */
 static const char *home_dir(void)
 {
 	const char *home = absolute_env("HOME");
@@ -326,6 +328,7 @@ static int keep_dir(struct paths *p, const char *what, const char *path, struct 
 	return 0;
 }
 
+/* a disk store, because it outlives the daemon and is usable without it */
 static int default_cache(struct paths *p, struct err *e)
 {
 	AUTO_FREE char *dir = NULL;
@@ -337,6 +340,7 @@ static int default_cache(struct paths *p, struct err *e)
 	return p->cache_url ? 0 : no_memory(e);
 }
 
+/* tmp: makes its own directory, below $TMPDIR, which cannot be inside a mount that is not there yet */
 static int keep_cache(struct paths *p, const char *url, struct err *e)
 {
 	AUTO_FREE char *dir = NULL;
@@ -365,6 +369,7 @@ static int keep_state(struct paths *p, const char *state, struct err *e)
 	return p->state ? 0 : no_memory(e);
 }
 
+/* kept by their canonical names; opened by the names they were given */
 static int keep_files(struct paths *p, const struct paths_input *in, struct err *e)
 {
 	int rc = keep(p, "the configuration file", in->config, e);
@@ -404,6 +409,7 @@ int paths_resolve(const struct paths_input *in, struct paths *out, struct err *e
 	return 0;
 }
 
+/* 0700 for what holds prompts of one user; the tree shows the mode of prompts/ itself */
 int paths_open_dir(const char *dir, const char *below, unsigned mode, struct err *e)
 {
 	AUTO_FREE char *path = str_printf("%s/%s", dir, below);
@@ -420,6 +426,7 @@ int paths_open_dir(const char *dir, const char *below, unsigned mode, struct err
 	return fd < 0 ? err_sys(e, errno, "%s", path) : fd;
 }
 
+/* A bind mount can show the mount under a second name, which no comparison of names finds. */
 int paths_mounted(const struct paths *p, struct err *e)
 {
 	struct stat mount, st;

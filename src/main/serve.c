@@ -87,6 +87,7 @@ static int open_ledger(struct serve *s, struct err *e)
 	return rc < 0 ? err_sys(e, -rc, "%s", answers) : 0;
 }
 
+/* an outage is a warning: the mount comes up, and every lookup is a miss until the store is back */
 static int open_store(struct serve *s, struct err *e)
 {
 	const struct config *c = s->o.config;
@@ -120,6 +121,7 @@ static int open_infer(struct serve *s, struct err *e)
 	return infer_new(&o, &s->infer, e);
 }
 
+/* the broker borrows them for as long as it lives */
 static int list_names(struct serve *s)
 {
 	const struct config *c = s->o.config;
@@ -160,6 +162,7 @@ static int open_broker(struct serve *s, struct err *e)
 	return broker_new(&o, &s->broker, e);
 }
 
+/* README.md is made once, here: its text must not change under whoever reads it */
 static int open_tree(struct serve *s, struct err *e)
 {
 	const struct config_mount *m = &s->o.config->mount;
@@ -255,6 +258,8 @@ int serve_start(const struct serve_options *o, struct serve **out, struct err *e
 	return 0;
 }
 
+/* Whoever waits in the tree is answered first, while everything it could ask for is still there; the
+ * mount goes before the tree that it calls, the ledger last because the others still write to it. */
 struct serve *serve_stop(struct serve *s)
 {
 	if (!s)

@@ -77,6 +77,7 @@ static bool named(const char *line, size_t n_name, const char *name)
 	return n_name == strlen(name) && strncasecmp(line, name, n_name) == 0;
 }
 
+/* Other bytes than visible ASCII would reach log lines and sentences. */
 static void keep(char *dst, size_t cap, const char *value)
 {
 	(void)str_copy(dst, cap, value); /* a longer one is cut: it is only shown */
@@ -107,6 +108,7 @@ static void field(struct head_parser *p, const char *line, size_t n_name, const 
 	}
 }
 
+/* A value longer than we keep is cut; none that we act on is that long. */
 void head_line(struct head_parser *p, const char *line, size_t n, uint64_t now_real_ns)
 {
 	char value[VALUE_MAX];

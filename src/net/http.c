@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <strings.h>
 
 #include "base/auto.h"
 #include "base/mono.h"
@@ -67,6 +66,7 @@ struct http_transfer {
 
 /* ---- from libcurl: header lines and body bytes ---- */
 
+/* Also called for trailers and for each line of an interim answer; head_line sorts that out. */
 static size_t on_header(char *p, size_t size, size_t nmemb, void *arg)
 {
 	struct http_transfer *t = arg;
@@ -89,6 +89,8 @@ static void want_end(struct http_transfer *t)
 	list_append(&t->http->enough, &t->enough_link);
 }
 
+/* After "enough" the bytes are only counted: the rest of a body is worth a connection, up to
+ * a limit. */
 static size_t on_body(char *p, size_t size, size_t nmemb, void *arg)
 {
 	struct http_transfer *t = arg;
@@ -113,6 +115,8 @@ static size_t on_body(char *p, size_t size, size_t nmemb, void *arg)
 
 /* ---- how it ended ---- */
 
+/* libcurl has one code for "nobody listens" and "no route"; the errno behind it tells them
+ * apart. */
 static enum err_kind refused_kind(CURL *e)
 {
 	long os = 0;
@@ -125,11 +129,13 @@ static enum err_kind refused_kind(CURL *e)
 
 /* What libcurl says, sorted for people. Everything else (send, receive, partial body, HTTP/2 stream, nothing
  * at all) is a lost connection. A certificate or a URL does not get better by trying again. */
-static const struct {
+struct meaning {
 	CURLcode code;
 	enum err_kind kind;
 	bool permanent;
-} codes[] = {
+};
+
+static const struct meaning codes[] = {
 	{ CURLE_COULDNT_RESOLVE_HOST, ERR_UNREACHABLE, false },
 	{ CURLE_COULDNT_RESOLVE_PROXY, ERR_UNREACHABLE, false },
 	{ CURLE_PROXY, ERR_UNREACHABLE, false },
@@ -184,6 +190,7 @@ static const char *default_detail(const struct http_transfer *t)
 	return t->detail[0] ? t->detail : curl_easy_strerror(t->code);
 }
 
+/* Once per transfer, whatever the order in which enough, done, stall and drain come. */
 static void deliver_end(struct http_transfer *t)
 {
 	struct http_result r = { .head = head_done(&t->head) };
@@ -205,6 +212,7 @@ static void deliver_end(struct http_transfer *t)
 
 /* ---- life of a transfer ---- */
 
+/* Before anything else is done with a transfer that ended: libcurl must not know it any more. */
 static void leave_multi(struct http_transfer *t)
 {
 	if (t->flags & T_OUT)
@@ -296,6 +304,7 @@ static void on_stall(struct loop_timer *timer)
 	settle(h);
 }
 
+/* Only what differs between transfers; everything else stays in the handle (http_target.c). */
 static bool set_transfer(struct http_transfer *t, const struct http_request *r)
 {
 	CURL *e = t->easy;
@@ -380,6 +389,7 @@ void http_cancel(struct http_transfer *t)
 
 /* ---- the multi handle on the loop ---- */
 
+/* The only door into libcurl for events. */
 static void act(struct http *h, curl_socket_t fd, int bits)
 {
 	int running;
@@ -410,6 +420,7 @@ static void on_timer(struct loop_timer *timer)
 	act(CONTAINER_OF(timer, struct http, timer), CURL_SOCKET_TIMEOUT, 0);
 }
 
+/* libcurl closes the descriptor right after this: it must be out of the epoll set by then. */
 static void drop_socket(struct http *h, curl_socket_t fd, struct http_socket *s)
 {
 	if (!s)

@@ -50,6 +50,7 @@ static void heap_put(struct loop *l, uint32_t pos, struct loop_timer *t)
 	t->heap_pos = pos;
 }
 
+/* A hole travels up; the timer is written once, at the end. */
 static void heap_up(struct loop *l, uint32_t pos)
 {
 	struct loop_timer *t = l->heap[pos];
@@ -78,6 +79,8 @@ static void heap_down(struct loop *l, uint32_t pos)
 	heap_put(l, pos, t);
 }
 
+/* Doubling, so that arming costs nothing on average; the wall stops a leak of timers, not a
+ * crowd. */
 static int heap_grow(struct loop *l)
 {
 	uint32_t cap = l->cap_heap ? l->cap_heap * 2 : 64;
@@ -199,6 +202,7 @@ static bool may_sleep(struct loop *l)
 
 /* ---- descriptors ---- */
 
+/* Level-triggered: whoever reads only a part of what is there is called again. */
 int loop_watch_set(struct loop *l, struct loop_watch *w, unsigned events)
 {
 	struct epoll_event ev = { .data.ptr = w };
@@ -223,6 +227,7 @@ void loop_watch_drop(struct loop *l, struct loop_watch *w)
 			l->batch[i].data.ptr = NULL;
 }
 
+/* One read empties the counter, however many posts raised it. */
 static void drain_wake(struct loop *l)
 {
 	uint64_t n;
@@ -249,6 +254,8 @@ static void deliver(struct loop *l, const struct epoll_event *ev)
 	w->ready(w, bits);
 }
 
+/* Nanoseconds matter: libcurl arms many timers for "now" and a pace of tokens is finer than 1
+ * ms. */
 static int wait_events(struct loop *l, uint64_t timeout_ns, bool forever)
 {
 	struct timespec ts = { .tv_sec = (time_t)(timeout_ns / MONO_S),
@@ -267,6 +274,7 @@ static int wait_events(struct loop *l, uint64_t timeout_ns, bool forever)
 			  forever ? -1 : (int)((timeout_ns + MONO_MS - 1) / MONO_MS));
 }
 
+/* The batch is kept in the loop, so that a watch dropped by a callback can be struck from it. */
 static void poll_once(struct loop *l)
 {
 	bool forever = false;

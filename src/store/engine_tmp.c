@@ -70,26 +70,26 @@ static void sweep(int parent)
 /* A sweeper may have had the new directory before it was locked: then it has no name any more. */
 static int make_once(struct tmp *t, const char *base)
 {
-	AUTO_FREE char *path = str_printf("%s/" DIR_PREFIX "%ld.XXXXXX", base, (long)getpid());
-	AUTO_FD int fd = -1;
+	char *path = str_printf("%s/" DIR_PREFIX "%ld.XXXXXX", base, (long)getpid());
 	struct stat st;
 
 	if (!path)
 		return -ENOMEM;
-	if (!mkdtemp(path))
+	if (!mkdtemp(path)) {
+		free(path);
 		return -errno;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
+	}
+	free(t->path); /* of the last try */
+	t->path = path;
+	if (t->lock >= 0)
+		(void)close(t->lock); /* only locked */
+	t->lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (t->lock < 0)
 		return errno == ENOENT ? -EAGAIN : -errno;
-	while (flock(fd, LOCK_EX) < 0)
+	while (flock(t->lock, LOCK_EX) < 0)
 		if (errno != EINTR)
 			return -errno;
-	if (fstat(fd, &st) < 0 || st.st_nlink == 0)
-		return -EAGAIN;
-	t->lock = fd;
-	fd = -1;
-	t->path = TAKE(path);
-	return 0;
+	return fstat(t->lock, &st) < 0 || st.st_nlink == 0 ? -EAGAIN : 0;
 }
 
 static int make_dir(struct tmp *t)
@@ -116,7 +116,7 @@ static void tmp_close(void *engine)
 		return;
 	if (t->disk)
 		engine_disk.close(t->disk);
-	if (t->path)
+	if (t->path && t->parent >= 0)
 		(void)fdio_remove_tree(t->parent, name_of(t)); /* else the next start does it */
 	if (t->lock >= 0)
 		(void)close(t->lock); /* only locked */
@@ -148,10 +148,10 @@ static int check(const char *url, struct err *e)
 
 static int open_in(struct tmp *t, char *why, size_t why_len)
 {
-	AUTO_FREE char *url = str_printf("disk:%s", t->path);
+	AUTO_FREE char *url = t->path ? str_printf("disk:%s", t->path) : NULL;
 
 	/* a ? in TMPDIR would begin the options */
-	if (strchr(t->path, '?'))
+	if (url && strchr(url, '?'))
 		return -EINVAL;
 	return url ? engine_disk.open(url, &t->disk, why, why_len) : -ENOMEM;
 }

@@ -335,23 +335,30 @@ static int64_t days_of(int64_t y, int64_t m, int64_t d)
 	return era_day + (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1 - 719468;
 }
 
-/* Exactly the form that objects are written with. */
+/* "2026-11-21T02:03:04.567Z" is the only form that objects are written with. */
 static int parse_created(const char *s, uint64_t *out)
 {
-	int64_t y, mo, d, h, mi, sec, ms, t;
+	/* where its numbers are */
+	static const struct {
+		int at, n, least, most;
+	} parts[] = { { 0, 4, 1970, 9999 }, { 5, 2, 1, 12 },  { 8, 2, 1, 31 },	{ 11, 2, 0, 23 },
+		      { 14, 2, 0, 59 },	    { 17, 2, 0, 60 }, { 20, 3, 0, 999 } };
+	static const char form[] = "0000-00-00T00:00:00.000Z";
+	int64_t v[ARRAY_LEN(parts)], t;
 
-	if (strlen(s) != 24 || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' ||
-	    s[16] != ':' || s[19] != '.' || s[23] != 'Z')
+	if (strlen(s) != sizeof(form) - 1)
 		return -EBADMSG;
-	if (digits(s, 4, &y) || digits(s + 5, 2, &mo) || digits(s + 8, 2, &d) ||
-	    digits(s + 11, 2, &h) || digits(s + 14, 2, &mi) || digits(s + 17, 2, &sec) ||
-	    digits(s + 20, 3, &ms))
+	for (size_t i = 0; i < sizeof(form) - 1; i++)
+		if (form[i] != '0' && s[i] != form[i])
+			return -EBADMSG;
+	for (size_t i = 0; i < ARRAY_LEN(v); i++)
+		if (digits(s + parts[i].at, parts[i].n, &v[i]) || v[i] < parts[i].least ||
+		    v[i] > parts[i].most)
+			return -EBADMSG;
+	t = ((days_of(v[0], v[1], v[2]) * 24 + v[3]) * 60 + v[4]) * 60 + v[5];
+	if ((uint64_t)t >= UINT64_MAX / MONO_S)
 		return -EBADMSG;
-	t = ((days_of(y, mo, d) * 24 + h) * 60 + mi) * 60 + sec;
-	if (mo < 1 || mo > 12 || d < 1 || d > 31 || h > 23 || mi > 59 || sec > 60 || t < 0 ||
-	    (uint64_t)t >= UINT64_MAX / MONO_S)
-		return -EBADMSG;
-	*out = (uint64_t)t * MONO_S + (uint64_t)ms * MONO_MS;
+	*out = (uint64_t)t * MONO_S + (uint64_t)v[6] * MONO_MS;
 	return 0;
 }
 

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/auto.h"
 #include "base/str.h"
 #include "store/object_parse.h"
 
@@ -93,24 +92,26 @@ static int unescape(const char **p, const char *end)
 	return hi < 0 || hi > 7 || lo < 0 ? -1 : hi * 16 + lo;
 }
 
+/* The text can only become shorter, so room for all of it is enough. */
 static json_t *escaped(struct parser *s, const char *end)
 {
-	AUTO_FREE char *text = malloc((size_t)(end - s->p) + 1);
+	char *text = malloc((size_t)(end - s->p) + 1);
 	const char *p = s->p;
 	size_t n = 0;
+	json_t *v;
+	int c = 0;
 
 	if (!text)
 		return fail(s, -ENOMEM);
-	while (p < end) {
-		int c = (unsigned char)*p++;
-
+	while (p < end && c >= 0) {
+		c = (unsigned char)*p++;
 		if (c == '\\')
 			c = unescape(&p, end);
-		if (c < 0)
-			return fail(s, -EBADMSG);
 		text[n++] = (char)c;
 	}
-	return made(s, json_stringn_nocheck(text, n));
+	v = c < 0 ? fail(s, -EBADMSG) : made(s, json_stringn_nocheck(text, n));
+	free(text);
+	return v;
 }
 
 /* Behind the opening quote. */

@@ -145,8 +145,7 @@ void cachedir_fill(struct vfs *v, enum cachedir_kind kind, uint32_t shard,
 		      dir || !s ? v->start_ns : s->created_ns);
 }
 
-/* sizes and time of a slot's files: 0, -EAGAIN, -ENOENT */
-static int learn(struct vfs *v, struct cachedir_slot *s, bool nowait)
+int cachedir_learn(struct vfs *v, struct cachedir_slot *s, bool nowait)
 {
 	struct cachedir_want w = {
 		.key = &s->key, .index = s->index, .max_age_ns = UINT64_MAX, .nowait = nowait
@@ -229,29 +228,38 @@ static int lookup_entry(struct vfs *v, uint32_t shard, const char *name, bool no
 	return r;
 }
 
-static int lookup_sample(struct vfs *v, const struct cachedir_slot *entry, const char *name,
-			 bool nowait, struct vfs_entry *out)
+int cachedir_sample(struct vfs *v, const struct key *key, uint32_t index, bool nowait,
+		    struct vfs_entry *out)
 {
-	struct cachedir_want w = { .key = &entry->key, .max_age_ns = FRESH_NS, .nowait = nowait };
+	struct cachedir_want w = {
+		.key = key, .index = index, .max_age_ns = FRESH_NS, .nowait = nowait
+	};
 	struct cachedir_object *o;
 	struct cachedir_slot s;
-	int r = cachedir_index(name, &w.index);
+	int r = cachedir_load(v, &w, &o);
 
-	if (!r)
-		r = cachedir_load(v, &w, &o);
 	if (r < 0)
 		return r;
 	/* bought anew under the same index: another inode */
-	if (!cachedir_slot_find(v->cachedir, w.key, w.index, &s) && s.known &&
+	if (!cachedir_slot_find(v->cachedir, key, index, &s) && s.known &&
 	    s.created_ns != o->created_ns)
-		cachedir_slot_retire(v->cachedir, w.key, w.index);
-	r = cachedir_slot_take(v->cachedir, w.key, w.index, &s);
+		cachedir_slot_retire(v->cachedir, key, index);
+	r = cachedir_slot_take(v->cachedir, key, index, &s);
 	if (!r) {
 		cachedir_slot_learn(v->cachedir, &s, o);
 		cachedir_fill(v, CACHEDIR_SAMPLE, 0, &s, out);
 	}
 	cachedir_load_put(v->cachedir, o);
 	return r;
+}
+
+static int lookup_sample(struct vfs *v, const struct cachedir_slot *entry, const char *name,
+			 bool nowait, struct vfs_entry *out)
+{
+	uint32_t index;
+	int r = cachedir_index(name, &index);
+
+	return r < 0 ? r : cachedir_sample(v, &entry->key, index, nowait, out);
 }
 
 static int lookup_fixed(struct vfs *v, enum cachedir_kind parent, struct cachedir_slot *s,
@@ -263,7 +271,7 @@ static int lookup_fixed(struct vfs *v, enum cachedir_kind parent, struct cachedi
 	if (kind == CACHEDIR_ROOT || hide_has(v->hide, CACHEDIR_NODE(kind, s->idx)))
 		return -ENOENT;
 	if (!is_dir(kind))
-		r = learn(v, s, nowait);
+		r = cachedir_learn(v, s, nowait);
 	/* rm -r must find it to unlink it */
 	if (r == -ENOENT && dying(s->dying_ns))
 		r = 0;
@@ -334,7 +342,7 @@ static bool getattr_fn(struct vfs *v, const struct vfs_req *q, const struct vfs_
 	int r = slotted ? cachedir_slot_get(v->cachedir, CACHEDIR_SLOT(a->nodeid), &s) : 0;
 
 	if (!r && !is_dir(kind)) {
-		r = learn(v, &s, nowait);
+		r = cachedir_learn(v, &s, nowait);
 		if (r == -EAGAIN && nowait)
 			return false;
 		if (r == -ENOENT && dying(s.dying_ns))

@@ -147,6 +147,11 @@ bool cachedir_remove_dir(struct vfs *v, const struct vfs_req *q, const struct vf
 /* cachedir_fill - the kernel's view of a node; s: its slot, NULL for the root and shards */
 void cachedir_fill(struct vfs *v, enum cachedir_kind kind, uint32_t shard,
 		   const struct cachedir_slot *s, struct vfs_entry *out);
+/* cachedir_learn - sizes and time of a slot's files: 0, -EAGAIN (nowait), -ENOENT */
+int cachedir_learn(struct vfs *v, struct cachedir_slot *s, bool nowait);
+/* cachedir_sample - entry of samples/N with one reference: 0, -EAGAIN (nowait), -ENOENT */
+int cachedir_sample(struct vfs *v, const struct key *key, uint32_t index, bool nowait,
+		    struct vfs_entry *out);
 /* cachedir_child - kind of a fixed name in a directory of this kind, CACHEDIR_ROOT: none */
 enum cachedir_kind cachedir_child(enum cachedir_kind parent, const char *name);
 const char *cachedir_name(enum cachedir_kind kind);

@@ -154,6 +154,22 @@ static void list_shard(struct vfs *v, struct vfs_dir *d, const struct vfs_again 
 	}
 }
 
+/* which one it is, the object says: the few that are read anyway come with attributes */
+static void add_sample(struct vfs *v, struct vfs_dir *d, const struct vfs_again *a,
+		       const struct store_name *n)
+{
+	bool known = a->plus && n->index < CACHEDIR_KEPT;
+	struct vfs_entry e;
+	char name[16];
+
+	known = known && cachedir_sample(v, &n->key, n->index, true, &e) == 0;
+	if (!known)
+		plain(a->nodeid + n->index + 1, S_IFDIR, &e);
+	(void)snprintf(name, sizeof(name), "%u", n->index);
+	if (!vfs_dir_add(d, name, &e, (uint64_t)n->index + FIRST) && known)
+		cachedir_slot_unref(v->cachedir, CACHEDIR_SLOT(e.nodeid), 1);
+}
+
 static void list_samples(struct vfs *v, struct vfs_dir *d, const struct vfs_again *a,
 			 const struct cachedir_slot *s)
 {
@@ -161,8 +177,7 @@ static void list_samples(struct vfs *v, struct vfs_dir *d, const struct vfs_agai
 	size_t want = page_size(a);
 	struct store_name *page = calloc(want, sizeof(*page)), after = { .key = s->key };
 	bool more = page && store, begin = a->io.off < FIRST;
-	char prefix[KEY_HEX + 1], name[16];
-	struct vfs_entry e;
+	char prefix[KEY_HEX + 1];
 
 	key_hex(&s->key, prefix);
 	if (!begin)
@@ -173,13 +188,8 @@ static void list_samples(struct vfs *v, struct vfs_dir *d, const struct vfs_agai
 		if (store_list(store, prefix, begin ? NULL : &after, want, page, &n) != STORE_OK)
 			break;
 		more = n == want;
-		for (size_t i = 0; i < n && !d->full; i++) {
-			/* which one it is, the object says, and that is read when somebody looks it up */
-			plain(a->nodeid + page[i].index + 1, S_IFDIR, &e);
-			(void)snprintf(name, sizeof(name), "%u", page[i].index);
-			(void)vfs_dir_add(d, name, &e,
-					  (uint64_t)page[i].index + FIRST); /* full: said there */
-		}
+		for (size_t i = 0; i < n && !d->full; i++)
+			add_sample(v, d, a, &page[i]);
 		more = more && !d->full;
 		if (n) {
 			after = page[n - 1];
@@ -251,6 +261,8 @@ bool cachedir_list(struct vfs *v, const struct vfs_req *q, const struct vfs_agai
 		q->ops->data(q->impl, "", 0);
 		return true;
 	}
+	if (!r && a->plus && kind == CACHEDIR_ENTRY)
+		(void)cachedir_learn(v, &s, true); /* else request.json comes without attributes */
 	if (nowait && (kind <= CACHEDIR_SHARD || (kind == CACHEDIR_SAMPLES && !v->cachedir->local)))
 		return false;
 	if (!r)

@@ -122,6 +122,9 @@ struct parked_open {
 	uint64_t nodeid;
 };
 
+static void open_stream(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+			const struct broker_view *view);
+
 static void parked_open_answer(struct park *p, bool interrupted)
 {
 	struct parked_open *o = CONTAINER_OF(p, struct parked_open, park);
@@ -139,6 +142,8 @@ static void parked_open_answer(struct park *p, bool interrupted)
 		vfs_reply_err(&q, ECANCELED); /* another request has the name now */
 	else if (!broker_is_final(view.state))
 		vfs_reply_err(&q, ECANCELED); /* its name went, which is not yet in the ledger */
+	else if (resptable_node(nodeid).kind == RESP_STREAM)
+		open_stream(v, &q, nodeid, &view);
 	else
 		open_ended(v, &q, nodeid, &view);
 }
@@ -196,21 +201,15 @@ static void open_stream(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 		vfs_reply_err(q, ENOMEM);
 		return;
 	}
-	(void)nodeid;
 	o->code = view->code;
 	o->text = BUF_INIT(1);
 	o->stream = broker_stream(v->broker, view->id);
 	if (o->stream) {
 		streamio_init(&o->io, v);
-	} else if (!broker_is_final(view->state)) { /* it became final between the two looks */
-		struct broker_view now;
-
-		if (broker_get(v->broker, view->id, &now) == 0 && broker_is_final(now.state)) {
-			open_free(o);
-			open_stream(v, q, nodeid, &now);
-			return;
-		}
-		o->code = ECANCELED;
+	} else if (!broker_is_final(view->state)) { /* it became so, or is being recorded */
+		open_free(o);
+		open_wait(v, q, nodeid);
+		return;
 	}
 	reply_open(q, o);
 }

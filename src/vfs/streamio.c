@@ -170,20 +170,30 @@ void streamio_done(struct streamio *s)
 	lock_done(&s->lock);
 }
 
-static unsigned events_now(struct streamio *s, struct stream *stream)
+/* *out_seen: a change past so many bytes is news; 0: nothing more will come */
+static unsigned events_now(struct streamio *s, struct stream *stream, uint64_t *out_seen)
 {
-	uint64_t size = stream_size(stream);
-	bool more;
+	uint64_t size = stream_size(stream), read_to;
+	struct stream_reader reader;
+	char none;
+	size_t n;
 
 	lock_take(&s->lock);
-	more = size > s->read_to;
+	reader = s->reader;
+	read_to = s->read_to;
 	lock_drop(&s->lock);
+	*out_seen = 0;
 	if (stream_ended(stream))
-		return POLLIN | POLLRDNORM | (more ? 0 : POLLHUP);
-	return more ? POLLIN | POLLRDNORM : 0;
+		return POLLIN | POLLRDNORM | (size > read_to ? 0 : POLLHUP);
+	/* it holds bytes of a broken attempt: its read(2) fails at once */
+	if (stream_read(stream, &reader, (struct stream_span){ &none, 0, read_to }, &n) ==
+	    -EREMOTEIO)
+		return POLLIN | POLLRDNORM | POLLERR;
+	*out_seen = (size > read_to ? size : read_to) + 1;
+	return size > read_to ? POLLIN | POLLRDNORM : 0;
 }
 
-static void arm_poller(struct streamio *s, struct stream *stream, void *handle)
+static void arm_poller(struct streamio *s, struct stream *stream, uint64_t off, void *handle)
 {
 	struct streamio_poll *p = calloc(1, sizeof(*p));
 
@@ -198,8 +208,8 @@ static void arm_poller(struct streamio *s, struct stream *stream, void *handle)
 	p->stream = stream_ref(stream);
 	p->handle = handle;
 	p->w.wake = poll_wake;
+	p->w.off = off;
 	lock_take(&s->lock);
-	p->w.off = s->read_to;
 	s->poller = p;
 	lock_drop(&s->lock);
 	if (stream_wait(stream, &s->reader, &p->w) == -EALREADY)
@@ -209,11 +219,12 @@ static void arm_poller(struct streamio *s, struct stream *stream, void *handle)
 void streamio_poll(struct streamio *s, struct stream *stream, const struct vfs_req *q,
 		   void *poll_handle)
 {
-	unsigned events = events_now(s, stream);
+	uint64_t seen;
+	unsigned events = events_now(s, stream, &seen);
 
-	if (poll_handle && events)
+	if (poll_handle && !seen)
 		s->v->notify.poll_drop(s->v->notify.impl, poll_handle);
-	else if (poll_handle)
-		arm_poller(s, stream, poll_handle);
+	else if (poll_handle) /* with bytes as well: edge-triggered epoll asks once */
+		arm_poller(s, stream, seen - 1, poll_handle);
 	q->ops->poll(q->impl, events);
 }

@@ -39,18 +39,20 @@ static int read_summary(struct vfs *v, uint64_t nodeid, struct buf *out)
 
 static int read_backend(struct vfs *v, uint64_t nodeid, struct buf *out)
 {
-	return broker_stats_backend(v->broker,
-				     broker_stats_backends(v->broker)[(nodeid - NODE_BACKEND) / 2], out);
+	return broker_stats_backend(
+		v->broker, broker_stats_backends(v->broker)[(nodeid - NODE_BACKEND) / 2], out);
 }
 
 /* every static name; the rows below backends/ are made from the configuration */
-static const struct tree_row {
+struct tree_row {
 	uint64_t parent, nodeid;
 	const char *name;
 	mode_t mode;
 	tree_reader *read; /* NULL: a directory, or a room of its own */
 	bool exact; /* the size is known and never changes; else like /proc: read what open saw */
-} rows[] = {
+};
+
+static const struct tree_row rows[] = {
 	{ NODE_ROOT, NODE_README, "README.md", S_IFREG | 0644, read_readme, true },
 	{ NODE_ROOT, VFS_NODE(VFS_PROMPTS, 1), "prompts", S_IFDIR | 0755, NULL, false },
 	{ NODE_ROOT, VFS_NODE(VFS_MIRROR, 1), "responses", S_IFDIR | 0755, NULL, false },
@@ -291,17 +293,6 @@ static void list_backends(struct vfs *v, struct vfs_dir *d, uint64_t nodeid, uin
 		if (!vfs_dir_add(d, names[i], &e, 3 + i))
 			return;
 	}
-}
-
-void vfs_dir_dots(struct vfs *v, struct vfs_dir *d, uint64_t nodeid, uint64_t off)
-{
-	struct vfs_entry e = { 0 };
-
-	vfs_fill_attr(v, &e.st, nodeid, S_IFDIR | 0755, 0, v->start_ns);
-	if (off < 1)
-		(void)vfs_dir_add(d, ".", &e, 1);
-	if (off < 2)
-		(void)vfs_dir_add(d, "..", &e, 2);
 }
 
 static void tree_readdir(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,

@@ -110,6 +110,17 @@ bool vfs_dir_add(struct vfs_dir *d, const char *name, const struct vfs_entry *e,
 	return true;
 }
 
+void vfs_dir_dots(struct vfs *v, struct vfs_dir *d, uint64_t nodeid, uint64_t off)
+{
+	struct vfs_entry e = { 0 };
+
+	vfs_fill_attr(v, &e.st, nodeid, S_IFDIR | 0755, 0, v->start_ns);
+	if (off < 1)
+		(void)vfs_dir_add(d, ".", &e, 1);
+	if (off < 2)
+		(void)vfs_dir_add(d, "..", &e, 2);
+}
+
 void vfs_dir_send(struct vfs_dir *d)
 {
 	d->q->ops->data(d->q->impl, d->buf, d->len);

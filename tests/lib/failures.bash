@@ -42,6 +42,7 @@ reset|EREMOTEIO|-|provider|||{"reset":true}
 cut|EREMOTEIO|2|provider|||{"cut_after_pieces":1}
 resetmid|EREMOTEIO|2|provider|||{"reset_after_pieces":1}
 endearly|EREMOTEIO|2|provider|||{"end_after_pieces":1}
+nodone|EREMOTEIO|2|provider|||{"end_without_done":true}
 errevent|EREMOTEIO|2|provider|||{"error_event":{"error":{"message":"the machine is on fire","type":"server_error"}},"error_at":1}
 finish|EREMOTEIO|1|provider|||{"finish_reason":"error"}
 stall|ETIMEDOUT|2|timeout|s||{"stall_after_pieces":1}

@@ -30,6 +30,9 @@ unlike() { # TEXT BASH-REGEX
 setup_dirs() {
 	local build=${INFERFS_BUILD:-build}
 
+	# its time limit is a job of this shell; killed, it leaves a sleep behind that keeps the pipe to the output open
+	JOBS_OF_BATS=$(jobs -p | tr '\n' ' ')
+
 	TOP=$PWD
 	BUILD=$(readlink -f "$build")
 	INFERFS=$BUILD/inferfs
@@ -244,8 +247,9 @@ finish_test() {
 	local rc=0 pid
 
 	[ -n "${W:-}" ] || return 0
+	cd "$TOP" || return 1
 	for pid in $(jobs -p); do
-		[[ " ${PROVIDER_PIDS[*]} " == *" $pid "* ]] || kill "$pid" 2>/dev/null
+		[[ " $JOBS_OF_BATS ${PROVIDER_PIDS[*]} " == *" $pid "* ]] || kill "$pid" 2>/dev/null
 	done
 	unmount_all || rc=1
 	for pid in "${PROVIDER_PIDS[@]}"; do

@@ -69,8 +69,8 @@ names() { ls -A "$M/responses/$1" | tr '\n' ' '; }
 	ask_file any '{"prompt":"one two three","system":"be brief","request_id":"mine","metadata":{"a":"b"}}'
 	answer any >/dev/null
 	cd "$M/responses/any"
-	is "$(jq -c '[.status,.request_id,.namespace,.backend,.model,.route,.attempts,.cost_usd,.saved_usd,.dropped]' \
-		response.json)" '["done","mine",null,"p","small","explicit",1,0.0,0.0,[]]'
+	is "$(jq -c '[.status,.request_id,.namespace,.backend,.model,.route,.attempts,(.cost_usd|floor),(.saved_usd|floor),.dropped]' \
+		response.json)" '["done","mine",null,"p","small","explicit",1,0,0,[]]'
 	is "$(jq -c '.samples[0] | [.index,.text,.finish_reason,.cached,.duplicated,.refusal]' response.json)" \
 		'[0,"echo: one two three","stop",false,false,null]'
 	is "$(jq -c '.usage | [.input_tokens,.output_tokens]' response.json)" '[5,4]'
@@ -88,7 +88,7 @@ names() { ls -A "$M/responses/$1" | tr '\n' ' '; }
 		samples/0/meta.json
 	# raw.json: the provider's events as lines of JSON
 	is "$(jq -r '.choices[0].delta.content // empty' samples/0/raw.json | tr -d '\n')" 'echo: one two three'
-	is "$(jq -c '[.status,.attempts,.usage.output_tokens,.cost_usd]' usage.json)" '["done",1,4,0.0]'
+	is "$(jq -c '[.status,.attempts,.usage.output_tokens,(.cost_usd|floor)]' usage.json)" '["done",1,4,0]'
 	is "$(jq -c '[.backend,.endpoint,.format,.model,(.messages|map(.role))]' request.json)" \
 		'["p","chat",1,"small",["system","user"]]'
 	is "$(stat -c %a text status request.json ctl . samples | tr '\n' ' ')" '644 644 644 600 755 755 '

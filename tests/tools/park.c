@@ -77,20 +77,24 @@ static int waits(struct reader *r)
 	return nr == SYS_read || nr == SYS_openat || nr == SYS_pread64;
 }
 
+static int all_wait_now(struct reader *r, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (!waits(&r[i]))
+			return 0;
+	return 1;
+}
+
+/* a look-up on the way to the open is a short wait too: several looks in a row must agree */
 static int all_wait(struct reader *r, int n)
 {
-	int i = 0;
+	int agree = 0;
 
-	for (int ms = 0; ms < PATIENCE_MS && i < n; ms++) {
-		while (i < n && waits(&r[i]))
-			i++;
-		nanosleep(&(struct timespec){ 0, 1000000 }, NULL);
+	for (int ms = 0; ms < PATIENCE_MS && agree < 3; ms += 2) {
+		agree = all_wait_now(r, n) ? agree + 1 : 0;
+		nanosleep(&(struct timespec){ 0, 2000000 }, NULL);
 	}
-	/* the first ones have had time to come back: look at all once more */
-	for (int k = 0; k < n; k++)
-		if (!waits(&r[k]))
-			return 0;
-	return i == n;
+	return agree >= 3;
 }
 
 static int verdict(struct reader *r, int n)

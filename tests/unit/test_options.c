@@ -2,6 +2,7 @@
  * test_options.c - the command line
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +12,9 @@
 #include <cmocka.h>
 
 #include "base/auto.h"
+#include "base/fdio.h"
 #include "base/str.h"
+#include "main/config_keys.h"
 #include "main/options.h"
 
 enum { ARGS_MAX = 16 };
@@ -250,6 +253,31 @@ static void test_help_is_complete(void **state)
 	}
 }
 
+/* a key that is in the table is in the manual, and what the help names is in inferfs(1) */
+static void test_manual_is_complete(void **state)
+{
+	static const char *const sections[] = { "inferfs", "backend",	"merge", "batch",
+						"store",   "namespace", "prices" };
+	AUTO_BUF struct buf page1 = BUF_INIT(1 << 20);
+	AUTO_BUF struct buf page5 = BUF_INIT(1 << 20);
+
+	(void)state;
+	if (fdio_read_file(AT_FDCWD, "src/man/inferfs.1", &page1) < 0)
+		skip(); /* not run from the top of the source */
+	assert_int_equal(fdio_read_file(AT_FDCWD, "src/man/inferfs.5", &page5), 0);
+	for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
+		const struct config_keys_section *s = config_keys_section(sections[i]);
+
+		for (const struct config_keys_row *r = s->rows; r->name; r++) {
+			if (!strstr(page5.data, r->name))
+				fail_msg("%s of [%s] is not in inferfs(5)", r->name, sections[i]);
+			if (i == 0 &&
+			    (!strstr(page1.data, r->name) || !strstr(options_help(), r->name)))
+				fail_msg("%s is not in inferfs(1) or in the help", r->name);
+		}
+	}
+}
+
 static void test_many_words(void **state)
 {
 	char many[2048] = "-o ";
@@ -268,7 +296,7 @@ int main(void)
 		cmocka_unit_test(test_mount_helper), cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_words),	     cmocka_unit_test(test_backslash),
 		cmocka_unit_test(test_libfuse),	     cmocka_unit_test(test_help_is_complete),
-		cmocka_unit_test(test_many_words),
+		cmocka_unit_test(test_many_words),   cmocka_unit_test(test_manual_is_complete),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
