@@ -158,6 +158,8 @@ json_t *broker_ask_history(struct broker_ask *a)
 	if (!text ||
 	    stream_read(a->job->stream, &reader, (struct stream_span){ text, size, 0 }, &n) < 0)
 		return NULL;
+	if (n && text[n - 1] == '\n')
+		n--; /* the stream's own; the model did not say it */
 	turn = json_object();
 	json_object_set_new(turn, "role", json_string("assistant"));
 	json_object_set_new(turn, "content", json_stringn(text, n));

@@ -85,14 +85,15 @@ static struct flight *flight_new(struct broker *b, const struct job *j)
 	f->refs = 1;
 	f->key = j->body.key;
 	f->mode = j->terms.cache;
-	f->request = json_incref(j->body.request);
+	f->request = json_deep_copy(j->body.request); /* a count shared by threads is no barrier */
 	f->canon = str_dup_n(j->body.canon, j->body.canon_len);
 	f->canon_len = j->body.canon_len;
 	list_init(&f->jobs);
 	list_init(&f->in_orphans);
 	f->sofar = BUF_INIT(ANSWER_TEXT_MAX);
-	if (!f->canon) {
+	if (!f->canon || !f->request) {
 		json_decref(f->request);
+		free(f->canon);
 		free(f);
 		return NULL;
 	}

@@ -8,8 +8,9 @@
 #ifndef STORE_OBJECT_PARSE_H
 #define STORE_OBJECT_PARSE_H
 
-#include <jansson.h>
 #include <stddef.h>
+
+#include "core/canon.h" /* json_t */
 
 #define OBJECT_PARSE_DEPTH 64
 

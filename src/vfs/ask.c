@@ -164,6 +164,21 @@ static int submit(struct ask *a)
 	return 0;
 }
 
+static void fail(struct ask *a)
+{
+	struct err e;
+
+	buf_clear(&a->error);
+	if (broker_ask_error(a->running, &a->error) < 0) {
+		/* it is being tried again, but not for a reader that has bytes of the broken answer */
+		(void)err_set(&e, ERR_PROVIDER,
+			      "the answer broke off after its first bytes; ask again");
+		keep_error(a, &e);
+	}
+	end_answer(a);
+	a->phase = ASK_FAILED;
+}
+
 /* a failure is told once as errno; what is read after that is error.json */
 static bool failed_now(struct ask *a, const struct vfs_req *q)
 {
@@ -179,10 +194,7 @@ static bool failed_now(struct ask *a, const struct vfs_req *q)
 	r = stream_read(s, &probe, (struct stream_span){ &byte, 1, a->io.read_to }, &n);
 	if (r >= 0)
 		return false;
-	buf_clear(&a->error);
-	(void)broker_ask_error(a->running, &a->error);
-	end_answer(a);
-	a->phase = ASK_FAILED;
+	fail(a);
 	vfs_reply_err(q, -r);
 	return true;
 }
@@ -207,6 +219,8 @@ void ask_read(struct vfs *v, const struct vfs_req *q, const struct vfs_file *f,
 		q->ops->data(q->impl, "", 0);
 		return;
 	}
+	if (a->phase == ASK_READING && streamio_told(&a->io)) /* by a read that was parked */
+		fail(a);
 	if (a->phase == ASK_FAILED) {
 		read_error(a, q, io);
 		return;

@@ -36,6 +36,12 @@ void streamio_init(struct streamio *s, struct vfs *v)
 	lock_init(&s->lock, LOCK_HANDLE);
 }
 
+int streamio_told(struct streamio *s)
+{
+	LOCK_SCOPE(&s->lock);
+	return s->told;
+}
+
 /* one try; -EAGAIN: nothing there yet */
 static int read_once(struct streamio *s, struct stream *stream, const struct vfs_req *q,
 		     const struct vfs_io *io)
@@ -54,6 +60,8 @@ static int read_once(struct streamio *s, struct stream *stream, const struct vfs
 	r = stream_read(stream, &s->reader, (struct stream_span){ buf, size, io->off }, &n);
 	if (r == 0 && io->off + n > s->read_to)
 		s->read_to = io->off + n;
+	if (r < 0 && r != -EAGAIN)
+		s->told = -r;
 	lock_drop(&s->lock);
 	if (r == 0)
 		q->ops->data(q->impl, buf, n);

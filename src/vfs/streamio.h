@@ -16,6 +16,7 @@ struct streamio {
 	struct lock lock; /* of the members below; LOCK_HANDLE */
 	struct stream_reader reader;
 	uint64_t read_to; /* what poll compares with */
+	int told;	  /* the failure that a read was answered with; 0: none */
 	struct streamio_poll *poller;
 };
 
@@ -26,6 +27,8 @@ void streamio_done(struct streamio *s);
 /* streamio_read - answer from off, or park; nonblock: EAGAIN instead; stream is referenced meanwhile */
 void streamio_read(struct streamio *s, struct stream *stream, const struct vfs_req *q,
 		   const struct vfs_io *io, bool nonblock);
+/* streamio_told - the failure that a read was answered with; 0: none */
+int streamio_told(struct streamio *s);
 /* streamio_poll - answer, and remember poll_handle (may be NULL) for when more comes */
 void streamio_poll(struct streamio *s, struct stream *stream, const struct vfs_req *q,
 		   void *poll_handle);

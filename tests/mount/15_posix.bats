@@ -8,7 +8,7 @@ teardown() { finish_test; }
 
 @test "at least 300 POSIX cases agree with the disk's file system, for root and two more users" {
 	[ "$(id -u)" = 0 ] || skip "needs root, to act as other users"
-	chmod 755 "$W"
+	chmod 711 "$TMPDIR" "$W"
 	mount_inferfs -o allow_other
 	mkdir -m 755 "$W/disk"
 	"$BUILD/posixcmp" "$M/prompts" "$W/disk" >"$W/tap" 2>&1 || { grep -v '^ok' "$W/tap"; false; }
@@ -19,7 +19,7 @@ teardown() { finish_test; }
 
 @test "new files belong to the caller" {
 	[ "$(id -u)" = 0 ] || skip "needs root, to act as another user"
-	chmod 755 "$W" "$W"
+	chmod 711 "$TMPDIR" "$W"
 	mount_inferfs -o allow_other
 	mkdir -m 1777 "$M/prompts/all"
 	setpriv --reuid=4711 --regid=4712 --clear-groups sh -c 'echo "{\"prompt\":\"x\"}" > "$1/a.json"; mkdir "$1/d"' sh "$M/prompts/all"

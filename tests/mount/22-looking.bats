@@ -77,7 +77,7 @@ nothing_changed() {
 	look find "$M/responses" -type f -size +0 >"$W/found"
 	like "$(cat "$W/found")" 'responses/done/text'
 	unlike "$(cat "$W/found")" 'pending/text'
-	is "$(look find "$M/responses" -newermt '1980-01-01' -name text | wc -l)" 2
+	is "$(look find "$M/responses" -newermt '1980-01-01' -name text | wc -l)" 4
 	look du -sb "$M/responses" >/dev/null
 	look du -a "$M" >/dev/null
 	look find "$M" -ls >/dev/null
@@ -85,13 +85,14 @@ nothing_changed() {
 	nothing_changed
 }
 
-@test "the whole mount can be searched and archived: cache, stats, backends, README and ask as well" {
+@test "the whole mount can be searched and copied: cache, stats, backends, README and ask as well" {
 	look grep -r 'all of the answer' "$M" >"$W/found"
 	like "$(cat "$W/found")" "$M/cache/"
-	look tar c -C "$M" -f "$W/all.tar" .
-	tar t -f "$W/all.tar" >"$W/names"
-	like "$(cat "$W/names")" './stats/summary.json'
-	like "$(cat "$W/names")" './backends/p/status.json'
+	look cp -r "$M" "$W/all"
+	complete "$W/all/responses"
+	is "$(jq .requests "$W/all/stats/summary.json")" 5
+	is "$(jq -r .backend "$W/all/backends/p/status.json")" p
+	diff -r "$M/cache" "$W/all/cache"
 	is "$(look cat "$M/ask")" ''
 	nothing_changed
 }

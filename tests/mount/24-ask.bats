@@ -114,6 +114,23 @@ teardown() { finish_test; }
 	is "$(provider_requests '.requests[-1].body | fromjson | .messages | length')" 1
 }
 
+@test "an answer that breaks off under its reader: EREMOTEIO, then error.json" {
+	provider_script '[{"times":1,"cut_after_pieces":2,"piece_barriers":{"1":"had"}},{"barrier":"again"}]'
+	mount_inferfs
+	exec 5<>"$M/ask"
+	echo 'one two' >&5
+	is "$(dd bs=100 count=1 status=none <&5)" 'echo:'
+	provider_waiting had
+	provider_release had
+	run dd bs=100 count=1 status=none <&5
+	like "$output" 'Remote I/O error'
+	is "$(dd bs=4000 count=1 status=none <&5 | jq -r .errno)" EREMOTEIO
+	provider_release again
+	echo 'once more' >&5
+	is "$(cat <&5)" 'echo: once more'
+	exec 5>&-
+}
+
 @test "closing ends what is unfinished" {
 	provider_hold
 	mount_inferfs

@@ -90,7 +90,7 @@ OPTS() { echo "state=$STATE,cache=disk:$CACHE,log_file=$LOG${1:+,$1}"; }
 	mount_inferfs
 	ask_file a '{"prompt":"before"}'
 	is "$(answer a)" "You said: before"
-	for i in 1 2 3; do
+	for _ in 1 2 3; do
 		fusermount3 -u "$M"
 		remount
 	done

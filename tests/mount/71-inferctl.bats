@@ -81,7 +81,7 @@ ctl() { timeout $((20 * SLOW)) "$INFERCTL" -m "$M" "$@" 3>&-; }
 	ask_file a '{"prompt":"one two three","extra_body":{"tokens_per_s":50}}'
 	is "$(ctl watch a)" "You said: one two three"
 	is "$(ctl status a)" "a: done"
-	is "$(ctl status --json a | jq -r .status)" done
+	is "$(ctl status --json a | jq -r .status)" "done"
 	is "$(ctl status --json a | jq -r .error)" null
 	: >"$M/prompts/empty.json"
 	is "$(ctl status empty)" "empty: draft"

@@ -12,7 +12,7 @@ export BATS_TEST_TIMEOUT=${TEST_SECONDS:-$((60 * slow))}
 file_limit=${FILE_SECONDS:-$((240 * slow))}
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}
-export TSAN_OPTIONS=${TSAN_OPTIONS:-second_deadlock_stack=1:suppressions=$PWD/tests/lint/tsan.supp}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-second_deadlock_stack=1}
 wrap=()
 if [[ $INFERFS_BUILD == *tsan ]] && setarch -R true 2>/dev/null; then
 	wrap=(setarch -R)

@@ -47,7 +47,7 @@ if [ "$1" = --one ]; then
 fi
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}
-export TSAN_OPTIONS=${TSAN_OPTIONS:-second_deadlock_stack=1:suppressions=$PWD/tests/lint/tsan.supp}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-second_deadlock_stack=1}
 wrap=()
 # gcc 12's thread sanitizer cannot live with the widest address randomisation
 if [[ $1 == *tsan ]] && setarch -R true 2>/dev/null; then
