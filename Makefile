@@ -1,6 +1,6 @@
 # inferfs: build, test, install.  `make help` lists the targets.
 #
-# One archive of everything below src/ except main/ and ctl/ is built per variant (release in build/, asan, tsan and
+# One archive of everything below src/ but the two main.c is built per variant (release in build/, asan, tsan and
 # fuzz in build/NAME/); the programs are thin.  Files are found by wildcard: a new .c needs no change here.
 
 ifeq ($(origin CC),default)
@@ -25,7 +25,7 @@ say           = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
 # ---- what there is ----------------------------------------------------------------------------------------------
 SRC       := $(wildcard src/*/*.c)
 HDR       := $(wildcard src/*/*.h src/include/*/*.h)
-LIB       := $(filter-out src/main/% src/ctl/%,$(SRC))
+LIB       := $(filter-out src/main/main.c src/ctl/main.c,$(SRC))
 TESTLIB   := $(wildcard tests/lib/*.c)
 UNIT      := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 PROVIDER  := $(wildcard tests/provider/*.c)
@@ -72,10 +72,10 @@ $(1)/obj/%.o: %.c $(1)/flags | need
 $(1)/libinferfs.a: $(LIB:%.c=$(1)/obj/%.o) $(1)/archive.list
 	$$(call say,AR,$$@)
 	$(Q)rm -f $$@ && ar rcs $$@ $$(filter %.o,$$^)
-$(1)/inferfs: $(patsubst %.c,$(1)/obj/%.o,$(filter src/main/%,$(SRC))) $(1)/libinferfs.a
+$(1)/inferfs: $(patsubst %.c,$(1)/obj/%.o,$(filter src/main/main.c,$(SRC))) $(1)/libinferfs.a
 	$$(call say,LINK,$$@)
 	$(Q)$(2) $(LINK) $(3) $$(LDFLAGS) -o $$@ $$^ $(PKG_LIBS) -ldl -lm
-$(1)/inferctl: $(patsubst %.c,$(1)/obj/%.o,$(filter src/ctl/%,$(SRC))) $(1)/libinferfs.a
+$(1)/inferctl: $(patsubst %.c,$(1)/obj/%.o,$(filter src/ctl/main.c,$(SRC))) $(1)/libinferfs.a
 	$$(call say,LINK,$$@)
 	$(Q)$(2) $(LINK) $(3) $$(LDFLAGS) -o $$@ $$^ $(PKG_LIBS) -ldl -lm
 $(1)/unit/%: $(1)/obj/tests/unit/%.o $(TESTLIB:%.c=$(1)/obj/%.o) $(1)/libinferfs.a

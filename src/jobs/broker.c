@@ -207,10 +207,13 @@ int broker_new(const struct broker_options *o, struct broker **out, struct err *
 	map_init(&b->holds);
 	list_init(&b->deadlines);
 	list_init(&b->orphans);
+	list_init(&b->asks);
 	list_init(&b->unstored);
+	b->recent = recent_new();
 	b->pool = pool_new("work", o->pool_threads ? o->pool_threads : 4, 1 << 20);
 	if (!b->pool || tick_start(b) < 0) {
 		pool_stop(b->pool);
+		recent_free(b->recent);
 		free(b);
 		return err_sys(e, EAGAIN, "the broker's threads could not be started");
 	}
@@ -253,6 +256,7 @@ void broker_quiet(struct broker *b)
 	for (size_t i = 0; i < a.n; i++)
 		job_unref(b, a.jobs[i]);
 	free(a.jobs);
+	broker_ask_quiet(b);
 }
 
 static void drop_jobs(struct broker *b)
@@ -285,6 +289,7 @@ struct broker *broker_stop(struct broker *b)
 	drop_jobs(b);
 	broker_hold_free(b);
 	unstored_free(b);
+	recent_free(b->recent);
 	map_done(&b->by_id);
 	map_done(&b->by_name);
 	map_done(&b->flights);

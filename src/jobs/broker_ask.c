@@ -12,6 +12,7 @@
 #include "base/banned.h"
 
 struct broker_ask {
+	struct list link; /* of the broker's asks */
 	struct broker *b;
 	struct job *job;
 };
@@ -119,6 +120,9 @@ int broker_ask(struct broker *b, const struct broker_ask_doc *d, struct broker_a
 		return err_sys(e, ENOMEM, "the question could not be started");
 	}
 	a->b = b;
+	lock_take(&b->lock);
+	list_append(&b->asks, &a->link);
+	lock_drop(&b->lock);
 	r = ask_start(b, a->job, e);
 	if (r < 0)
 		(void)broker_ask_end(a);
@@ -170,6 +174,33 @@ json_t *broker_ask_history(struct broker_ask *a)
 	return NULL;
 }
 
+/* one at a time, for a stream is failed with no lock held */
+static struct stream *next_unended_locked(struct broker *b)
+{
+	LIST_EACH(l, &b->asks) {
+		struct broker_ask *a = LIST_ENTRY(l, struct broker_ask, link);
+
+		if (!stream_ended(a->job->stream))
+			return stream_ref(a->job->stream);
+	}
+	return NULL;
+}
+
+void broker_ask_quiet(struct broker *b)
+{
+	struct stream *s;
+
+	for (;;) {
+		lock_take(&b->lock);
+		s = next_unended_locked(b);
+		lock_drop(&b->lock);
+		if (!s)
+			return;
+		stream_fail(s, ESHUTDOWN);
+		stream_unref(s);
+	}
+}
+
 struct broker_ask *broker_ask_end(struct broker_ask *a)
 {
 	struct broker *b;
@@ -180,6 +211,7 @@ struct broker_ask *broker_ask_end(struct broker_ask *a)
 	b = a->b;
 	j = a->job;
 	lock_take(&b->lock);
+	list_del(&a->link);
 	list_del(&j->in_deadlines);
 	if (!j->ending) {
 		j->ending = true;

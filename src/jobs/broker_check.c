@@ -245,6 +245,7 @@ static void check_hit(struct check *c, const struct object *o, const struct buf 
 	c->change.handouts = &c->handout;
 	c->change.n_handouts = 1;
 	settle_count(c->b, &s, false);
+	recent_keep(c->b->recent, c->job->id, o->sample);
 	check_post(c);
 }
 

@@ -207,6 +207,8 @@ int broker_render(struct broker *b, const struct broker_file_id *f, struct buf *
 
 	if (k != -ESRCH)
 		return k;
+	if (f->file == BROKER_TEXT && f->sample == 0 && recent_text(b->recent, f->id, out) == 0)
+		return 0;
 	k = broker_hold_row(b, f->id, &r.row, &r.h, &r.n);
 	if (k < 0)
 		return k;

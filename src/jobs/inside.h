@@ -12,6 +12,7 @@
 #include "base/pool.h"
 #include "infer/infer.h"
 #include "jobs/broker_start.h"
+#include "jobs/recent.h"
 #include "ledger/answers.h"
 #include "ledger/ledger.h"
 #include "store/store.h"
@@ -103,6 +104,7 @@ struct broker {
 	struct list asks;     /* every open ask */
 	struct list unstored; /* objects the engine has not taken yet */
 	uint64_t offer_at_mono;
+	struct recent *recent; /* NULL: remembers nothing */
 };
 
 /* job.c: the steps */
@@ -180,6 +182,9 @@ int unstored_lookup(struct broker *b, const struct key *key, struct buf *out_byt
 void unstored_add(struct broker *b, const struct answers_id *id);
 void unstored_offer(struct broker *b);
 void unstored_free(struct broker *b);
+
+/* broker_ask_quiet - every ask that is being answered fails with ESHUTDOWN */
+void broker_ask_quiet(struct broker *b);
 
 /* row of an id whether it is in the ledger or held after its removal */
 int broker_hold_row(struct broker *b, int64_t id, struct ledger_row *row,

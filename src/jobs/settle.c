@@ -133,6 +133,7 @@ static void fill_change(struct settling *x, struct job *j, const struct settle *
 						  .index = x->object.index,
 						  .variant = x->object.variant,
 						  .cached = !buyer };
+	recent_keep(x->b->recent, j->id, s->sample);
 	c->op = LEDGER_OP_FINISH;
 	c->row.id = j->id;
 	c->row.state = LEDGER_DONE;

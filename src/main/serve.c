@@ -271,6 +271,8 @@ struct serve *serve_stop(struct serve *s)
 		broker_quiet(s->broker);
 	if (s->mount)
 		s->mount = mount_close(s->mount);
+	if (s->vfs)
+		vfs_close(s->vfs);
 	if (s->broker) { /* their last callbacks go to the broker: it ends them */
 		s->broker = broker_stop(s->broker);
 		s->infer = NULL;

@@ -20,6 +20,7 @@ enum ask_phase {
 /* one open file. Operations come from the FUSE thread one after the other; a parked read touches only
  * the stream and io. */
 struct ask {
+	struct vfs_opened opened;
 	struct vfs *v;
 	enum ask_phase phase;
 	struct buf question;
@@ -34,6 +35,13 @@ struct ask {
 static struct ask *ask_of(const struct vfs_file *f)
 {
 	return (struct ask *)(uintptr_t)f->fh;
+}
+
+static void close_ask(struct vfs *v, struct vfs_opened *o)
+{
+	ask_release(v, NULL,
+		    &(struct vfs_file){
+			    .fh = (uint64_t)(uintptr_t)CONTAINER_OF(o, struct ask, opened) });
 }
 
 void ask_open(struct vfs *v, const struct vfs_req *q, int flags)
@@ -59,6 +67,7 @@ void ask_open(struct vfs *v, const struct vfs_req *q, int flags)
 	a->question = BUF_INIT(v->o.max_request_bytes);
 	a->error = BUF_INIT(1 << 16);
 	o.fh = (uint64_t)(uintptr_t)a;
+	vfs_opened_add(v, &a->opened, close_ask);
 	if (q->ops->open(q->impl, &o) != 0)
 		ask_release(v, NULL, &(struct vfs_file){ .fh = o.fh });
 }
@@ -78,6 +87,7 @@ void ask_release(struct vfs *v, const struct vfs_req *q, const struct vfs_file *
 
 	(void)v;
 	if (a) {
+		list_del(&a->opened.link);
 		end_answer(a);
 		json_decref(a->history);
 		buf_done(&a->question);

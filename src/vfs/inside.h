@@ -15,7 +15,6 @@
 struct prompts;
 struct responses;
 struct cachedir;
-struct asks;
 struct hide;
 
 struct vfs {
@@ -25,7 +24,7 @@ struct vfs {
 	struct prompts *prompts;
 	struct responses *responses;
 	struct cachedir *cachedir;
-	struct asks *asks;
+	struct list opened;
 	struct hide *hide;
 	uint64_t start_ns; /* CLOCK_REALTIME of the mount, for names that have no better time */
 	bool stopping;
@@ -70,6 +69,16 @@ typedef bool vfs_again_fn(struct vfs *v, const struct vfs_req *q, const struct v
 			  bool nowait);
 void vfs_now_or_later(struct vfs *v, const struct vfs_req *q, const struct vfs_again *a,
 		      vfs_again_fn *fn);
+
+/* an open file that needs more than its node. The kernel sends no release for what is open when the
+ * mount ends: vfs_close does it then. Added and removed on the FUSE thread. */
+struct vfs_opened {
+	struct list link;
+	void (*close)(struct vfs *v, struct vfs_opened *o); /* removes it from the list, too */
+};
+/* vfs_opened_add - list_del(&o->link) when it is closed */
+void vfs_opened_add(struct vfs *v, struct vfs_opened *o,
+		    void (*close)(struct vfs *v, struct vfs_opened *o));
 
 /* the rooms' own beginnings and ends */
 int prompts_new(struct vfs *v, struct err *e);

@@ -13,6 +13,7 @@
 
 /* an open `stream` of a request that was not final; a snapshot of a small file; fh 0: a final file */
 struct resp_open {
+	struct vfs_opened opened;
 	struct stream *stream; /* NULL: text, or the failure in code */
 	struct streamio io;
 	int code;
@@ -28,12 +29,30 @@ static struct resp_open *open_free(struct resp_open *o)
 {
 	if (!o)
 		return NULL;
+	list_del(&o->opened.link);
 	if (o->stream)
 		streamio_done(&o->io);
 	stream_unref(o->stream);
 	buf_done(&o->text);
 	free(o);
 	return NULL;
+}
+
+static void close_open(struct vfs *v, struct vfs_opened *o)
+{
+	(void)v;
+	open_free(CONTAINER_OF(o, struct resp_open, opened));
+}
+
+static struct resp_open *open_new(struct vfs *v, size_t text_max)
+{
+	struct resp_open *o = calloc(1, sizeof(*o));
+
+	if (!o)
+		return NULL;
+	o->text = BUF_INIT(text_max);
+	vfs_opened_add(v, &o->opened, close_open);
+	return o;
 }
 
 static void reply_open(const struct vfs_req *q, struct resp_open *take)
@@ -49,7 +68,7 @@ static void open_snapshot(struct vfs *v, const struct vfs_req *q, uint64_t nodei
 			  const struct broker_view *view)
 {
 	struct response_node n = resptable_node(nodeid);
-	struct resp_open *o = calloc(1, sizeof(*o));
+	struct resp_open *o = open_new(v, 1u << 30);
 	struct response_blob *b = NULL;
 	int r = 0;
 
@@ -57,7 +76,6 @@ static void open_snapshot(struct vfs *v, const struct vfs_req *q, uint64_t nodei
 		vfs_reply_err(q, ENOMEM);
 		return;
 	}
-	o->text = BUF_INIT(1u << 30);
 	if (n.kind == RESP_STATUS) {
 		r = buf_adds(&o->text, resptable_word(view->state));
 	} else if (n.kind == RESP_CTL) {
@@ -196,7 +214,7 @@ static void open_stream(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 			broker_hold_release(v->broker, view->id);
 		return;
 	}
-	o = calloc(1, sizeof(*o));
+	o = open_new(v, 1);
 	if (!o) {
 		vfs_reply_err(q, ENOMEM);
 		return;

@@ -35,6 +35,7 @@ int vfs_new(const struct vfs_options *o, struct vfs **out, struct err *e)
 	v->broker = o->broker;
 	v->o = *o;
 	v->start_ns = mono_real_ns();
+	list_init(&v->opened);
 	v->hide = hide_new();
 	v->responses = responses_new();
 	if (!v->hide || !v->responses || prompts_new(v, e) < 0 || cachedir_new(v, e) < 0) {
@@ -54,6 +55,22 @@ void vfs_stop(struct vfs *v)
 {
 	v->stopping = true;
 	prompts_stop(v);
+}
+
+void vfs_opened_add(struct vfs *v, struct vfs_opened *o,
+		    void (*close)(struct vfs *v, struct vfs_opened *o))
+{
+	o->close = close;
+	list_append(&v->opened, &o->link);
+}
+
+void vfs_close(struct vfs *v)
+{
+	while (!list_empty(&v->opened)) {
+		struct vfs_opened *o = LIST_ENTRY(v->opened.next, struct vfs_opened, link);
+
+		o->close(v, o);
+	}
 }
 
 struct vfs *vfs_free(struct vfs *v)

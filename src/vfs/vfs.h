@@ -4,7 +4,8 @@
  *   1. vfs_new     opens the prompts directory; nothing is served yet
  *   2. vfs_ops     the room of a node id; fuse/ calls its operations
  *   3. vfs_stop    every parked request is answered with ESHUTDOWN
- *   4. vfs_free    after the broker has stopped: its last callbacks come here
+ *   4. vfs_close   what was still open when the mount went
+ *   5. vfs_free    after the broker has stopped: its last callbacks come here
  *
  * Threads: operations on the FUSE thread; wakes from any. Blocks: never but on the backing directory.
  */
@@ -48,6 +49,8 @@ void vfs_set_notify(struct vfs *v, const struct vfs_notify *n);
 /* vfs_ops - never NULL; unknown rooms get one whose operations are all NULL */
 const struct vfs_room_ops *vfs_ops(uint64_t nodeid);
 void vfs_stop(struct vfs *v);
+/* vfs_close - the mount is gone: close what was left open; before the broker stops */
+void vfs_close(struct vfs *v);
 struct vfs *vfs_free(struct vfs *v);
 
 /* vfs_file_sha - for broker_recover: SHA-256 of a prompt's file */
