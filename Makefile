@@ -150,7 +150,7 @@ fuzz: fuzz-programs ## every fuzz target for FUZZ_SECONDS (60)
 bench: all $(BENCH:%=build/bench/%) build/provider ## the table of targets; ROWS=12 for some, BENCH_QUICK=1 to see that it works
 	@tests/bench/run.sh $(ROWS)
 bench-smoke: all $(BENCH:%=build/bench/%) build/provider ## every row with a few operations, times not judged
-	@if BENCH_QUICK=1 tests/bench/run.sh; then echo "ok bench"; else echo "not ok bench"; exit 1; fi
+	@if BENCH_QUICK=1 BENCH_CPUS=all tests/bench/run.sh; then echo "ok bench"; else echo "not ok bench"; exit 1; fi
 examples: all $(EXAMPLES:%=build/examples/%) $(PLUGINS:%=build/examples/%.so) ## build the examples
 ifneq ($(wildcard tests/soak/run.sh),)
 .PHONY: soak

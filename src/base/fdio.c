@@ -212,13 +212,15 @@ int fdio_put(int dirfd, const char *path, const void *p, size_t n, unsigned flag
 static int mkdir_one(int dirfd, const char *path, mode_t mode)
 {
 	struct stat st;
+	int code;
 
 	if (mkdirat(dirfd, path, mode) == 0)
 		return 0;
-	if (errno != EEXIST && errno != EROFS && errno != EACCES)
-		return -errno;
-	if (fstatat(dirfd, path, &st, 0) < 0)
-		return -errno;
+	code = errno;
+	if (code != EEXIST && code != EROFS && code != EACCES)
+		return -code;
+	if (fstatat(dirfd, path, &st, 0) < 0) /* why it could not be made says more than that it is not there */
+		return errno == ENOENT ? -code : -errno;
 	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 
 #include "base/auto.h"
@@ -74,11 +75,17 @@ static int detach(const char *mountpoint)
 	return 0;
 }
 
+/* the kernel may still know the root's attributes and answer stat(2) by itself; statfs(2) it always asks */
+static bool is_dead(const char *mountpoint)
+{
+	struct statfs st;
+
+	return statfs(mountpoint, &st) < 0 && errno == ENOTCONN;
+}
+
 int mount_clean(const char *mountpoint, struct err *e)
 {
-	struct stat st;
-
-	if (stat(mountpoint, &st) == 0 || errno != ENOTCONN)
+	if (!is_dead(mountpoint))
 		return 0;
 	if (!is_ours(mountpoint))
 		return err_set(

@@ -76,8 +76,6 @@ int check_request(struct broker *b, const struct request_source *src, const json
 	r = dropped ? check_body(b, out, &route, dropped, e) : -ENOMEM;
 	if (r == 0)
 		r = check_terms(out, &route, dropped, b->o.cache_mode);
-	if (r == 0)
-		r = key_of(src->text, src->len, &out->body.file_sha);
 	json_decref(dropped);
 	if (r < 0 && e && !e->code)
 		err_sys(e, -r, "the request could not be checked");

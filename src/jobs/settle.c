@@ -101,6 +101,16 @@ static void show(struct broker *b, struct job *j, int result)
 	job_unref(b, j);
 }
 
+/* a name that went while the answer was being recorded took its row along: that one was handed nothing */
+static bool somebody_left(struct settling *x)
+{
+	LOCK_SCOPE(&x->b->lock);
+	LIST_EACH(l, &x->jobs)
+		if (!LIST_ENTRY(l, struct job, in_flight)->named)
+			return true;
+	return list_empty(&x->jobs);
+}
+
 static void settling_done(struct ledger_post *p, int result)
 {
 	struct settling *x = CONTAINER_OF(p, struct settling, post);
@@ -109,7 +119,7 @@ static void settling_done(struct ledger_post *p, int result)
 	fault_at("committed");
 	if (x->unstored)
 		unstored_add(x->b, &x->object);
-	else if (!x->n) /* everybody left: the store has it, no response names it */
+	else if (somebody_left(x)) /* the store has it; perhaps no response names it */
 		sweep_object(x->b, &x->object);
 	while ((l = list_pop(&x->jobs)))
 		show(x->b, LIST_ENTRY(l, struct job, in_flight), result);

@@ -3,7 +3,7 @@
  *
  * A hidden name is off the listings and lookups of its directory for ten seconds, unless the rmdir
  * comes first. What is being removed goes on answering until it is gone.
- * Threads: the FUSE thread. Blocks: never. Memory: at most HIDE_MAX names, the oldest are shown again.
+ * Threads: any; a lock of its own. Blocks: never. Memory: at most HIDE_MAX names, the oldest are shown again.
  */
 #ifndef VFS_HIDE_H
 #define VFS_HIDE_H

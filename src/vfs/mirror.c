@@ -238,8 +238,8 @@ static void dismiss(struct vfs *v, const struct vfs_req *q, uint32_t idx, int64_
 		return;
 	}
 	*d = (struct dismissal){ v, *q, id };
-	broker_name_dismiss(v->broker, &(struct broker_name){ "", buf_str(&path), suffix }, dismissed,
-		       d);
+	broker_name_dismiss(v->broker, &(struct broker_name){ "", buf_str(&path), suffix },
+			    dismissed, d);
 }
 
 /* a mirrored directory lives as long as its prompts directory: hidden for a while, so that rm -r ends */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/auto.h"
 #include "base/mono.h"
@@ -81,6 +82,8 @@ struct vfs *vfs_free(struct vfs *v)
 	prompts_free(v);
 	responses_free(v->responses);
 	hide_free(v->hide);
+	if (v->o.prompts_fd >= 0)
+		(void)close(v->o.prompts_fd);
 	free(v);
 	return NULL;
 }

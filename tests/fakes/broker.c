@@ -234,7 +234,7 @@ void broker_check(struct broker *b, const struct broker_doc *d, broker_checked_f
 }
 
 void broker_check_refuse(struct broker *b, const char *root, const char *path, const char *suffix,
-		   const struct err *e)
+			 const struct err *e)
 {
 	LOCK_SCOPE(&b->lock);
 
@@ -254,7 +254,7 @@ void broker_send(struct broker *b, int64_t id)
 }
 
 void broker_name_drop(struct broker *b, const char *root, const char *path, broker_done_fn *done,
-		 void *arg)
+		      void *arg)
 {
 	struct fake_held h = { .done = done, .arg = arg };
 
@@ -266,7 +266,8 @@ void broker_name_drop(struct broker *b, const char *root, const char *path, brok
 	finish_or_hold(&h);
 }
 
-void broker_name_move(struct broker *b, const struct broker_move *m, broker_done_fn *done, void *arg)
+void broker_name_move(struct broker *b, const struct broker_move *m, broker_done_fn *done,
+		      void *arg)
 {
 	struct fake_held h = { .done = done, .arg = arg };
 	struct fake_name *n, *to;

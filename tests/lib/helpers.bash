@@ -154,8 +154,14 @@ daemon_pid() { # the one at $M
 		[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = inferfs ] && echo "$pid"
 	done | head -n 1
 }
+gone() { # PID: also when only its exit status is left, which not every init collects at once
+	local stat
+
+	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
+	[[ ${stat##*) } == [ZX]* ]]
+}
 wait_gone() { # PID [SECONDS]
-	timeout "$((${2:-10} * SLOW))" tail --pid="$1" -s 0.01 -f /dev/null
+	until_true "${2:-10}" gone "$1"
 }
 mounted() { # [PATH]: also when nobody is behind it any more
 	awk -v m="${1:-$M}" '$2 == m { found = 1 } END { exit !found }' /proc/mounts

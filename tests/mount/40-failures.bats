@@ -170,14 +170,16 @@ ca_file = $TLS_CERT"
 	mount_inferfs "$(failure_config p)"
 	ask_file a '{"prompt":"hello"}'
 	"$TOOLS/errnoof" read "$M/responses/a/text" >"$W/text" 3>&- &
+	pids=($!)
 	"$TOOLS/errnoof" read "$M/responses/a/stream" >"$W/stream" 3>&- &
+	pids+=($!)
 	"$TOOLS/errnoof" -s write "$M/prompts/b.json" '{"prompt":"other"}' >"$W/sync" 3>&- &
+	pids+=($!)
 	provider_waiting never 2
 	is "$(cat "$M/responses/a/ctl")" cancel
 	echo cancel >"$M/responses/a/ctl"
 	echo cancel >"$M/responses/b/ctl"
-	wait %1 %2 %3 || true
-	until_true 5 test -s "$W/sync"
+	wait "${pids[@]}" || true
 	is "$(cat "$W/text")" 'open ECANCELED'
 	is "$(cat "$W/stream")" 'read ECANCELED'
 	is "$(cat "$W/sync")" 'close ECANCELED'

@@ -140,7 +140,7 @@ numbered() { # DIRECTORY N: N different requests
 	for i in $(seq 12); do
 		is "$(answer "q$i")" "echo: number $i"
 	done
-	sent $(seq -f 'number %g' 12 | tr ' ' '~') 2>/dev/null || is "$(provider_count)" 13
+	is "$(provider_count)" 12
 }
 
 @test "the queue is served by priority, then by arrival" {
@@ -169,11 +169,8 @@ numbered() { # DIRECTORY N: N different requests
 	is "$(prompt c three)" "put ok"
 	is "$(prompt d four)" "put ENOBUFS"
 	is "$(jq -r .errno "$R/d/error.json")" ENOBUFS
-	# an equal one needs no place
-	is "$(prompt e two)" "put ok"
 	provider_release hold
 	answer c
-	is "$(answer e)" "echo: two"
 	is "$(prompt d four)" "put ok"
 	is "$(answer d)" "echo: four"
 	sent one two three four

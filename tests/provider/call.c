@@ -11,7 +11,7 @@
 #include "gate.h"
 #include "record.h"
 
-#define BLOCK 4096
+#define BLOCK  4096
 #define POOLED 1024
 
 static struct call *pool[POOLED];
@@ -61,7 +61,10 @@ static void free_memory(struct call *c)
 static void recycle(struct call *c)
 {
 	struct call fresh = {
-		.path = c->path, .body = c->body, .plan = c->plan, .ev = c->ev,
+		.path = c->path,
+		.body = c->body,
+		.plan = c->plan,
+		.ev = c->ev,
 	};
 
 	*c = fresh;
@@ -119,8 +122,8 @@ static enum MHD_Result send_response(struct call *c, int status, const char *typ
 
 static enum MHD_Result reply_slowly(struct call *c, int status, const char *type, uint64_t size)
 {
-	return send_response(c, status, type, MHD_create_response_from_callback(
-		size, BLOCK, flow_read, c, NULL));
+	return send_response(c, status, type,
+			     MHD_create_response_from_callback(size, BLOCK, flow_read, c, NULL));
 }
 
 /* The call outlives the response, so the library may read its buffer in place. */
@@ -138,8 +141,9 @@ enum MHD_Result call_reply(struct call *c, int status, const char *type)
 		flow_start(c, false);
 		return reply_slowly(c, status, type, len);
 	}
-	return send_response(c, status, type, MHD_create_response_from_buffer(
-		len, b->p ? b->p : c->path.p, MHD_RESPMEM_PERSISTENT));
+	return send_response(c, status, type,
+			     MHD_create_response_from_buffer(len, b->p ? b->p : c->path.p,
+							     MHD_RESPMEM_PERSISTENT));
 }
 
 static enum MHD_Result refuse(struct call *c, struct refusal *why)
@@ -202,8 +206,8 @@ static enum MHD_Result read_and_generate(struct call *c)
 	c->ask.plan = &c->plan;
 	c->ask.id = c->seq;
 	if (!strcmp(c->method, "POST")) {
-		c->ask.root = json_loadb(c->body.p ? c->body.p : "", c->body.len,
-					JSON_ALLOW_NUL, NULL);
+		c->ask.root =
+			json_loadb(c->body.p ? c->body.p : "", c->body.len, JSON_ALLOW_NUL, NULL);
 		if (!json_is_object(c->ask.root))
 			return refuse_as(c, 400, WHY_JSON);
 		if (c->ask.dialect->read(&c->ask, &why))

@@ -22,11 +22,11 @@ struct gate;
 /* The sending side: how far, and what the next piece has to wait for. */
 struct flow {
 	size_t off;
-	size_t next;		/* index of the mark that is being sent */
-	uint64_t piece_ns;	/* when the last piece was begun */
+	size_t next;	   /* index of the mark that is being sent */
+	uint64_t piece_ns; /* when the last piece was begun */
 	uint32_t random;
 	long ending_at;
-	bool stamps;		/* the pieces' times go to flow_times */
+	bool stamps; /* the pieces' times go to flow_times */
 };
 
 struct call {
@@ -37,16 +37,16 @@ struct call {
 	struct buf body;
 	uint64_t seq;
 	uint64_t first_ns;
-	uint64_t due;		/* of the wait before the headers */
+	uint64_t due; /* of the wait before the headers */
 	unsigned epoch;
 	bool control;
-	bool ready;		/* the body is complete, the answer decided */
-	bool ended_by_us;	/* an abrupt end that the script ordered is no abort */
-	struct gate *gate;	/* counted as waiting there */
+	bool ready;	   /* the body is complete, the answer decided */
+	bool ended_by_us;  /* an abrupt end that the script ordered is no abort */
+	struct gate *gate; /* counted as waiting there */
 	struct rule *rule;
 	struct ask ask;
 	struct plan plan;
-	struct events ev;	/* also the buffer of answers that are not streamed */
+	struct events ev; /* also the buffer of answers that are not streamed */
 	struct flow flow;
 };
 

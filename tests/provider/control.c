@@ -9,14 +9,14 @@
 #include "gate.h"
 #include "record.h"
 
-#define HELD 0			/* instead of a status: ask again later */
+#define HELD		0 /* instead of a status: ask again later */
 #define WAIT_DEFAULT_MS 10000
-#define WAIT_MAX_MS 600000
+#define WAIT_MAX_MS	600000
 
 /* Writes the answer's JSON; returns the status or HELD. */
 struct action {
 	const char *method;
-	const char *path;	/* below CONTROL_PREFIX */
+	const char *path; /* below CONTROL_PREFIX */
 	int (*run)(struct call *c, struct buf *out);
 };
 
@@ -70,8 +70,8 @@ static int run_script(struct call *c, struct buf *out)
 	const char *append = argument(c, "append");
 	char why[200] = "";
 
-	if (script_load(c->body.p ? c->body.p : "", c->body.len, append && *append == '1',
-			why, sizeof(why)))
+	if (script_load(c->body.p ? c->body.p : "", c->body.len, append && *append == '1', why,
+			sizeof(why)))
 		return fail(out, MHD_HTTP_BAD_REQUEST, why);
 	buf_str(out, "{\"ok\":true}");
 	return MHD_HTTP_OK;
@@ -152,16 +152,11 @@ static int run_key(struct call *c, struct buf *out)
 }
 
 static const struct action actions[] = {
-	{ "POST", "script", run_script },
-	{ "POST", "release", run_release },
-	{ "POST", "reset", run_reset },
-	{ "POST", "key", run_key },
-	{ "GET", "waiting", run_waiting },
-	{ "GET", "requests", run_requests },
-	{ "GET", "count", run_count },
-	{ "GET", "aborted", run_aborted },
-	{ "GET", "times", run_times },
-	{ NULL, NULL, NULL },
+	{ "POST", "script", run_script },  { "POST", "release", run_release },
+	{ "POST", "reset", run_reset },	   { "POST", "key", run_key },
+	{ "GET", "waiting", run_waiting }, { "GET", "requests", run_requests },
+	{ "GET", "count", run_count },	   { "GET", "aborted", run_aborted },
+	{ "GET", "times", run_times },	   { NULL, NULL, NULL },
 };
 
 enum MHD_Result control_answer(struct call *c)

@@ -18,29 +18,29 @@
 enum kind {
 	KIND_NONE,
 	KIND_CHAT,
-	KIND_TEXT,	/* legacy completions */
+	KIND_TEXT, /* legacy completions */
 	KIND_FIM,
 	KIND_EMBED,
-	KIND_MODELS,	/* the list */
-	KIND_MODEL,	/* one, its name is the rest of the path */
+	KIND_MODELS, /* the list */
+	KIND_MODEL,  /* one, its name is the rest of the path */
 	KIND_HEALTH,
-	KIND_COUNT,	/* token counting */
+	KIND_COUNT, /* token counting */
 };
 
 /* A path ending in '/' matches by prefix and the rest names the model. */
 struct route {
 	const char *method;
-	const char *path;	/* below the dialect's prefix; NULL ends the table */
+	const char *path; /* below the dialect's prefix; NULL ends the table */
 	enum kind kind;
 };
 
 /* Small differences between servers that share a wire format. */
 enum trait {
-	TRAIT_USAGE_ALWAYS = 1,	/* usage in the finish chunk, without opt-in */
+	TRAIT_USAGE_ALWAYS = 1, /* usage in the finish chunk, without opt-in */
 	TRAIT_PINGS = 2,	/* SSE comments between the events */
 	TRAIT_TIMINGS = 4,
 	TRAIT_MODEL_OPTIONAL = 8,
-	TRAIT_WHOLE_CALLS = 16,	/* tool calls are not streamed in fragments */
+	TRAIT_WHOLE_CALLS = 16, /* tool calls are not streamed in fragments */
 };
 
 /* One request as far as the answer depends on it; strings belong to root or to the path. */
@@ -48,23 +48,23 @@ struct ask {
 	const struct dialect *dialect;
 	enum kind kind;
 	uint64_t id;
-	json_t *root;	/* NULL for GET */
+	json_t *root; /* NULL for GET */
 	const char *model;
 	bool stream;
-	bool usage;	/* wanted in the stream */
+	bool usage; /* wanted in the stream */
 	unsigned n;
-	struct plan *plan;	/* read() puts the prompts in */
+	struct plan *plan; /* read() puts the prompts in */
 };
 
 enum why {
-	WHY_STATUS,	/* the script wants this status */
+	WHY_STATUS, /* the script wants this status */
 	WHY_KEY,
 	WHY_JSON,
 	WHY_PATH,
 	WHY_MODEL,
-	WHY_MISSING,	/* `field` */
-	WHY_UNKNOWN,	/* `field` */
-	WHY_VALUE,	/* `field`, `text` */
+	WHY_MISSING, /* `field` */
+	WHY_UNKNOWN, /* `field` */
+	WHY_VALUE,   /* `field`, `text` */
 };
 
 struct refusal {
@@ -72,19 +72,19 @@ struct refusal {
 	enum why why;
 	const char *field;
 	const char *text;
-	const json_t *input;	/* the refused value, for those who echo it */
+	const json_t *input; /* the refused value, for those who echo it */
 	uint64_t id;
 };
 
 struct dialect {
 	const char *name;
-	const char *prefix;	/* of the path, "" for the default dialect */
+	const char *prefix; /* of the path, "" for the default dialect */
 	const struct route *routes;
 	enum framing framing;
-	const char *stream_type;	/* Content-Type of a stream */
-	const char *key_header;	/* NULL: Authorization: Bearer */
+	const char *stream_type; /* Content-Type of a stream */
+	const char *key_header;	 /* NULL: Authorization: Bearer */
 	unsigned traits;
-	const char *reasoning_key;	/* NULL: reasoning is counted but not shown */
+	const char *reasoning_key; /* NULL: reasoning is counted but not shown */
 	/* Fills ask and its plan's prompts. 0, or -1 with *why filled (id is set by the caller). */
 	int (*read)(struct ask *ask, struct refusal *why);
 	/* Any status >= 400, with whatever body the real service would send. */

@@ -11,25 +11,42 @@
 #define ID_LENGTH 9
 
 static const struct route routes[] = {
-	{ "POST", "/v1/chat/completions", KIND_CHAT },
-	{ "POST", "/v1/fim/completions", KIND_FIM },
-	{ "POST", "/v1/embeddings", KIND_EMBED },
-	{ "GET", "/v1/models", KIND_MODELS },
-	{ "GET", "/v1/models/", KIND_MODEL },
-	{ NULL, NULL, KIND_NONE },
+	{ "POST", "/v1/chat/completions", KIND_CHAT }, { "POST", "/v1/fim/completions", KIND_FIM },
+	{ "POST", "/v1/embeddings", KIND_EMBED },      { "GET", "/v1/models", KIND_MODELS },
+	{ "GET", "/v1/models/", KIND_MODEL },	       { NULL, NULL, KIND_NONE },
 };
 
 static const char *const chat_fields[] = {
-	"model", "messages", "temperature", "top_p", "max_tokens", "stream", "stop",
-	"random_seed", "n", "presence_penalty", "frequency_penalty", "response_format",
-	"tools", "tool_choice", "parallel_tool_calls", "prediction", "reasoning_effort",
-	"prompt_mode", "prompt_cache_key", "service_tier", "guardrails", "safe_prompt",
-	"metadata", NULL,
+	"model",
+	"messages",
+	"temperature",
+	"top_p",
+	"max_tokens",
+	"stream",
+	"stop",
+	"random_seed",
+	"n",
+	"presence_penalty",
+	"frequency_penalty",
+	"response_format",
+	"tools",
+	"tool_choice",
+	"parallel_tool_calls",
+	"prediction",
+	"reasoning_effort",
+	"prompt_mode",
+	"prompt_cache_key",
+	"service_tier",
+	"guardrails",
+	"safe_prompt",
+	"metadata",
+	NULL,
 };
 
 static const char *const fim_fields[] = {
-	"model", "prompt", "suffix", "temperature", "top_p", "max_tokens", "min_tokens",
-	"stop", "random_seed", "stream", "metadata", "prompt_cache_key", NULL,
+	"model",      "prompt",		  "suffix", "temperature", "top_p",
+	"max_tokens", "min_tokens",	  "stop",   "random_seed", "stream",
+	"metadata",   "prompt_cache_key", NULL,
 };
 
 static const char *const embed_fields[] = {
@@ -54,8 +71,9 @@ static bool is_listed(const char *const *list, const char *name)
 
 static int check_fields(const struct ask *ask, struct refusal *why)
 {
-	const char *const *known = ask->kind == KIND_CHAT ? chat_fields :
-				   ask->kind == KIND_FIM ? fim_fields : embed_fields;
+	const char *const *known = ask->kind == KIND_CHAT  ? chat_fields
+				   : ask->kind == KIND_FIM ? fim_fields
+							   : embed_fields;
 	const char *key;
 	json_t *v;
 
@@ -159,8 +177,8 @@ static void add_plain(struct buf *b, const struct refusal *r)
 	}
 	buf_str(b, "{\"object\":\"error\",\"message\":");
 	buf_json(b, text.p, text.len);
-	buf_fmt(b, ",\"type\":\"%s\",\"param\":null,\"code\":%s,\"raw_status_code\":%d}",
-		type, code, r->status);
+	buf_fmt(b, ",\"type\":\"%s\",\"param\":null,\"code\":%s,\"raw_status_code\":%d}", type,
+		code, r->status);
 	buf_free(&text);
 }
 
@@ -202,8 +220,9 @@ static void add_card(struct buf *b, const char *id)
 	buf_jstr(b, id);
 	buf_str(b, ",\"description\":\"scripted\",\"max_context_length\":32768,\"aliases\":[],"
 		   "\"deprecation\":null,\"default_model_temperature\":0.3,\"type\":\"base\"");
-	buf_fmt(b, ",\"capabilities\":{\"completion_chat\":%s,\"completion_fim\":%s,"
-		   "\"function_calling\":%s,\"vision\":%s,\"fine_tuning\":false}}",
+	buf_fmt(b,
+		",\"capabilities\":{\"completion_chat\":%s,\"completion_fim\":%s,"
+		"\"function_calling\":%s,\"vision\":%s,\"fine_tuning\":false}}",
 		embeds ? "false" : "true", embeds ? "false" : "true", embeds ? "false" : "true",
 		embeds ? "false" : "true");
 }

@@ -13,7 +13,7 @@
 
 enum framing {
 	FRAMING_SSE,	/* "data: JSON", empty line */
-	FRAMING_NDJSON,	/* one JSON object a line */
+	FRAMING_NDJSON, /* one JSON object a line */
 };
 
 /* Marks an event that belongs to the step before it (other choices, usage, end mark). */

@@ -14,14 +14,14 @@
 #include "buf.h"
 
 #define NO_SLOT SIZE_MAX
-#define BATCH 64
+#define BATCH	64
 
-static struct hold **heap;	/* by due, earliest first */
+static struct hold **heap; /* by due, earliest first */
 static size_t heap_count, heap_cap;
-static struct hold **by_fd;	/* who is held on a descriptor, or NULL */
+static struct hold **by_fd; /* who is held on a descriptor, or NULL */
 static size_t fd_cap;
 static int epoll_fd, timer_fd, signal_fd;
-static bool woken;		/* resumed connections the library has not seen yet */
+static bool woken; /* resumed connections the library has not seen yet */
 
 uint64_t hold_now(void)
 {

@@ -16,12 +16,12 @@
 /* Part of a call. All fields belong to hold.c, but `gone` may be read. */
 struct hold {
 	struct MHD_Connection *conn;
-	const void *tag;	/* what it waits for; compared by address only */
-	uint64_t due;		/* CLOCK_MONOTONIC ns, 0 = no time limit */
-	size_t slot;		/* place in the timer heap */
+	const void *tag; /* what it waits for; compared by address only */
+	uint64_t due;	 /* CLOCK_MONOTONIC ns, 0 = no time limit */
+	size_t slot;	 /* place in the timer heap */
 	int fd;
 	bool held;
-	bool gone;		/* the peer closed while the connection was held */
+	bool gone; /* the peer closed while the connection was held */
 };
 
 /* Blocks SIGTERM and SIGINT, which end the loop. Negative errno on failure. */

@@ -4,7 +4,7 @@
 
 #include "openread.h"
 
-#define MAX_CHOICES 128
+#define MAX_CHOICES    128
 #define MAX_DIMENSIONS 4096
 
 static int refuse(struct refusal *why, enum why reason, const char *field, const char *text)
@@ -220,15 +220,16 @@ void openread_embed(struct buf *b, const struct ask *ask)
 	for (size_t i = 0; i < p->nprompts; i++) {
 		uint64_t seed = hash_text(plan_at(p, p->prompts[i]), p->prompts[i].len);
 
-		buf_fmt(b, "%s{\"object\":\"embedding\",\"index\":%zu,\"embedding\":",
-			i ? "," : "", i);
+		buf_fmt(b, "%s{\"object\":\"embedding\",\"index\":%zu,\"embedding\":", i ? "," : "",
+			i);
 		if (enc && !strcmp(enc, "base64"))
 			add_base64(b, seed, dims);
 		else
 			add_floats(b, seed, dims);
 		buf_str(b, "}");
 	}
-	buf_fmt(b, "],\"usage\":{\"prompt_tokens\":%llu,\"completion_tokens\":0,"
-		   "\"total_tokens\":%llu}}",
+	buf_fmt(b,
+		"],\"usage\":{\"prompt_tokens\":%llu,\"completion_tokens\":0,"
+		"\"total_tokens\":%llu}}",
 		(unsigned long long)p->words_in, (unsigned long long)p->words_in);
 }

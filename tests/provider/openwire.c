@@ -66,8 +66,9 @@ static void add_timings(struct buf *b, const struct ask *ask)
 {
 	if (!has(ask, TRAIT_TIMINGS))
 		return;
-	buf_fmt(b, ",\"timings\":{\"cache_n\":0,\"prompt_n\":%llu,\"prompt_ms\":1.5,"
-		   "\"predicted_n\":%llu,\"predicted_ms\":2.5}",
+	buf_fmt(b,
+		",\"timings\":{\"cache_n\":0,\"prompt_n\":%llu,\"prompt_ms\":1.5,"
+		"\"predicted_n\":%llu,\"predicted_ms\":2.5}",
 		(unsigned long long)ask->plan->words_in, (unsigned long long)ask->plan->words_out);
 }
 

@@ -54,7 +54,8 @@ static void open_text(struct plan *p)
 {
 	p->texts = buf_grow(p->texts, &p->texts_cap, p->ntexts, sizeof(*p->texts));
 	p->texts[p->ntexts++] = (struct text){
-		.all = { .at = p->bytes.len }, .first = p->npieces,
+		.all = { .at = p->bytes.len },
+		.first = p->npieces,
 	};
 }
 
@@ -102,7 +103,7 @@ static void add_echo(struct plan *p, struct span prompt)
 {
 	open_text(p);
 	buf_str(&p->bytes, "echo: ");
-	buf_reserve(&p->bytes, prompt.len);	/* the source lies in the same buffer */
+	buf_reserve(&p->bytes, prompt.len); /* the source lies in the same buffer */
 	buf_add(&p->bytes, p->bytes.p + prompt.at, prompt.len);
 	cut_words(p);
 	close_text(p);

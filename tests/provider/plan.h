@@ -37,10 +37,10 @@ struct plan {
 	size_t npieces, pieces_cap;
 	struct text *texts;
 	size_t ntexts, texts_cap;
-	size_t steps;	/* pieces of the longest text */
+	size_t steps; /* pieces of the longest text */
 	unsigned choices;
-	bool same;	/* all choices of a prompt say the same */
-	const struct rule *rule;	/* NULL: default answer */
+	bool same;		 /* all choices of a prompt say the same */
+	const struct rule *rule; /* NULL: default answer */
 	const char *finish;
 	uint64_t words_in;
 	uint64_t words_out;

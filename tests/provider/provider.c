@@ -14,14 +14,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "call.h"
 #include "buf.h"
+#include "call.h"
 #include "hold.h"
 
-#define BODY_MAX ((size_t)128 << 20)
-#define FILE_MAX_SIZE 65536
-#define CONNECTIONS 16384
-#define CONNECTION_MEMORY 65536	/* one write of a stream is at most about this long */
+#define BODY_MAX	  ((size_t)128 << 20)
+#define FILE_MAX_SIZE	  65536
+#define CONNECTIONS	  16384
+#define CONNECTION_MEMORY 65536 /* one write of a stream is at most about this long */
 
 struct options {
 	unsigned port;
@@ -33,8 +33,8 @@ struct options {
 static FILE *log_file;
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *conn, const char *url,
-				  const char *method, const char *version,
-				  const char *data, size_t *size, void **state)
+				  const char *method, const char *version, const char *data,
+				  size_t *size, void **state)
 {
 	struct call *c = *state;
 
@@ -121,17 +121,16 @@ static struct MHD_Daemon *start(const struct options *o)
 		{ MHD_OPTION_END, 0, NULL },
 	};
 	struct MHD_OptionItem none[] = { { MHD_OPTION_END, 0, NULL } };
-	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME |
-			 MHD_USE_ERROR_LOG | (o->cert ? MHD_USE_TLS : 0);
+	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+			 (o->cert ? MHD_USE_TLS : 0);
 
 	return MHD_start_daemon(flags, (uint16_t)o->port, NULL, NULL, on_request, NULL,
-				MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-				MHD_OPTION_SOCK_ADDR, &at,
+				MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_SOCK_ADDR, &at,
 				MHD_OPTION_NOTIFY_COMPLETED, on_end, NULL,
 				MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
 				MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-				MHD_OPTION_LISTEN_BACKLOG_SIZE, 4096u,
-				MHD_OPTION_ARRAY, o->cert ? tls : none, MHD_OPTION_END);
+				MHD_OPTION_LISTEN_BACKLOG_SIZE, 4096u, MHD_OPTION_ARRAY,
+				o->cert ? tls : none, MHD_OPTION_END);
 }
 
 /* A benchmark with thousands of clients must not end at the soft limit of 1024. */

@@ -7,15 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEPT 20000
-#define BODY_MAX 65536
-#define BODIES_MAX ((size_t)256 << 20)	/* of all kept bodies; the oldest go first */
-#define SHA_SIZE 32
+#define KEPT	   20000
+#define BODY_MAX   65536
+#define BODIES_MAX ((size_t)256 << 20) /* of all kept bodies; the oldest go first */
+#define SHA_SIZE   32
 
 /* `head` holds method, path, then header names and values, each ended by NUL. */
 struct record {
 	struct buf head;
-	char *body;	/* NULL when it was too long or had to go */
+	char *body; /* NULL when it was too long or had to go */
 	size_t body_len;
 	uint64_t seq;
 	uint64_t first_ns;
@@ -25,8 +25,8 @@ struct record {
 };
 
 static struct record ring[KEPT];
-static uint64_t newest;		/* seq of the last request, 0 = none */
-static uint64_t oldest_body;	/* all bodies before this seq are gone */
+static uint64_t newest;	     /* seq of the last request, 0 = none */
+static uint64_t oldest_body; /* all bodies before this seq are gone */
 static uint64_t posts, aborted;
 static size_t bodies_size;
 
@@ -168,8 +168,8 @@ static void dump_one(struct buf *out, struct record *r)
 		buf_jstr(out, s);
 		s = next_string(s);
 	}
-	buf_fmt(out, "},\"t_first_ns\":%llu,\"aborted\":%s,",
-		(unsigned long long)r->first_ns, r->aborted ? "true" : "false");
+	buf_fmt(out, "},\"t_first_ns\":%llu,\"aborted\":%s,", (unsigned long long)r->first_ns,
+		r->aborted ? "true" : "false");
 	dump_body(out, r);
 	buf_str(out, "}");
 }

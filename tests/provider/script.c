@@ -25,7 +25,7 @@ static const struct field fields[] = {
 	{ "match", T_STR, AT(match), 0 },
 	{ "path", T_STR, AT(path), 0 },
 	{ "times", T_INT, AT(times), 0 },
-	{ "status", T_JSON, 0, 0 },	/* an int, not a long: taken by hand below */
+	{ "status", T_JSON, 0, 0 }, /* an int, not a long: taken by hand below */
 	{ "body", T_BODY, AT(head.body), 0 },
 	{ "content_type", T_STR, AT(head.content_type), 0 },
 	{ "headers", T_JSON, AT(head.headers), 0 },

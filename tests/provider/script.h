@@ -16,10 +16,10 @@
 /* What happens to the connection when `ending_at` pieces are sent. */
 enum ending {
 	ENDING_NORMAL,
-	ENDING_CUT,	/* FIN without the end of the body */
-	ENDING_RESET,	/* RST */
-	ENDING_STALL,	/* silence */
-	ENDING_CLEAN,	/* well-formed end of the body, too early */
+	ENDING_CUT,   /* FIN without the end of the body */
+	ENDING_RESET, /* RST */
+	ENDING_STALL, /* silence */
+	ENDING_CLEAN, /* well-formed end of the body, too early */
 };
 
 /* How the bytes of a body are cut into writes. */
@@ -51,7 +51,7 @@ struct rule_text {
 	const char *finish;
 	const char *reasoning;
 	json_t *tool_calls;
-	json_t *usage;	/* JSON null: leave usage out */
+	json_t *usage; /* JSON null: leave usage out */
 };
 
 /* How it is sent. */
@@ -70,9 +70,9 @@ struct rule_flow {
 
 struct rule {
 	unsigned refs;
-	long times;	/* left; negative = without end */
+	long times; /* left; negative = without end */
 	json_t *src;
-	char *body_text;	/* owns head.body when the script gave JSON instead of a string */
+	char *body_text; /* owns head.body when the script gave JSON instead of a string */
 	const char *match;
 	const char *path;
 	struct rule_head head;

@@ -119,7 +119,7 @@ has "completions of two prompts" '"index":1,"text":"echo: two"' "$(post /v1/comp
 has "fim" '"content":"echo: a|b"' "$(post /mistral/v1/fim/completions '{"model":"m","prompt":"a","suffix":"b"}')"
 has "embeddings" '"index":1,"embedding":[' "$(post /v1/embeddings '{"model":"m","input":["a","b"],"dimensions":3}')"
 is "embeddings base64" 200 "$(code /v1/embeddings '{"model":"m","input":"a","encoding_format":"base64"}')"
-has "base64 length of 8 floats" '=="' "$(cat "$tmp/body" | tr -d ' ' | sed 's/\("embedding":"[^"]\{43\}=\)"/\1="/')"
+has "base64 length of 8 floats" '=="' "$(tr -d ' ' <"$tmp/body" | sed 's/\("embedding":"[^"]\{43\}=\)"/\1="/')"
 has "models" '"id":"echo-small"' "$(get /v1/models)"
 has "model" '"id":"abc"' "$(get /v1/models/abc)"
 has "mistral models" '"completion_chat":true' "$(get /mistral/v1/models)"

@@ -28,7 +28,8 @@ struct tree {
 
 static const char *const suffixes[] = { ".json", ".txt", ".md", ".jsonl", ".batch.jsonl", NULL };
 
-static void inval_entry(void *impl, uint64_t parent, const char *name, void (*done)(void *arg), void *arg)
+static void inval_entry(void *impl, uint64_t parent, const char *name, void (*done)(void *arg),
+			void *arg)
 {
 	(void)parent;
 	(void)name;
@@ -51,7 +52,8 @@ static void poll_dropped(void *impl, void *handle)
 static int setup(void **state)
 {
 	struct tree *t = calloc(1, sizeof(*t));
-	struct vfs_options o = { .max_request_bytes = 1 << 20, .suffixes = suffixes,
+	struct vfs_options o = { .max_request_bytes = 1 << 20,
+				 .suffixes = suffixes,
 				 .readme = "read me\n" };
 	char dir[96];
 	struct err e = { 0 };
@@ -66,8 +68,10 @@ static int setup(void **state)
 	o.prompts_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (vfs_new(&o, &t->v, &e) < 0)
 		return -1;
-	vfs_set_notify(t->v, &(struct vfs_notify){ .inval_entry = inval_entry, .poll = poll_told,
-						   .poll_drop = poll_dropped, .impl = t });
+	vfs_set_notify(t->v, &(struct vfs_notify){ .inval_entry = inval_entry,
+						   .poll = poll_told,
+						   .poll_drop = poll_dropped,
+						   .impl = t });
 	return 0;
 }
 
@@ -136,8 +140,8 @@ static void release_node(struct tree *t, uint64_t node, uint64_t fh)
 	vfs_reply_fake_free(r);
 }
 
-static int read_node(struct tree *t, uint64_t node, const struct vfs_file *f, uint64_t off, char *out,
-		     size_t cap)
+static int read_node(struct tree *t, uint64_t node, const struct vfs_file *f, uint64_t off,
+		     char *out, size_t cap)
 {
 	struct vfs_io io = { .off = off, .size = cap - 1 };
 	struct vfs_reply_fake *r = vfs_reply_fake_new();
@@ -318,15 +322,18 @@ static void the_top_of_the_mount(void **state)
 	assert_int_equal(look(t, "models", NULL, &code), 0);
 	assert_int_equal(code, ENOENT);
 	assert_int_equal(look(t, "namespaces", NULL, &code), 0);
-	assert_int_equal(open_node(t, look(t, "stats/summary.json", NULL, NULL), O_WRONLY, NULL), EROFS);
+	assert_int_equal(open_node(t, look(t, "stats/summary.json", NULL, NULL), O_WRONLY, NULL),
+			 EROFS);
 }
 
 /* ---- one request ---- */
 
 static void a_prompt_goes_in_and_the_answer_comes_out(void **state)
 {
-	static const char *const done[] = { "status", "text", "stream", "response.json", "request.json",
-					    "usage.json", "samples", "entry", "ctl", NULL };
+	static const char *const done[] = {
+		"status",     "text",	 "stream", "response.json", "request.json",
+		"usage.json", "samples", "entry",  "ctl",	    NULL
+	};
 	struct tree *t = *state;
 	char text[4096];
 	struct stat st;
@@ -350,7 +357,8 @@ static void a_prompt_goes_in_and_the_answer_comes_out(void **state)
 	list(t, "responses/sky/samples", text, sizeof(text));
 	assert_string_equal(text, ".\n..\n0\n");
 	assert_int_equal(ctl(t, "responses/sky/ctl", "retry"), EINVAL);
-	assert_int_equal(open_node(t, look(t, "responses/sky/text", NULL, NULL), O_RDWR, NULL), EROFS);
+	assert_int_equal(open_node(t, look(t, "responses/sky/text", NULL, NULL), O_RDWR, NULL),
+			 EROFS);
 }
 
 static void the_entry_points_into_the_cache(void **state)
@@ -586,7 +594,8 @@ static void attributes(void **state)
 /* ---- ask ---- */
 
 /* the text comes in pieces; 0 is the end */
-static void read_to_end(struct tree *t, uint64_t node, const struct vfs_file *f, char *out, size_t cap)
+static void read_to_end(struct tree *t, uint64_t node, const struct vfs_file *f, char *out,
+			size_t cap)
 {
 	size_t n = 0, more;
 
