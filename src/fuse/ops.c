@@ -280,7 +280,8 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t
 {
 	struct vfs_xattr x = { name, NULL, size, 0 };
 
-	ROUTE(req, ino, getxattr, ENODATA, ino, &x);
+	/* not ENODATA: ls asks every file for a label and two ACLs unless it hears that there are none */
+	ROUTE(req, ino, getxattr, EOPNOTSUPP, ino, &x);
 }
 
 static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)

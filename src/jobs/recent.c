@@ -67,3 +67,13 @@ int recent_text(struct recent *r, int64_t id, struct buf *out)
 			return buf_add(out, r->slot[i].text.data, r->slot[i].text.len);
 	return -ENOENT;
 }
+
+void recent_drop(struct recent *r, int64_t id)
+{
+	if (!r)
+		return;
+	LOCK_SCOPE(&r->lock);
+	for (unsigned i = 0; i < SLOTS; i++)
+		if (r->slot[i].id == id)
+			r->slot[i].id = 0;
+}

@@ -2,7 +2,7 @@
  * recent.h - the texts of the answers that were shown last
  *
  * A new answer is read a moment after it is there, and making its `text` from the ledger and the object
- * file again would be the dearest part of a hit. Bytes of an id never change, so nothing is invalidated.
+ * file again would be the dearest part of a hit. The bytes of an id never change; they go with its row.
  * Threads: any. Blocks: never.
  */
 #ifndef JOBS_RECENT_H
@@ -22,5 +22,7 @@ struct recent *recent_free(struct recent *r);
 void recent_keep(struct recent *r, int64_t id, const json_t *sample);
 /* recent_text - append it: 0, -ENOENT */
 int recent_text(struct recent *r, int64_t id, struct buf *out);
+/* recent_drop - the response is gone */
+void recent_drop(struct recent *r, int64_t id);
 
 #endif

@@ -28,6 +28,7 @@ void sweep_object(struct broker *b, const struct answers_id *id)
 void sweep_run(struct broker *b, struct sweep *s)
 {
 	if (s->row.id && !broker_hold_keep(b, s)) {
+		recent_drop(b->recent, s->row.id);
 		for (size_t i = 0; i < s->n; i++)
 			sweep_object(b, &(struct answers_id){ .key = s->h[i].key,
 							      .index = s->h[i].index,

@@ -199,7 +199,7 @@ static void drafts_getxattr(struct vfs *v, const struct vfs_req *q, uint64_t nod
 	if (strcmp(x->name, "user.inferfs.status") == 0)
 		vfs_reply_xattr(q, draft_word, strlen(draft_word) - 1, x->size);
 	else
-		vfs_reply_err(q, ENODATA);
+		vfs_reply_err(q, EOPNOTSUPP);
 }
 
 const struct vfs_room_ops drafts_ops = {

@@ -4,6 +4,7 @@
  *   bench BUILD DIR [ROWS]     programs in BUILD, everything else below DIR; ROWS: digits, all if absent
  *   BENCH_QUICK=1              a few hundred operations: does it work, not how fast
  *   BENCH_CPUS=pinned|all      one of the two passes only
+ *   BENCH_ENTRIES=N            of the cache in row 6, instead of 100,000
  */
 #include <stdio.h>
 #include <stdlib.h>

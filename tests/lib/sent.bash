@@ -30,3 +30,9 @@ last_body() { # JQ FILTER: over the body of the last request that is no fence
 	provider_requests "[.requests[] | select(.method == \"POST\") | .body | fromjson
 		| select(.messages[-1].content | startswith(\"fence \") | not)] | last | $1"
 }
+
+# the answers of STEM1 ... STEMn in one go, a line each: "echo: TEXT 1" ... (TEXT without the characters % and \)
+answers_are() { # STEM N TEXT
+	is "$(cd "$M/responses" && timeout $((60 * SLOW)) cat $(seq -f "$1%g/text" "$2"))" "$(seq -f "echo: $3" "$2")" \
+		"the answers of $1:"
+}

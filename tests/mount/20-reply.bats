@@ -43,15 +43,15 @@ names() { ls -A "$M/responses/$1" | tr '\n' ' '; }
 	mount_inferfs
 	: >"$M/prompts/draft.json"
 	ask_file pending '{"prompt":"held"}'
-	ask_file done '{"prompt":"hello"}'
+	ask_file 'done' '{"prompt":"hello"}'
 	ask_file failed '{"prompt":"bad"}'
 	ask_file refused '{"prompt":1}' || true
-	wait_status done done
+	wait_status 'done' 'done'
 	wait_status failed failed
 	wait_status pending running
 	is "$(names draft)" 'ctl status '
 	is "$(names pending)" 'ctl request.json status '
-	is "$(names done)" 'ctl entry request.json response.json samples status stream text usage.json '
+	is "$(names 'done')" 'ctl entry request.json response.json samples status stream text usage.json '
 	is "$(names failed)" 'ctl error.json request.json status usage.json '
 	is "$(names refused)" 'ctl error.json status '
 	is "$(cat "$M"/responses/{draft,pending,done,failed,refused}/status | tr '\n' ' ')" 'draft running done failed failed '
@@ -61,7 +61,7 @@ names() { ls -A "$M/responses/$1" | tr '\n' ' '; }
 	is "$("$TOOLS/errnoof" read "$M/responses/nobody/text" || true)" 'open ENOENT'
 	provider_release hold
 	is "$(answer pending)" 'echo: held'
-	is "$(names pending)" "$(names done)"
+	is "$(names pending)" "$(names 'done')"
 }
 
 @test "response.json, samples/0 and usage.json tell everything, in the same words" {
@@ -110,8 +110,6 @@ names() { ls -A "$M/responses/$1" | tr '\n' ' '; }
 }
 
 @test "an answer ends in one newline, an empty one is an empty file, stream and ask deliver the same bytes" {
-	local text
-
 	provider_script '[{"match":"none","text":""},{"match":"plain","text":"no newline"},
 		{"match":"ends","text":"a line\n"},{"match":"two","text":"two\n\n"}]'
 	mount_inferfs
@@ -348,24 +346,6 @@ url = http://127.0.0.1:$PORT/llamacpp/v1"
 	answer nousage
 	like "$(provider_requests '.requests[].path')" '/v1/completions'
 	is "$(jq -c '.usage | [.input_tokens,.output_tokens]' "$M/responses/nousage/response.json")" '[null,null]'
-}
-
-@test "50 different requests copied into prompts/ run side by side" {
-	provider_hold
-	mount_inferfs "$(provider_config 'concurrency = 64')"
-	mkdir "$W/in"
-	for i in {01..50}; do
-		echo "{\"prompt\":\"number $i\"}" >"$W/in/q$i.json"
-	done
-	cp "$W"/in/*.json "$M/prompts/"
-	provider_waiting hold 50
-	provider_release hold
-	for i in {01..50}; do
-		is "$(answer "q$i")" "echo: number $i"
-	done
-	is "$(provider_count)" 50
-	is "$(summary requests)" 50
-	is "$(summary calls)" 50
 }
 
 @test "what ends with length or content_filter says so" {

@@ -10,13 +10,13 @@ setup() {
 	mount_inferfs
 	mkdir "$M/prompts/sub"
 	: >"$M/prompts/draft.json"
-	ask_file done '{"prompt":"all of the answer"}'
+	ask_file 'done' '{"prompt":"all of the answer"}'
 	ask_file sub/done '{"prompt":"another answer"}'
 	ask_file failed '{"prompt":"bad"}'
 	ask_file refused '{"prompt":1}' || true
 	ask_file pending '{"prompt":"held for a long time"}'
 	ask_file sub/pending '{"prompt":"held as well"}'
-	answer done
+	answer 'done'
 	answer sub/done
 	wait_status failed failed
 	provider_waiting hold 2

@@ -58,7 +58,7 @@ url = http://127.0.0.1:$ENGINE_PORT/v1"
 	is "$(summary calls)" 1
 }
 
-@test "a real model: stop, completions, ask, many at once, and an image that it cannot see" {
+@test "a real model: stop, completions, ask and many at once" {
 	mount_inferfs "[inferfs]
 model = llamacpp/stories260K
 [backend llamacpp]

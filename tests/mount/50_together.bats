@@ -10,6 +10,7 @@ setup() {
 teardown() { finish_test; }
 
 prompt() { fop put "$P/$1.json" "{\"prompt\":\"$2\"${3:+,$3}}"; } # STEM TEXT [MORE MEMBERS]
+statuses() { [ "$(cat "$R/$1"*/status | sort | uniq -c | xargs)" = "$2" ]; } # STEM COUNT-WORD...
 numbered() { # DIRECTORY N: N different requests
 	local i
 
@@ -25,12 +26,10 @@ numbered() { # DIRECTORY N: N different requests
 	numbered "$W/in" 50
 	cp "$W"/in/*.json "$P"
 	provider_waiting hold 50
-	is "$(cat "$R"/q*/status | sort | uniq -c | xargs)" "50 running"
+	until_true 20 statuses q "50 running"
 	is "$(jq '.in_flight' "$M/backends/p/status.json")" 50
 	provider_release hold
-	for i in $(seq 50); do
-		is "$(answer "q$i")" "echo: number $i"
-	done
+	answers_are q 50 "number %g"
 	is "$(provider_count)" 50
 	is "$(summary requests) $(summary calls) $(summary in_flight)" "50 50 0"
 }
@@ -38,16 +37,16 @@ numbered() { # DIRECTORY N: N different requests
 @test "100 equal requests written at once cost one call" {
 	mount_inferfs
 	provider_hold
+	local writers=()
 	for i in $(seq 100); do
-		echo '{"prompt":"the same"}' >"$P/s$i.json" &
+		echo '{"prompt":"the same"}' >"$P/s$i.json" 3>&- &
+		writers+=($!)
 	done
-	wait $(jobs -p | grep -vxF -e "${PROVIDER_PIDS[0]}" -e "${JOBS_OF_BATS% }")
+	wait "${writers[@]}"
 	provider_waiting hold 1
-	is "$(cat "$R"/s*/status | sort | uniq -c | xargs)" "100 running"
+	until_true 20 statuses s "100 running"
 	provider_release hold
-	for i in $(seq 100); do
-		is "$(answer "s$i")" "echo: the same"
-	done
+	is "$(timeout $((30 * SLOW)) cat $(seq -f "$R/s%g/text" 100) | sort | uniq -c | xargs)" "100 echo: the same"
 	sent "the same"
 	is "$(jq -r .cached "$R"/s*/response.json 2>/dev/null | sort | uniq -c | xargs)" "100 null"
 	is "$(jq -r '.samples[0].cached' "$R"/s*/response.json | sort | uniq -c | xargs)" "1 false 99 true"
@@ -134,12 +133,10 @@ numbered() { # DIRECTORY N: N different requests
 	cp "$W"/in/*.json "$P"
 	provider_waiting hold 3
 	is "$(provider_count)" 3
-	is "$(cat "$R"/q*/status | sort | uniq -c | xargs)" "9 queued 3 running"
+	until_true 20 statuses q "9 queued 3 running"
 	is "$(jq -c '[.in_flight,.queued,.concurrency]' "$M/backends/p/status.json")" "[3,9,3]"
 	provider_release hold
-	for i in $(seq 12); do
-		is "$(answer "q$i")" "echo: number $i"
-	done
+	answers_are q 12 "number %g"
 	is "$(provider_count)" 12
 }
 

@@ -42,9 +42,10 @@ static int flags_of(const char *text)
 		const char *word;
 		int flag;
 	} words[] = {
-		{ "r", O_RDONLY }, { "w", O_WRONLY }, { "rw", O_RDWR }, { "creat", O_CREAT },
-		{ "trunc", O_TRUNC }, { "append", O_APPEND }, { "excl", O_EXCL }, { "sync", O_SYNC },
-		{ "dsync", O_DSYNC }, { "nonblock", O_NONBLOCK },
+		{ "r", O_RDONLY },	    { "w", O_WRONLY },	  { "rw", O_RDWR },
+		{ "creat", O_CREAT },	    { "trunc", O_TRUNC }, { "append", O_APPEND },
+		{ "excl", O_EXCL },	    { "sync", O_SYNC },	  { "dsync", O_DSYNC },
+		{ "nonblock", O_NONBLOCK },
 	};
 	char copy[128];
 	int flags = O_CLOEXEC;
@@ -199,12 +200,27 @@ static const struct command {
 	int args;
 	long (*run)(char **a);
 } commands[] = {
-	{ "open", 2, do_open }, { "write", 2, do_write }, { "pwrite", 3, do_pwrite }, { "fill", 2, do_fill },
-	{ "size", 2, do_size }, { "dup", 1, do_dup }, { "close", 1, do_close }, { "fsync", 1, do_fsync },
-	{ "read", 1, do_read }, { "put", 2, do_put }, { "rename", 2, do_rename }, { "unlink", 1, do_unlink },
-	{ "noreplace", 2, do_noreplace }, { "exchange", 2, do_exchange }, { "mkdir", 1, do_mkdir },
-	{ "rmdir", 1, do_rmdir }, { "link", 2, do_link }, { "symlink", 2, do_symlink },
-	{ "mkfifo", 1, do_mkfifo }, { "truncate", 2, do_truncate }, { "sh", 1, do_sh },
+	{ "open", 2, do_open },
+	{ "write", 2, do_write },
+	{ "pwrite", 3, do_pwrite },
+	{ "fill", 2, do_fill },
+	{ "size", 2, do_size },
+	{ "dup", 1, do_dup },
+	{ "close", 1, do_close },
+	{ "fsync", 1, do_fsync },
+	{ "read", 1, do_read },
+	{ "put", 2, do_put },
+	{ "rename", 2, do_rename },
+	{ "unlink", 1, do_unlink },
+	{ "noreplace", 2, do_noreplace },
+	{ "exchange", 2, do_exchange },
+	{ "mkdir", 1, do_mkdir },
+	{ "rmdir", 1, do_rmdir },
+	{ "link", 2, do_link },
+	{ "symlink", 2, do_symlink },
+	{ "mkfifo", 1, do_mkfifo },
+	{ "truncate", 2, do_truncate },
+	{ "sh", 1, do_sh },
 };
 
 static const struct command *find(const char *name)
@@ -224,7 +240,8 @@ int main(int argc, char **argv)
 		const struct command *c = find(argv[i]);
 
 		if (!c || i + c->args >= argc) {
-			fprintf(stderr, "fop: %s: no such command, or too few arguments\n", argv[i]);
+			fprintf(stderr, "fop: %s: no such command, or too few arguments\n",
+				argv[i]);
 			return 2;
 		}
 		errno = 0;
