@@ -219,8 +219,9 @@ static int mkdir_one(int dirfd, const char *path, mode_t mode)
 	code = errno;
 	if (code != EEXIST && code != EROFS && code != EACCES)
 		return -code;
-	if (fstatat(dirfd, path, &st, 0) < 0) /* why it could not be made says more than that it is not there */
-		return errno == ENOENT ? -code : -errno;
+	/* why it could not be made says more than that it is not there */
+	if (fstatat(dirfd, path, &st, 0) < 0)
+		return errno == ENOENT && code != EEXIST ? -code : -errno;
 	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 }
 

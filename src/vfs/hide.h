@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define HIDE_MAX 65536
-#define HIDE_NS (10ULL * 1000000000ULL)
+#define HIDE_NS	 (10ULL * 1000000000ULL)
 
 struct hide;
 /* hide_new, hide_free - NULL: out of memory; free takes NULL and returns NULL */

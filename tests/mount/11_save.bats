@@ -18,7 +18,7 @@ prompt() { put "$1.json" "{\"prompt\":\"$2\"}"; } # STEM TEXT
 	is "$(answer a)" "echo: x"
 	prompt a x
 	prompt a x
-	is "$(status_of a)" done
+	is "$(status_of a)" "done"
 	sent x
 }
 
@@ -286,9 +286,9 @@ prompt() { put "$1.json" "{\"prompt\":\"$2\"}"; } # STEM TEXT
 
 @test "O_SYNC: close returns when the answer is there" {
 	is "$(fop open "$P/a.json" w,creat,sync , write 0 '{"prompt":"x"}' , close 0 | tail -n 1)" "close ok"
-	is "$(status_of a)" done
+	is "$(status_of a)" "done"
 	is "$(fop open "$P/n.txt" w,creat,sync , write 0 text , close 0 | tail -n 1)" "close ok"
-	is "$(status_of n)" done
+	is "$(status_of n)" "done"
 	sent x text
 }
 

@@ -1,4 +1,5 @@
 # the daemon is killed, at any moment: what was accepted is finished, what was shown is not bought again
+# shellcheck disable=SC2034 # what helpers.bash reads
 load ../lib/helpers
 load ../lib/sent
 

@@ -76,7 +76,7 @@ refused() { # WHAT THE SENTENCE SAYS [ARGUMENT]...: it does not mount
 	umount_inferfs
 	remount
 	until_true 20 eval '[[ $(status_of a) =~ done|failed ]]'
-	[ "$(status_of a)" = done ] || echo retry >"$R/a/ctl"
+	[ "$(status_of a)" = "done" ] || echo retry >"$R/a/ctl"
 	is "$(answer a)" "echo: one"
 	umount_inferfs
 	is "$(sql 'PRAGMA integrity_check')" ok
@@ -173,7 +173,7 @@ refused() { # WHAT THE SENTENCE SAYS [ARGUMENT]...: it does not mount
 	truncate -s -100 "$STATE/ledger.db-wal"
 	remount
 	is "$(answer a)" "echo: one"
-	is "$(status_of b1)" done
+	is "$(status_of b1)" "done"
 	like "$(status_of b5)" '^(done|draft|queued|running)$'
 	prompt b5 "two 5"
 	is "$(answer b5)" "echo: two 5"
