@@ -245,8 +245,9 @@ int mount_start(struct fuse_mount *m, struct err *e)
 	if (thread_start(&m->thread, "fuse", serve_main, m) < 0)
 		return err_sys(e, EAGAIN, "the serving thread could not be started");
 	lock_take(&m->lock);
-	while (!m->ready && !m->ended && cond_wait_until(&m->changed, &m->lock, until))
-		continue;
+	while (!m->ready && !m->ended)
+		if (!cond_wait_until(&m->changed, &m->lock, until))
+			break;
 	ok = m->ready;
 	lock_drop(&m->lock);
 	return ok ? 0 : err_set(e, ERR_INTERNAL, "the kernel did not answer the mount");

@@ -205,6 +205,8 @@ int broker_new(const struct broker_options *o, struct broker **out, struct err *
 	map_init(&b->by_name);
 	map_init(&b->flights);
 	map_init(&b->holds);
+	map_init(&b->pins);
+	lock_init(&b->sweeping, LOCK_JOB);
 	list_init(&b->deadlines);
 	list_init(&b->orphans);
 	list_init(&b->asks);
@@ -293,6 +295,8 @@ struct broker *broker_stop(struct broker *b)
 	map_done(&b->by_id);
 	map_done(&b->by_name);
 	map_done(&b->flights);
+	map_done(&b->pins);
+	lock_done(&b->sweeping);
 	cond_done(&b->tick);
 	lock_done(&b->lock);
 	free(b);

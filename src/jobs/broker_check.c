@@ -96,6 +96,8 @@ static void check_recorded(struct ledger_post *p, int result)
 	int64_t id = c->change.row.id;
 	bool waiting = j && !c->hit && c->change.row.state == LEDGER_ACCEPTED;
 
+	if (c->hit)
+		sweep_unpin(b, &j->body.key);
 	if (waiting && result == 0)
 		fault_at("accepted");
 	if (result < 0) {

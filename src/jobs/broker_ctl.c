@@ -64,7 +64,7 @@ static void retry_recorded(struct ledger_post *p, int result)
 	free(x);
 }
 
-static int retry_post(struct broker *b, struct job *j, struct sweep *take_old)
+static int retry_post(struct broker *b, struct job *j, const struct sweep *take_old)
 {
 	struct retrying *x = calloc(1, sizeof(*x));
 	struct ledger_row *row;
@@ -110,10 +110,10 @@ int broker_ctl_retry(struct broker *b, int64_t id)
 		return r;
 	if ((row.state != LEDGER_FAILED && row.state != LEDGER_CANCELLED) || !row.has_key)
 		r = -EINVAL;
-	if (r == 0)
+	if (r == 0) {
 		sweep_collect(b, row.root, row.path, &old);
-	if (r == 0)
 		r = job_row_load(b, &row, &j);
+	}
 	ledger_row_done(&row);
 	if (r < 0)
 		return r;

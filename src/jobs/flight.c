@@ -289,12 +289,18 @@ static int link_from_store(void *arg, int dirfd, const char *name)
 int flight_adopt(struct broker *b, const struct buf *bytes, struct answers_id *id)
 {
 	struct link_arg l = { b, &id->key };
+	int r = sweep_pin(b, &id->key);
 
-	return answers_adopt(b->o.answers, id,
-			     &(struct answers_source){ .bytes = bytes->data,
-						       .len = bytes->len,
-						       .link_fn = link_from_store,
-						       .arg = &l });
+	if (r < 0)
+		return r;
+	r = answers_adopt(b->o.answers, id,
+			  &(struct answers_source){ .bytes = bytes->data,
+						    .len = bytes->len,
+						    .link_fn = link_from_store,
+						    .arg = &l });
+	if (r < 0)
+		sweep_unpin(b, &id->key);
+	return r;
 }
 
 static void flight_hit(struct flight *f, const struct object *o, const struct buf *bytes)

@@ -53,7 +53,8 @@ extern const struct infer_sink purchase_sink;
 /* flight_lookup - the store, then what it has not taken yet: STORE_OK, STORE_MISS, STORE_AGAIN (nowait) */
 int flight_lookup(struct broker *b, const struct key *key, bool nowait, struct object *o,
 		  struct buf *bytes);
-/* flight_adopt - a stored object becomes the response's own; id->variant is set */
+/* flight_adopt - a stored object becomes the response's own; id->variant is set; on success its key is
+ * pinned until the commit that names it */
 int flight_adopt(struct broker *b, const struct buf *bytes, struct answers_id *id);
 
 /* names.c: a job from its row; the row's strings are taken */
@@ -68,7 +69,8 @@ struct settle {
 	unsigned attempts;
 	bool unstored; /* the engine has not taken it */
 };
-/* settle_jobs - jobs (linked by in_flight, one reference each) are consumed */
+/* settle_jobs - jobs (linked by in_flight, one reference each) are consumed, and one pin of the object's
+ * key */
 void settle_jobs(struct broker *b, struct list *jobs, const struct settle *s);
 /* settle_asks - a purchase that nobody but asks waits for: they have its bytes and need no record, so
  * they do not wait for the store; true: they were served and counted */

@@ -94,6 +94,8 @@ struct broker {
 	struct broker_options o;
 	struct lock lock;
 	struct map by_id, by_name, flights, holds;
+	struct lock sweeping; /* of pins; held over a look into the ledger and a removal */
+	struct map pins;
 	struct list deadlines; /* jobs with a time-out of their own */
 	struct list orphans;   /* flights nobody waits for */
 	struct cond tick;
@@ -170,6 +172,10 @@ struct sweep {
 void sweep_collect(struct broker *b, const char *root, const char *path, struct sweep *out);
 /* sweep_run - after the commit: objects that no row names any more go; frees */
 void sweep_run(struct broker *b, struct sweep *s);
+/* sweep_pin - a commit on its way will name objects of this key: they are not swept until sweep_unpin;
+ * 0 or -ENOMEM */
+int sweep_pin(struct broker *b, const struct key *key);
+void sweep_unpin(struct broker *b, const struct key *key);
 /* sweep_object - remove one object from answers/ when no row names it and the engine has it */
 void sweep_object(struct broker *b, const struct answers_id *id);
 

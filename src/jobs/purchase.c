@@ -208,6 +208,7 @@ struct keeping {
 	bool may_store;
 	bool direct;   /* in the engine only: no response names it yet */
 	bool unstored; /* in answers/ only */
+	bool pinned;
 	struct answers_id id;
 	struct buf bytes;
 };
@@ -225,6 +226,21 @@ static bool keep_direct(struct flight *f, struct keeping *k)
 							       .dirfd = -1 }) == STORE_OK;
 }
 
+/* pinned from before it is there until the commit that names it */
+static int keep_answer(struct broker *b, struct keeping *k)
+{
+	int r = sweep_pin(b, &k->id.key);
+
+	if (r < 0)
+		return r;
+	r = answers_put(b->o.answers, &k->id, k->bytes.data, k->bytes.len);
+	if (r < 0)
+		sweep_unpin(b, &k->id.key);
+	else
+		k->pinned = true;
+	return r;
+}
+
 /* the object is made and lies in answers/ (and, when it may, in the store) */
 static int keep(struct flight *f, struct keeping *k)
 {
@@ -233,7 +249,7 @@ static int keep(struct flight *f, struct keeping *k)
 
 	k->direct = r == 0 && keep_direct(f, k);
 	if (r == 0 && !k->direct)
-		r = answers_put(b->o.answers, &k->id, k->bytes.data, k->bytes.len);
+		r = keep_answer(b, k);
 	if (r == 0)
 		fault_at("object");
 	if (r < 0 || k->direct || !k->may_store)
@@ -264,6 +280,7 @@ static void flight_settle(struct flight *f, struct keeping *k)
 	r = object_decode(k->bytes.data, k->bytes.len, &f->key, 0, &o, &e);
 	if (r == 0 && k->direct) /* somebody joined while it was stored */
 		r = flight_adopt(b, &k->bytes, &k->id);
+	k->pinned &= r < 0; /* settle_jobs takes it over */
 	if (r == 0) {
 		settle_jobs(b, &jobs,
 			    &(struct settle){ .object = &k->id,
@@ -300,6 +317,8 @@ static void flight_store_run(struct pool_task *t)
 	} else {
 		flight_settle(f, &k);
 	}
+	if (k.pinned)
+		sweep_unpin(f->b, &k.id.key);
 	buf_done(&k.bytes);
 	flight_unref(f);
 }

@@ -117,6 +117,7 @@ static void settling_done(struct ledger_post *p, int result)
 	struct list *l;
 
 	fault_at("committed");
+	sweep_unpin(x->b, &x->object.key);
 	if (x->unstored)
 		unstored_add(x->b, &x->object);
 	else if (somebody_left(x)) /* the store has it; perhaps no response names it */
@@ -279,6 +280,7 @@ void settle_jobs(struct broker *b, struct list *jobs, const struct settle *s)
 		struct err e;
 
 		err_sys(&e, ENOMEM, "the answer could not be recorded");
+		sweep_unpin(b, &s->object->key);
 		flight_fail_jobs(b, jobs, &e);
 		return;
 	}

@@ -72,8 +72,8 @@ static int take_lock(struct ledger *l, const char *dir, struct err *e)
 		return errno == EWOULDBLOCK ? held_by(e, dir, l->lock_fd)
 					    : err_sys(e, errno, "%s/lock cannot be locked", dir);
 	if (ftruncate(l->lock_fd, 0) == 0)
-		(void)pwrite(l->lock_fd, pid, (size_t)n,
-			     0); /* a full disk: then without the number */
+		(void)!pwrite(l->lock_fd, pid, (size_t)n,
+			      0); /* a full disk: then without the number */
 	return 0;
 }
 

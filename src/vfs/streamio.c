@@ -48,11 +48,12 @@ static int read_once(struct streamio *s, struct stream *stream, const struct vfs
 {
 	size_t size = io->size < READ_MAX ? io->size : READ_MAX, n = 0;
 	uint64_t have = stream_size(stream);
+	uint64_t left = have > io->off ? have - io->off : 0;
 	AUTO_FREE char *buf = NULL;
 	int r;
 
-	if (have > io->off && have - io->off < size)
-		size = (size_t)(have - io->off) + 1; /* one more: the newline at the end */
+	if (left && left < size)
+		size = (size_t)left + 1; /* one more: the newline at the end */
 	buf = malloc(size);
 	if (!buf)
 		return -ENOMEM;

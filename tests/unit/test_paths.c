@@ -362,6 +362,7 @@ static void test_target_find(void **state)
 					     "responses/any/sky/samples/0/text" };
 	AUTO_FREE char *ns = NULL;
 
+	(void)ns;
 	(void)state;
 	assert_int_equal(fdio_mkdirs(AT_FDCWD, "prompts/any", 0755), 0);
 	assert_int_equal(fdio_mkdirs(AT_FDCWD, "responses/any/sky/samples/0", 0755), 0);
