@@ -3,12 +3,30 @@
  */
 #include <errno.h>
 #include <openssl/evp.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/str.h"
 #include "core/key.h"
 
 #include "base/banned.h"
+
+/* EVP_sha256() looks the algorithm up by name at every use, which costs more than a small hash */
+static const EVP_MD *sha256(void)
+{
+	static _Atomic(EVP_MD *) kept;
+	EVP_MD *md = atomic_load(&kept), *other = NULL;
+
+	if (md)
+		return md;
+	md = EVP_MD_fetch(NULL, "SHA256", NULL);
+	if (!md)
+		return EVP_sha256();
+	if (atomic_compare_exchange_strong(&kept, &other, md))
+		return md;
+	EVP_MD_free(md);
+	return other;
+}
 
 int key_of2(const void *a, size_t a_len, const void *b, size_t b_len, struct key *out)
 {
@@ -18,7 +36,7 @@ int key_of2(const void *a, size_t a_len, const void *b, size_t b_len, struct key
 
 	if (!ctx)
 		return -ENOMEM;
-	ok = EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) && EVP_DigestUpdate(ctx, a, a_len) &&
+	ok = EVP_DigestInit_ex(ctx, sha256(), NULL) && EVP_DigestUpdate(ctx, a, a_len) &&
 	     EVP_DigestUpdate(ctx, b, b_len) && EVP_DigestFinal_ex(ctx, k.b, NULL);
 	EVP_MD_CTX_free(ctx);
 	if (!ok)

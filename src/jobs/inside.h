@@ -102,7 +102,6 @@ struct broker {
 	struct thread tick_thread;
 	struct pool *pool;
 	bool stopping, tick_stop;
-	unsigned n_queued, n_running;
 	struct list asks;     /* every open ask */
 	struct list unstored; /* objects the engine has not taken yet */
 	uint64_t offer_at_mono;

@@ -149,10 +149,6 @@ void job_set_state_locked(struct broker *b, struct job *j, enum broker_state s)
 	assert(lock_held(&b->lock));
 	if (j->state == s)
 		return;
-	if (j->state == BROKER_RUNNING && b->n_running)
-		b->n_running--;
-	if (s == BROKER_RUNNING)
-		b->n_running++;
 	j->state = s;
 	j->times.changed_ns = mono_real_ns();
 }

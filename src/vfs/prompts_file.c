@@ -130,8 +130,7 @@ static bool unchanged(struct prompts_node *n, int fd)
 	if (fstat(fd, &st) < 0)
 		return false;
 	ctime_ns = (uint64_t)st.st_ctim.tv_sec * MONO_S + (uint64_t)st.st_ctim.tv_nsec;
-	same = n->seen_ctime_ns == ctime_ns && n->seen_size == (uint64_t)st.st_size;
-	n->seen_size = (uint64_t)st.st_size;
+	same = n->seen_ctime_ns == ctime_ns; /* every change of bytes or size moves it */
 	n->seen_ctime_ns = ctime_ns + TICK_NS < mono_real_ns() ? ctime_ns : 0;
 	return same;
 }

@@ -45,18 +45,18 @@ struct prompts_state {
 	unsigned busy; /* operations at the broker that concern this node */
 };
 
+/* one for every name that the kernel knows: a hundred thousand of them are twelve megabytes */
 struct prompts_node {
 	struct map_link by_name;
 	char *name;
 	struct list handles; /* open files */
-	uint64_t lookups, ino;
-	uint64_t seen_ctime_ns,
-		seen_size;		  /* at the last open: are the kernel's pages still good? */
-	uint32_t idx, parent, generation; /* parent 0: root, or gone */
+	uint64_t ino;
+	uint64_t seen_ctime_ns; /* at the last open: are the kernel's pages still good? */
+	uint32_t lookups, idx, parent, generation; /* parent 0: root, or gone */
 	uint32_t children, pins, writers;
-	mode_t fmt;    /* S_IFREG ...; 0: a free slot */
 	int fd;	       /* O_PATH of what was removed while it was not open, else -1 */
 	uint16_t slot; /* of its descriptor among the open directories, or PROMPTS_DIRS */
+	uint16_t fmt;  /* S_IFREG ...; 0: a free slot */
 	bool gone;
 	struct prompts_state state;
 };

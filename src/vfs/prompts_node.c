@@ -81,7 +81,7 @@ static void fill(struct prompts_node *n, uint32_t parent, char *take_name, const
 	n->generation = generation + 1;
 	n->parent = parent;
 	n->name = take_name;
-	n->fmt = st->st_mode & S_IFMT;
+	n->fmt = (uint16_t)(st->st_mode & S_IFMT);
 	n->ino = st->st_ino;
 	n->fd = -1;
 	n->slot = PROMPTS_DIRS;
@@ -182,7 +182,7 @@ struct prompts_node *prompts_node_take(struct prompts *p, struct prompts_node *p
 	if (!n)
 		n = add(p, parent, name, st);
 	if (n)
-		n->lookups++;
+		n->lookups += n->lookups < UINT32_MAX; /* that many stay for ever */
 	return n;
 }
 
@@ -238,9 +238,9 @@ static void sweep(struct prompts *p, struct prompts_node *n)
 
 void prompts_node_unref(struct prompts *p, struct prompts_node *n, uint64_t lookups)
 {
-	if (n->idx == PROMPTS_ROOT)
+	if (n->idx == PROMPTS_ROOT || n->lookups == UINT32_MAX)
 		return;
-	n->lookups -= lookups < n->lookups ? lookups : n->lookups;
+	n->lookups -= lookups < n->lookups ? (uint32_t)lookups : n->lookups;
 	sweep(p, n);
 }
 
