@@ -430,17 +430,6 @@ static void rmdir_of(struct vfs *v, const struct vfs_req *q, uint64_t parent, co
 	vfs_now_or_later(v, q, &a, cachedir_remove_dir);
 }
 
-static void statfs_of(struct vfs *v, const struct vfs_req *q, uint64_t nodeid)
-{
-	struct statvfs st;
-
-	(void)nodeid;
-	if (fstatvfs(v->o.prompts_fd, &st) < 0)
-		vfs_reply_err(q, errno);
-	else
-		q->ops->statfs(q->impl, &st);
-}
-
 const struct vfs_room_ops cachedir_ops = {
 	.lookup = lookup,
 	.forget = forget,
@@ -450,5 +439,4 @@ const struct vfs_room_ops cachedir_ops = {
 	.open = open_file,
 	.read = read_file,
 	.readdir = readdir_of,
-	.statfs = statfs_of,
 };

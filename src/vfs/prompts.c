@@ -226,17 +226,6 @@ static void link_to(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, uin
 	vfs_reply_err(q, EPERM); /* one request, one name */
 }
 
-static void statfs_of(struct vfs *v, const struct vfs_req *q, uint64_t nodeid)
-{
-	struct statvfs st;
-
-	(void)nodeid;
-	if (fstatvfs(v->o.prompts_fd, &st) < 0)
-		vfs_reply_err(q, errno);
-	else
-		q->ops->statfs(q->impl, &st);
-}
-
 const struct vfs_room_ops prompts_ops = {
 	.lookup = lookup,
 	.forget = forget,
@@ -262,7 +251,6 @@ const struct vfs_room_ops prompts_ops = {
 	.readdir = prompts_dir_read,
 	.releasedir = prompts_dir_release,
 	.fsyncdir = prompts_dir_fsync,
-	.statfs = statfs_of,
 	.setxattr = prompts_xattr_set,
 	.getxattr = prompts_xattr_get,
 	.listxattr = prompts_xattr_list,
