@@ -46,12 +46,14 @@ int streamio_told(struct streamio *s)
 static int read_once(struct streamio *s, struct stream *stream, const struct vfs_req *q,
 		     const struct vfs_io *io)
 {
-	size_t size = io->size < READ_MAX ? io->size : READ_MAX, n = 0;
+	size_t size = io->size, n = 0;
 	uint64_t have = stream_size(stream);
 	uint64_t left = have > io->off ? have - io->off : 0;
 	AUTO_FREE char *buf = NULL;
 	int r;
 
+	if (size > READ_MAX)
+		size = READ_MAX;
 	if (left && left < size)
 		size = (size_t)left + 1; /* one more: the newline at the end */
 	buf = malloc(size);
