@@ -21,7 +21,7 @@ void fault_init(void)
 		return;
 	memcpy(armed, spec, (size_t)(colon - spec));
 	armed[colon - spec] = 0;
-	atomic_init(&left, atol(colon + 1));
+	atomic_init(&left, strtol(colon + 1, NULL, 10));
 }
 
 void fault_at(const char *point)

@@ -96,6 +96,7 @@ static void post(struct notify *n, const struct notice *what)
 			notice_send(n, &copy);
 		if (copy.done)
 			copy.done(copy.arg);
+		free(copy.name);
 		return;
 	}
 	*x = *what;

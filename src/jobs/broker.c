@@ -36,7 +36,7 @@ static void view_row(const struct ledger_row *row, struct broker_view *out)
 	if (row->error) { /* our own text: {"errno":"EINVAL","code":22,... */
 		const char *code = strstr(row->error, "\"code\":");
 
-		out->code = code ? atoi(code + 7) : EIO;
+		out->code = code ? (int)strtol(code + 7, NULL, 10) : EIO;
 	}
 }
 

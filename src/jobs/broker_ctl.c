@@ -115,8 +115,8 @@ int broker_ctl_retry(struct broker *b, int64_t id)
 		r = job_row_load(b, &row, &j);
 	}
 	ledger_row_done(&row);
-	if (r < 0)
-		return r;
+	if (r < 0 || !j)
+		return r < 0 ? r : -EIO;
 	j->id = ledger_next_id(b->o.ledger);
 	j->step = STEP_BUDGET;
 	j->times.accepted_ns = j->times.changed_ns = mono_real_ns();

@@ -139,6 +139,33 @@ static json_t *real(struct parser *s, const char *text)
 	return *end ? fail(s, -EBADMSG) : made(s, json_real(d));
 }
 
+static const char *digits(const char *t)
+{
+	return t + strspn(t, "0123456789");
+}
+
+/* -? digits [. digits] [e [+-] digits]: strtod takes more than JSON has */
+static bool well_formed(const char *t)
+{
+	const char *from;
+
+	t = digits(t + (*t == '-'));
+	if (*t == '.') {
+		from = ++t;
+		t = digits(t);
+		if (t == from)
+			return false;
+	}
+	if (*t == 'e') {
+		t++;
+		from = t += *t == '+' || *t == '-';
+		t = digits(t);
+		if (t == from)
+			return false;
+	}
+	return *t == '\0';
+}
+
 static json_t *number(struct parser *s)
 {
 	char text[NUMBER_MAX + 1];
@@ -152,7 +179,7 @@ static json_t *number(struct parser *s)
 	    (text[sign] == '0' && text[sign + 1] >= '0' && text[sign + 1] <= '9'))
 		return fail(s, -EBADMSG);
 	if (strspn(text + sign, "0123456789") != n - sign)
-		return real(s, text);
+		return well_formed(text) ? real(s, text) : fail(s, -EBADMSG);
 	if (n - sign > INTEGER_DIGITS)
 		return fail(s, -EBADMSG);
 	return made(s, json_integer(strtoll(text, NULL, 10)));

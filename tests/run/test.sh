@@ -55,6 +55,7 @@ suite build 600 bash -c build
 	suite unit 300 make unit
 	suite provider 120 make provider
 	suite mount 900 make mount
+	suite bench 180 make bench-smoke
 } &
 lanes=$!
 {

@@ -80,7 +80,7 @@ static char *config(struct bench *b, const char *base)
 	if (b->port)
 		fprintf(f,
 			"[backend prov]\ntype = openai\nurl = http://127.0.0.1:%d/v1\n"
-			"key_env = BENCH_KEY\nconcurrency = 64\nhttp2 = no\n",
+			"key_env = BENCH_KEY\nconcurrency = 64\n",
 			b->port);
 	fclose(f);
 	return path;
