@@ -68,7 +68,7 @@ static void first_text_locked(struct flight *f)
 static void on_text(void *arg, const char *p, size_t n)
 {
 	struct flight *f = arg;
-	AUTO_FREE struct stream **list = NULL;
+	struct stream **list;
 	size_t count = 0;
 
 	lock_take(&f->b->lock);
@@ -82,12 +82,13 @@ static void on_text(void *arg, const char *p, size_t n)
 		(void)stream_append(list[i], p, n); /* a failed append fails the stream itself */
 		stream_unref(list[i]);
 	}
+	free(list);
 }
 
 static void on_restart(void *arg, unsigned attempt, const struct err *why)
 {
 	struct flight *f = arg;
-	AUTO_FREE struct stream **list = NULL;
+	struct stream **list;
 	size_t count = 0;
 
 	(void)attempt;
@@ -100,6 +101,7 @@ static void on_restart(void *arg, unsigned attempt, const struct err *why)
 		stream_restart(list[i]);
 		stream_unref(list[i]);
 	}
+	free(list);
 }
 
 static void on_failed(void *arg, const struct err *e)

@@ -73,9 +73,12 @@ void terms_done(struct job_terms *t)
 
 static json_t *ms_between(uint64_t from, uint64_t to)
 {
+	uint64_t us;
+
 	if (!from || !to || to < from)
 		return json_null();
-	return json_real((double)((to - from) / 1000) / 1000.0);
+	us = (to - from) / 1000; /* three digits are enough for a person */
+	return json_real((double)us / 1000.0);
 }
 
 static json_t *count_or_null(int64_t n)

@@ -156,10 +156,9 @@ static void parked_open_answer(struct park *p, bool interrupted)
 		vfs_reply_err(&q, EINTR);
 	else if (v->stopping)
 		vfs_reply_err(&q, ESHUTDOWN);
-	else if (broker_get(v->broker, resptable_node(nodeid).id, &view) < 0)
-		vfs_reply_err(&q, ECANCELED); /* another request has the name now */
-	else if (!broker_is_final(view.state))
-		vfs_reply_err(&q, ECANCELED); /* its name went, which is not yet in the ledger */
+	else if (broker_get(v->broker, resptable_node(nodeid).id, &view) < 0 ||
+		 !broker_is_final(view.state)) /* its name went, perhaps not yet in the ledger */
+		vfs_reply_err(&q, ECANCELED);
 	else if (resptable_node(nodeid).kind == RESP_STREAM)
 		open_stream(v, &q, nodeid, &view);
 	else

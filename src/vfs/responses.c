@@ -325,7 +325,7 @@ static bool getattr_again(struct vfs *v, const struct vfs_req *q, const struct v
 {
 	struct response_node n = resptable_node(a->nodeid);
 	struct broker_view view;
-	struct vfs_entry e;
+	struct vfs_entry e = { 0 };
 	int r = broker_get(v->broker, n.id, &view);
 
 	if (r == 0 && n.kind == RESP_DIR)
@@ -495,7 +495,7 @@ void responses_forget_hidden(struct vfs *v, int64_t id)
 static void remove_name(struct vfs *v, const struct vfs_req *q, uint64_t parent, const char *name,
 			bool directory)
 {
-	struct response_node dir = resptable_node(parent), n;
+	struct response_node dir = resptable_node(parent), n = { 0 };
 	struct broker_view view;
 	int r = broker_get(v->broker, dir.id, &view);
 	bool is_dir;

@@ -142,9 +142,9 @@ void streamio_read(struct streamio *s, struct stream *stream, const struct vfs_r
 
 /* ---- poll ---- */
 
-static void poller_unref(struct streamio_poll *p)
+static void poller_unref(struct streamio_poll *p, int n)
 {
-	if (atomic_fetch_sub(&p->refs, 1) != 1)
+	if (atomic_fetch_sub(&p->refs, n) != n)
 		return;
 	stream_unref(p->stream);
 	free(p);
@@ -155,7 +155,7 @@ static void poll_wake(struct stream_waiter *w)
 	struct streamio_poll *p = CONTAINER_OF(w, struct streamio_poll, w);
 
 	p->v->notify.poll(p->v->notify.impl, p->handle);
-	poller_unref(p);
+	poller_unref(p, 1);
 }
 
 static void drop_poller(struct streamio *s)
@@ -170,9 +170,10 @@ static void drop_poller(struct streamio *s)
 		return;
 	if (stream_unwait(p->stream, &p->w)) {
 		p->v->notify.poll_drop(p->v->notify.impl, p->handle);
-		poller_unref(p); /* the waker's: it will not come */
+		poller_unref(p, 2); /* the waker will not come */
+	} else {
+		poller_unref(p, 1);
 	}
-	poller_unref(p);
 }
 
 void streamio_done(struct streamio *s)
