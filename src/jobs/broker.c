@@ -199,6 +199,7 @@ int broker_new(const struct broker_options *o, struct broker **out, struct err *
 	if (!b)
 		return err_sys(e, ENOMEM, "the broker could not be started");
 	b->o = *o;
+	b->first_id = ledger_next_id(o->ledger);
 	lock_init(&b->lock, LOCK_BROKER);
 	cond_init(&b->tick);
 	map_init(&b->by_id);

@@ -111,6 +111,7 @@ static void check_recorded(struct ledger_post *p, int result)
 		take_over(c, waiting);
 		if (waiting && c->send)
 			job_send(b, j);
+		sweep_run(b, &c->old); /* it keeps what open readers still need */
 		tell(c->done, c->arg, c->code, id, false);
 	}
 	job_unref(b, j);

@@ -36,14 +36,16 @@ static void naming_free(struct naming *n)
 static void naming_done(struct ledger_post *p, int result)
 {
 	struct naming *n = CONTAINER_OF(p, struct naming, post);
+	broker_done_fn *done = n->done;
+	void *arg = n->arg;
 
 	if (result < 0) {
 		ledger_row_done(&n->old.row);
 		free(n->old.h);
 		n->old = (struct sweep){ 0 };
 	}
-	n->done(n->arg, result);
-	naming_free(n); /* nobody waits for the sweep */
+	naming_free(n); /* before it is answered: it keeps what open readers still need */
+	done(arg, result);
 }
 
 static struct naming *naming_new(struct broker *b, const char *root, const char *path,

@@ -64,6 +64,33 @@ static int check_file(struct recovery *r, const struct job *j, struct err *e)
 	return 0;
 }
 
+/* The mount answers while this runs: a name may have been taken over or removed since the rows were read. */
+static bool still_accepted(struct broker *b, int64_t id)
+{
+	struct ledger_row now;
+	bool yes;
+
+	if (ledger_get(b->o.ledger, id, &now) < 0)
+		return false;
+	yes = now.state == LEDGER_ACCEPTED;
+	ledger_row_done(&now);
+	return yes;
+}
+
+/* false: somebody has written the file anew meanwhile */
+static bool table(struct broker *b, struct job *j)
+{
+	LOCK_SCOPE(&b->lock);
+	if (job_by_id_locked(b, j->id) || job_by_name_locked(b, j->root, j->path))
+		return false;
+	if (job_table_locked(b, j, false) == 0)
+		(void)job_table_locked(b, j, true);
+	if (j->terms.timeout_s > 0)
+		list_append(&b->deadlines, &j->in_deadlines);
+	j->step = STEP_BUDGET;
+	return true;
+}
+
 static void recover_one(struct ledger_row *row, void *arg)
 {
 	struct recovery *r = arg;
@@ -71,19 +98,22 @@ static void recover_one(struct ledger_row *row, void *arg)
 	struct err e = { 0 };
 	struct job *j = NULL;
 
+	if (row->id >= b->first_id)
+		return; /* accepted by this mount: it has its job */
 	if (job_row_load(b, row, &j) < 0) {
 		log_msg(LOG_ERROR,
 			"an accepted request could not be read from the ledger; it is left there");
 		return;
 	}
-	lock_take(&b->lock);
-	if (job_table_locked(b, j, false) == 0)
-		(void)job_table_locked(b, j, true);
-	if (j->terms.timeout_s > 0)
-		list_append(&b->deadlines, &j->in_deadlines);
-	j->step = STEP_BUDGET;
-	lock_drop(&b->lock);
-	if (check_file(r, j, &e) < 0) {
+	if (!table(b, j)) {
+		job_unref(b, j);
+		return;
+	}
+	if (!still_accepted(b, j->id)) {
+		lock_take(&b->lock);
+		job_untable_locked(b, j);
+		lock_drop(&b->lock);
+	} else if (check_file(r, j, &e) < 0) {
 		r->failed++;
 		job_end(b, j, BROKER_FAILED, &e);
 	} else {

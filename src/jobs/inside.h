@@ -106,6 +106,7 @@ struct broker {
 	struct list unstored; /* objects the engine has not taken yet */
 	uint64_t offer_at_mono;
 	struct recent *recent; /* NULL: remembers nothing */
+	int64_t first_id;      /* of this mount: smaller ones are the recovery's */
 };
 
 /* job.c: the steps */

@@ -139,7 +139,7 @@ OPTS() { echo "state=$STATE,cache=disk:$CACHE,log_file=$LOG${1:+,$1}"; }
 	"$INFERFS" -f "$M" -o "model=echo/echo,state=$STATE,cache=tmp:" 2>"$W/err" 3>&- &
 	pid=$!
 	until_true 10 test -e "$M/README.md"
-	like "$(cat "$W/err")" 'info inferfs .* default model echo/echo'
+	until_true 10 grep -q 'info inferfs .* default model echo/echo' "$W/err"
 	fusermount3 -u "$M"
 	wait "$pid"
 	like "$(cat "$W/err")" 'was unmounted'

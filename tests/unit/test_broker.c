@@ -376,6 +376,29 @@ static void what_was_accepted_is_finished_after_the_next_start(void **state)
 	assert_int_equal(fixture_final(f, id), BROKER_DONE);
 }
 
+static int sha_of_anything(void *arg, const struct broker_name *name, struct key *out)
+{
+	(void)name;
+	*out = *(const struct key *)arg;
+	return 0;
+}
+
+/* the mount answers before the recovery has begun: what is accepted meanwhile is not recovered too */
+static void a_late_recovery_leaves_new_requests_alone(void **state)
+{
+	struct fixture *f = *state;
+	struct key sha = { { 1 } };
+	int64_t id;
+
+	assert_int_equal(fixture_check(f, "n", SLOW("n"), true, &id), 0);
+	broker_recover(f->broker, sha_of_anything, &sha);
+	assert_int_equal(view_of(f, "n").id, id);
+	assert_false(broker_is_final(view_of(f, "n").state));
+	assert_int_equal(fixture_counter(f, LEDGER_C_REQUESTS), 1);
+	assert_int_equal(broker_ctl_cancel(f->broker, id), 0);
+	assert_int_equal(fixture_final(f, id), BROKER_CANCELLED);
+}
+
 static void a_file_that_changed_meanwhile_is_not_sent(void **state)
 {
 	struct key other = { { 1 } };
@@ -526,6 +549,7 @@ int main(void)
 		T(cancel),
 		T(a_request_has_its_own_timeout),
 		T(what_was_accepted_is_finished_after_the_next_start),
+		T(a_late_recovery_leaves_new_requests_alone),
 		T(a_file_that_changed_meanwhile_is_not_sent),
 		T(a_response_outlives_its_cache_entry),
 		T(ask_needs_no_name),
