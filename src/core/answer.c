@@ -34,6 +34,7 @@ struct answer *answer_free(struct answer *a)
 	free(a->provider_request_id);
 	json_decref(a->tool_calls);
 	json_decref(a->logprobs);
+	json_decref(a->embedding);
 	free(a);
 	return NULL;
 }
@@ -70,14 +71,15 @@ json_t *answer_usage_json(const struct answer_usage *u)
 /* json_pack fails, and frees the rest, when any value is NULL: one check for all of them. */
 json_t *answer_sample(const struct answer *a, const char *provider, const char *call_id)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:i}}",
-			 "text", json_stringn(a->text.len ? a->text.data : "", a->text.len),
-			 "finish_reason", text_or_null(a->finish_reason), "tool_calls",
-			 value_or_null(a->tool_calls), "reasoning", bytes_or_null(&a->reasoning),
-			 "logprobs", value_or_null(a->logprobs), "refusal",
-			 text_or_null(a->refusal), "usage", answer_usage_json(&a->usage),
-			 "cost_usd", a->cost_usd < 0 ? json_null() : json_real(a->cost_usd),
-			 "model", text_or_null(a->model), "provider", text_or_null(provider),
-			 "provider_request_id", text_or_null(a->provider_request_id), "call", "id",
-			 json_string(call_id), "samples", 1);
+	return json_pack(
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o*, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:i}}",
+		"text", json_stringn(a->text.len ? a->text.data : "", a->text.len), "finish_reason",
+		text_or_null(a->finish_reason), "tool_calls", value_or_null(a->tool_calls),
+		"reasoning", bytes_or_null(&a->reasoning), "logprobs", value_or_null(a->logprobs),
+		"refusal", text_or_null(a->refusal), "embedding", json_incref(a->embedding),
+		"usage", answer_usage_json(&a->usage), "cost_usd",
+		a->cost_usd < 0 ? json_null() : json_real(a->cost_usd), "model",
+		text_or_null(a->model), "provider", text_or_null(provider), "provider_request_id",
+		text_or_null(a->provider_request_id), "call", "id", json_string(call_id), "samples",
+		1);
 }

@@ -28,6 +28,7 @@ struct answer {
 	char *provider_request_id; /* NULL: none */
 	json_t *tool_calls;	   /* array or NULL */
 	json_t *logprobs;	   /* or NULL */
+	json_t *embedding; /* array, one array of numbers for each input in its order; NULL: no embedding */
 	struct answer_usage usage;
 	double cost_usd; /* < 0: unknown */
 };
@@ -38,7 +39,7 @@ struct answer *answer_free(struct answer *a);
 /* answer_usage_json - {"input_tokens", ...}, null for -1; NULL when out of memory */
 json_t *answer_usage_json(const struct answer_usage *u);
 /* answer_sample - the object's "sample" member: text, finish_reason, tool_calls, reasoning, logprobs,
- * refusal, usage{input_tokens,...}, cost_usd, model, provider, provider_request_id, call{id,samples}
+ * refusal, embedding (only when there is one), usage{input_tokens,...}, cost_usd, model, provider, provider_request_id, call{id,samples}
  *   provider  the backend's name; call_id: id of the provider call, never NULL
  * Errors: NULL when out of memory or a text is not UTF-8 */
 json_t *answer_sample(const struct answer *a, const char *provider, const char *call_id);

@@ -33,6 +33,7 @@ struct attempt {
 	struct answer *answer;
 	void *reply;
 	enum mode mode;
+	bool stream; /* as in the spec */
 	struct sse sse;
 	struct ndjson lines;
 	struct buf error; /* the body of an error reply */
@@ -170,8 +171,9 @@ static bool type_is(const char *value, const char *type)
 }
 
 /* The content type decides, not what was asked for: some servers ignore `stream`. */
-static enum mode mode_of(const struct backend_config *c, const char *type)
+static enum mode mode_of(const struct attempt *a, const char *type)
 {
+	bool lines = a->config->type->framing == BACKEND_NDJSON && a->stream;
 	size_t bare = strcspn(type, "; \t");
 
 	if (!*type)
@@ -179,9 +181,9 @@ static enum mode mode_of(const struct backend_config *c, const char *type)
 	if (type_is(type, "text/event-stream"))
 		return MODE_EVENTS;
 	if (type_is(type, "application/x-ndjson") || type_is(type, "application/jsonl"))
-		return c->type->framing == BACKEND_NDJSON ? MODE_LINES : MODE_WRONG;
+		return lines ? MODE_LINES : MODE_WRONG;
 	if (type_is(type, "application/json"))
-		return c->type->framing == BACKEND_NDJSON ? MODE_LINES : MODE_WHOLE;
+		return lines ? MODE_LINES : MODE_WHOLE;
 	return bare > 5 && strncasecmp(type + bare - 5, "+json", 5) == 0 ? MODE_WHOLE : MODE_WRONG;
 }
 
@@ -189,15 +191,15 @@ static void on_head(void *arg, const struct http_head *h)
 {
 	struct attempt *a = arg;
 
-	a->mode = h->status < 200 || h->status > 299 ? MODE_ERROR
-						     : mode_of(a->config, h->content_type);
+	a->mode = h->status < 200 || h->status > 299 ? MODE_ERROR : mode_of(a, h->content_type);
 }
 
 /* Some servers send no content type at all. */
 static enum mode sniff(const struct attempt *a, char first)
 {
 	if (first == '{')
-		return a->config->type->framing == BACKEND_NDJSON ? MODE_LINES : MODE_WHOLE;
+		return a->config->type->framing == BACKEND_NDJSON && a->stream ? MODE_LINES
+									       : MODE_WHOLE;
 	return first == '<' ? MODE_WRONG : MODE_EVENTS;
 }
 
@@ -288,7 +290,8 @@ static void status_failed(struct attempt *a, const struct http_head *h, struct a
 	};
 
 	end->why.retryable = a->config->type->error(a->config, &f, &end->err);
-	end->why.retry_after_s = h->retry_after_s;
+	end->why.retry_after_s = end->err.retry_after_s > 0 ? end->err.retry_after_s
+							    : h->retry_after_s;
 }
 
 /* Bytes of an answer had come, so the work may be billed: one more attempt at most. */
@@ -405,6 +408,7 @@ static struct attempt *attempt_new(const struct attempt_spec *s, const struct at
 	if (!a)
 		return NULL;
 	a->config = s->config;
+	a->stream = s->stream;
 	a->sink = *sink;
 	sse_init(&a->sse, SSE_EVENT_MAX);
 	ndjson_init(&a->lines, SSE_EVENT_MAX);
@@ -421,6 +425,7 @@ int attempt_start(const struct attempt_spec *s, const struct attempt_sink *sink,
 	struct attempt *a = attempt_new(s, sink);
 	struct http_request r = { .target = s->target,
 				  .url = s->url,
+				  .header = s->header,
 				  .body = buf_str(s->body),
 				  .body_len = s->body->len,
 				  .body_max = ATTEMPT_BODY_MAX };

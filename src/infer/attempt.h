@@ -35,6 +35,8 @@ struct attempt_spec {
 	struct http *http;
 	struct http_target *target;
 	const char *url;
+	const char *header;	/* one more, borrowed for the call; "" none */
+	bool stream;		/* events are expected */
 	const struct buf *body; /* borrowed until end or attempt_cancel */
 };
 

@@ -25,7 +25,9 @@
 #include "base/err.h"
 #include "core/answer.h"
 
-#define BACKEND_API 1u
+#define BACKEND_API	 1u
+#define BACKEND_PATH_MAX 1536
+#define BACKEND_NEXT_MAX 512
 
 enum backend_dialect { BACKEND_OPENAI, BACKEND_VLLM, BACKEND_LLAMACPP };
 enum backend_framing { BACKEND_SSE, BACKEND_NDJSON };
@@ -34,8 +36,9 @@ struct backend_type;
 
 /* where and who: of one [backend NAME] section, with its type's defaults applied */
 struct backend_endpoint {
-	char *url; /* base, without a slash at its end */
-	char *key; /* secret; NULL: none */
+	char *url;	/* base, without a slash at its end */
+	char *key;	/* secret; NULL: none */
+	char *key_from; /* variable the key came from; NULL: none, or from elsewhere */
 	char *key_hint; /* how to give one: "set MISTRAL_API_KEY, or key_file in ..."; NULL: needs none */
 	char **headers; /* "Name: value", NULL-terminated; NULL: none */
 	char *proxy, *ca_file, *client_cert, *client_key, *unix_socket; /* NULL: none */
@@ -69,7 +72,8 @@ struct backend_config {
 };
 
 struct backend_body {
-	char path[256]; /* below the base URL, "/chat/completions" */
+	char path[BACKEND_PATH_MAX]; /* below the base URL, "/chat/completions"; may have a query */
+	char header[256];	     /* one more header line of this request; "" none */
 	struct buf body;
 	bool stream; /* the reply is expected as events */
 };
@@ -112,6 +116,8 @@ struct backend_type {
 	const char *url;	    /* default base URL; NULL: in-process or must be set */
 	const char *const *key_env; /* variables in order, NULL-terminated; NULL: none */
 	const char *const *url_env;
+	const char *const
+		*headers; /* sent with every request, "Name: value", NULL-terminated; NULL: none */
 	bool names_with_slash; /* model names may have slashes or be bare: "Qwen/Qwen3-0.6B" */
 	bool free_by_default;
 	enum backend_framing framing;
@@ -120,7 +126,9 @@ struct backend_type {
 	 * appended to dropped; else ERR_UNSUPPORTED naming backend and field. effective is the caller's. */
 	int (*check)(const struct backend_config *c, json_t *effective, json_t *dropped, bool lossy,
 		     struct err *e);
-	int (*build)(const struct backend_config *c, const json_t *effective,
+	/* build - images: object, SHA-256 in hex -> base64 text of every image the messages name by sha256;
+	 * NULL: they name none */
+	int (*build)(const struct backend_config *c, const json_t *effective, const json_t *images,
 		     struct backend_body *out, struct err *e);
 	/* reply_new - fills a as events come; NULL: out of memory */
 	void *(*reply_new)(const struct backend_config *c, struct answer *a,
@@ -133,10 +141,24 @@ struct backend_type {
 	/* end - the body ended before an end mark was returned: 0 that is an end here, else -errno */
 	int (*end)(void *reply, struct err *e);
 	void (*reply_free)(void *reply);
-	/* error - fill e from a reply with an error status; true: may be retried */
+	/* error - fill e from a reply with an error status; true: may be retried. e->retry_after_s: the wait
+	 * the headers or the body ask for; 0 none */
 	bool (*error)(const struct backend_config *c, const struct backend_failure *f,
 		      struct err *e);
-	/* local - instead of HTTP (echo); NULL for all others: then build to error are there */
+	/* auth - the header line that carries the key; NULL: "Authorization: Bearer KEY" */
+	int (*auth)(const struct backend_endpoint *at, struct buf *out);
+	/* default_max_tokens - where the provider requires max_tokens; NULL or 0: none is needed */
+	int64_t (*default_max_tokens)(const char *model);
+	/* models - the model list, a page at a time: append {"id", ...} of each model to out, with of these what
+	 * the page tells: "context_tokens", "max_output_tokens", "created", "owned_by", "capabilities" (list
+	 * of words: chat, completion, fim, embedding, tools, images, reasoning, batch), "size_bytes",
+	 * "quantization", "parameters", "family", "deprecated". next: query to append to models_path for the
+	 * next page, "" when this is the last. 0 or negative errno with e */
+	const char *models_path; /* NULL: there is no list */
+	int (*models)(const struct backend_config *c, const json_t *page, json_t *out,
+		      char next[BACKEND_NEXT_MAX], struct err *e);
+	/* local - instead of HTTP (echo); NULL for all others: then build to error are
+	 * there; auth, default_max_tokens and models may be NULL always */
 	const struct backend_local *local;
 };
 

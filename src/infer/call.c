@@ -22,6 +22,7 @@
 /* what is asked, and the form it is sent in */
 struct order {
 	const json_t *effective; /* lent */
+	const json_t *images;	 /* lent; NULL none */
 	struct backend_body body;
 	bool built;
 	char *url; /* NULL: in process */
@@ -94,6 +95,7 @@ struct infer_call *call_new(struct call_env *env, struct call_backend *b,
 	limit_waiter_init(&c->place, spec->priority);
 	c->limit_ns = spec->deadline_ns;
 	c->order.effective = spec->request;
+	c->order.images = spec->images;
 	c->order.index = spec->index;
 	c->order.timeout_s = spec->timeout_s > 0 ? spec->timeout_s : b->config->limits.timeout_s;
 	buf_init(&c->order.body.body, 0);
@@ -108,7 +110,7 @@ static int build(struct infer_call *c, struct err *e)
 
 	if (c->order.built || config->type->local)
 		return 0;
-	rc = config->type->build(config, c->order.effective, &c->order.body, e);
+	rc = config->type->build(config, c->order.effective, c->order.images, &c->order.body, e);
 	if (rc)
 		return rc;
 	c->order.url = str_printf("%s%s", config->at.url ? config->at.url : "", c->order.body.path);
@@ -315,6 +317,8 @@ static int start_attempt(struct infer_call *c)
 					   .http = c->env->http,
 					   .target = c->backend->target,
 					   .url = c->order.url,
+					   .header = c->order.body.header,
+					   .stream = c->order.body.stream,
 					   .body = &c->order.body.body };
 
 	if (config->type->local)

@@ -47,21 +47,53 @@ static bool names_header(char *const *headers, const char *name)
 }
 
 /* A header of the user's own replaces ours. room: theirs and OURS and a NULL. */
-enum { OURS = 4 };
+enum { OURS = 8 };
 
-static void list_headers(const struct backend_endpoint *at, const char *auth, const char **headers)
+static const char *const usual_headers[] = { "User-Agent: inferfs",
+					     "Content-Type: application/json",
+					     "Accept: text/event-stream, application/json", NULL };
+
+static bool same_header(char *const *theirs, const char *line)
 {
+	char name[64];
+	size_t n = strcspn(line, ":") + 1;
+
+	if (n >= sizeof(name))
+		return false;
+	memcpy(name, line, n);
+	name[n] = '\0';
+	return names_header(theirs, name);
+}
+
+static size_t add_ours(char *const *theirs, const char *const *ours, const char **headers, size_t n)
+{
+	for (; ours && *ours && n < OURS; ours++)
+		if (!same_header(theirs, *ours))
+			headers[n++] = *ours;
+	return n;
+}
+
+static void list_headers(const struct backend_config *c, const char *auth, const char **headers)
+{
+	char *const *theirs = c->at.headers;
 	size_t n = 0;
 
-	if (auth && !names_header(at->headers, "authorization:"))
+	if (*auth && !same_header(theirs, auth))
 		headers[n++] = auth;
-	if (!names_header(at->headers, "user-agent:"))
-		headers[n++] = "User-Agent: inferfs";
-	headers[n++] = "Content-Type: application/json";
-	headers[n++] = "Accept: text/event-stream, application/json";
-	for (char **theirs = at->headers; theirs && *theirs; theirs++)
+	n = add_ours(theirs, usual_headers, headers, n);
+	n = add_ours(theirs, c->type->headers, headers, n);
+	for (; theirs && *theirs; theirs++)
 		headers[n++] = *theirs;
 	headers[n] = NULL;
+}
+
+static int write_auth(const struct backend_config *c, struct buf *out)
+{
+	if (!c->at.key)
+		return 0;
+	if (c->type->auth)
+		return c->type->auth(&c->at, out);
+	return buf_addf(out, "Authorization: Bearer %s", c->at.key);
 }
 
 static struct http_target *target_of(const struct backend_config *c, const char *const *headers)
@@ -84,22 +116,21 @@ static struct http_target *target_of(const struct backend_config *c, const char 
 /* The key goes into a header and nowhere else. */
 static struct http_target *target_new(const struct backend_config *c)
 {
+	AUTO_BUF struct buf auth = BUF_INIT(SECRET_MAX + 64);
 	struct http_target *t = NULL;
 	const char **headers;
-	char *auth = NULL;
 	size_t theirs = 0;
 
 	while (c->at.headers && c->at.headers[theirs])
 		theirs++;
 	headers = calloc(theirs + OURS + 1, sizeof(*headers));
-	if (c->at.key)
-		auth = str_printf("Authorization: Bearer %s", c->at.key);
-	if (headers && (auth || !c->at.key)) {
-		list_headers(&c->at, auth, headers);
+	if (headers && write_auth(c, &auth) == 0) {
+		list_headers(c, buf_str(&auth), headers);
 		t = target_of(c, headers);
 	}
 	free(headers);
-	(void)secret_free(auth);
+	if (auth.data)
+		explicit_bzero(auth.data, auth.cap);
 	return t;
 }
 

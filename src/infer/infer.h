@@ -42,6 +42,7 @@ struct infer_spec {
 	const json_t *
 		request; /* effective, checked; lent until done or failed returned, and not changed:
 				 * jansson's counting is no barrier between threads */
+	const json_t *images; /* as backend.h's build wants them, lent as request is; NULL none */
 	double timeout_s;     /* 0: the backend's; from the first sending, retries included */
 	uint64_t deadline_ns; /* mono_ns; 0 none: queue included */
 	int priority;	      /* -20..19 */

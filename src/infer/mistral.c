@@ -48,9 +48,10 @@ static int check(const struct backend_config *c, json_t *effective, json_t *drop
 	return rc ? rc : body_check(&k, &rules);
 }
 
-static int build(const struct backend_config *c, const json_t *effective, struct backend_body *out,
-		 struct err *e)
+static int build(const struct backend_config *c, const json_t *effective, const json_t *images,
+		 struct backend_body *out, struct err *e)
 {
+	(void)images;
 	(void)str_copy(out->path, sizeof(out->path), "/v1/chat/completions"); /* fits */
 	return body_finish(c, body_begin(effective, &rules, true), effective, out, e);
 }

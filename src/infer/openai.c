@@ -102,8 +102,8 @@ static bool set_logprobs(json_t *body, const json_t *effective)
 	       (!top || set(body, "top_logprobs", json_incref(top)));
 }
 
-static int build(const struct backend_config *c, const json_t *effective, struct backend_body *out,
-		 struct err *e)
+static int build(const struct backend_config *c, const json_t *effective, const json_t *images,
+		 struct backend_body *out, struct err *e)
 {
 	struct body_rules r = rules_of(c, effective);
 	json_t *body = body_begin(effective, &r, c->dialect != BACKEND_OPENAI);
@@ -113,6 +113,7 @@ static int build(const struct backend_config *c, const json_t *effective, struct
 		json_decref(body);
 		body = NULL;
 	}
+	(void)images;
 	(void)str_copy(out->path, sizeof(out->path), /* fits */
 		       body_is(effective, "completion") ? "/completions" : "/chat/completions");
 	return body_finish(c, body, effective, out, e);

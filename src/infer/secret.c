@@ -60,13 +60,15 @@ int secret_env(const char *name, char **out, struct err *e)
 	return accept(value, strlen(value), name, out, e);
 }
 
-int secret_env_any(const char *const *names, char **out, struct err *e)
+int secret_env_any(const char *const *names, char **out, const char **out_name, struct err *e)
 {
 	for (; names && *names; names++) {
 		const char *value = getenv(*names);
 
-		if (value && *value)
-			return secret_env(*names, out, e);
+		if (!value || !*value)
+			continue;
+		*out_name = *names;
+		return secret_env(*names, out, e);
 	}
 	return err_set(e, ERR_NO_KEY, "no environment variable holds a key");
 }

@@ -15,8 +15,9 @@
 /* secret_env - from an environment variable
  * Errors: -ENOKEY not set or empty; -EINVAL no good key text */
 int secret_env(const char *name, char **out, struct err *e);
-/* secret_env_any - from the first of a NULL-terminated list that is set; -ENOKEY none is */
-int secret_env_any(const char *const *names, char **out, struct err *e);
+/* secret_env_any - from the first of a NULL-terminated list that is set; out_name: which, one of names;
+ * -ENOKEY none is */
+int secret_env_any(const char *const *names, char **out, const char **out_name, struct err *e);
 /* secret_file - from a file that only its owner can read
  * Errors: -ENOKEY it cannot be read, is empty or no regular file; -EACCES others may read it */
 int secret_file(const char *path, char **out, struct err *e);

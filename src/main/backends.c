@@ -302,10 +302,15 @@ static int resolve_key(struct config_backend *s, const struct builtin *b, struct
 	struct backend_config *c = &s->c;
 	const char *env = c->type->key_env ? c->type->key_env[0] : NULL;
 	bool own = builtin_dialect(c->dialect) || (b && b->local);
+	const char *from = NULL;
 	int rc;
 
 	if (s->key_env || s->key_file || s->key_credential) {
 		rc = explicit_key(s, e);
+		if (rc == 0 && s->key_env) {
+			c->at.key_from = strdup(s->key_env);
+			return c->at.key_from ? 0 : no_memory(e);
+		}
 		if (rc == -ENOKEY && s->key_env)
 			return set_hint(s, s->key_env, e);
 		if (rc < 0)
@@ -314,7 +319,11 @@ static int resolve_key(struct config_backend *s, const struct builtin *b, struct
 	}
 	if (!env || (own && c->at.default_url) || (b && strcmp(b->name, "ollama") == 0))
 		return 0;
-	rc = secret_env_any(c->type->key_env, &c->at.key, e);
+	rc = secret_env_any(c->type->key_env, &c->at.key, &from, e);
+	if (rc == 0) {
+		c->at.key_from = strdup(from);
+		return c->at.key_from ? 0 : no_memory(e);
+	}
 	if (rc != -ENOKEY)
 		return rc;
 	/* servers that speak OpenAI's format often want no key; the ones the types are named for do */
@@ -457,6 +466,7 @@ void backends_done(struct backend_config *b)
 	free(b->provider);
 	free(at->url);
 	(void)secret_free(at->key); /* returns NULL */
+	free(at->key_from);
 	free(at->key_hint);
 	for (char **h = at->headers; h && *h; h++) {
 		explicit_bzero(*h, strlen(*h));

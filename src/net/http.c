@@ -61,6 +61,8 @@ struct http_transfer {
 	unsigned flags;
 	CURLcode code;
 	struct head_parser head;
+	struct curl_slist own_header; /* before the target's, which it points to */
+	char own_header_text[HTTP_HEADER_MAX];
 	char detail[CURL_ERROR_SIZE];
 };
 
@@ -231,6 +233,8 @@ static void release(struct http_transfer *t)
 	/* what points into t must not stay in a handle that is kept */
 	(void)curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, NULL);
 	(void)curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, NULL);
+	if (t->own_header.data)
+		(void)curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->target->headers);
 	http_target_give(t->target, t->easy);
 	free(t);
 }
@@ -304,6 +308,17 @@ static void on_stall(struct loop_timer *timer)
 	settle(h);
 }
 
+/* A list node of our own in front of the target's list: nothing is copied for each request. */
+static bool set_header(struct http_transfer *t, const char *header)
+{
+	if (!header || !*header)
+		return true;
+	if (!str_copy(t->own_header_text, sizeof(t->own_header_text), header))
+		return false;
+	t->own_header = (struct curl_slist){ t->own_header_text, t->target->headers };
+	return curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, &t->own_header) == CURLE_OK;
+}
+
 /* Only what differs between transfers; everything else stays in the handle (http_target.c). */
 static bool set_transfer(struct http_transfer *t, const struct http_request *r)
 {
@@ -322,11 +337,12 @@ static bool set_transfer(struct http_transfer *t, const struct http_request *r)
 	} else {
 		(void)curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
 	}
+	(void)curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, r->method);
 	/* waiting for a connection that may multiplex pays only where HTTP/2 may come; without TLS curl
 	 * learns that it does not only from the first answer's headers, and all others would wait for it */
 	(void)curl_easy_setopt(e, CURLOPT_PIPEWAIT,
 			       t->target->http2 && strncasecmp(r->url, "https:", 6) == 0 ? 1L : 0L);
-	return curl_easy_setopt(e, CURLOPT_URL, r->url) == CURLE_OK;
+	return curl_easy_setopt(e, CURLOPT_URL, r->url) == CURLE_OK && set_header(t, r->header);
 }
 
 static struct http_transfer *transfer_new(struct http *h, const struct http_request *r)

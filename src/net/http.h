@@ -26,6 +26,7 @@
 
 #define HTTP_HEADERS_MAX (64u << 10)
 #define HTTP_DETAIL_MAX	 256
+#define HTTP_HEADER_MAX	 256
 
 struct http;
 struct http_target;
@@ -66,7 +67,9 @@ struct http_events {
 struct http_request {
 	struct http_target *target; /* lives longer than the transfer */
 	const char *url;
-	const char *body; /* NULL: GET; borrowed until end or http_cancel */
+	const char *method; /* NULL: POST with a body, else GET */
+	const char *header; /* one more line for this request, copied; NULL or "" none */
+	const char *body;   /* NULL: none; borrowed until end or http_cancel */
 	size_t body_len;
 	uint64_t body_max; /* of the answer, bytes */
 };

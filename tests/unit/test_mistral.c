@@ -88,7 +88,7 @@ static void sends(const char *request, const char *body)
 
 	memset(&out, 0, sizeof(out));
 	assert_int_equal(config.type->check(&config, o, NULL, false, &e), 0);
-	assert_int_equal(config.type->build(&config, o, &out, &e), 0);
+	assert_int_equal(config.type->build(&config, o, NULL, &out, &e), 0);
 	assert_string_equal(out.path, "/v1/chat/completions");
 	assert_string_equal(buf_str(&out.body), body);
 	assert_true(out.stream);

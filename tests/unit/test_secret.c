@@ -110,6 +110,7 @@ static void test_file_too_large(void **state)
 static void test_env_refused(void **state)
 {
 	static const char *const names[] = { "INFERFS_T_NONE", "INFERFS_T_EMPTY", NULL };
+	const char *from = NULL;
 	char *key = NULL;
 	struct err e;
 
@@ -122,8 +123,8 @@ static void test_env_refused(void **state)
 	assert_int_equal(secret_env("INFERFS_T_EMPTY", &key, &e), -ENOKEY);
 	assert_int_equal(secret_env("INFERFS_T_BAD", &key, &e), -EINVAL);
 	assert_null(strstr(e.message, "Injected"));
-	assert_int_equal(secret_env_any(names, &key, &e), -ENOKEY);
-	assert_int_equal(secret_env_any(NULL, &key, NULL), -ENOKEY);
+	assert_int_equal(secret_env_any(names, &key, &from, &e), -ENOKEY);
+	assert_int_equal(secret_env_any(NULL, &key, &from, NULL), -ENOKEY);
 	assert_null(key);
 }
 
@@ -157,6 +158,7 @@ static void is_key(char *key, const char *want)
 static void test_good_keys(void **state)
 {
 	static const char *const names[] = { "INFERFS_T_NONE", "INFERFS_T_KEY", NULL };
+	const char *from = NULL;
 	char *key = NULL;
 
 	(void)state;
@@ -173,7 +175,8 @@ static void test_good_keys(void **state)
 	setenv("INFERFS_T_KEY", "sk-from-env-1234", 1);
 	assert_int_equal(secret_env("INFERFS_T_KEY", &key, NULL), 0);
 	is_key(key, "sk-from-env-1234");
-	assert_int_equal(secret_env_any(names, &key, NULL), 0);
+	assert_int_equal(secret_env_any(names, &key, &from, NULL), 0);
+	assert_string_equal(from, names[1]);
 	is_key(key, "sk-from-env-1234");
 	assert_null(secret_free(NULL));
 }
