@@ -51,7 +51,7 @@ WARN      := $(WARN_TEST) -Wconversion -Wmissing-prototypes -Wcast-qual
 FORTIFY   := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 BASE      := -std=gnu17 -D_GNU_SOURCE -O2 -g -pthread -fstack-protector-strong -fPIE -fvisibility=hidden
 LINK      := -pthread -pie -Wl,-z,relro,-z,now -Wl,--as-needed
-SAN       := -O1 -fno-omit-frame-pointer -U_FORTIFY_SOURCE
+SAN       := -DLOCK_CHECK=1 -O1 -fno-omit-frame-pointer -U_FORTIFY_SOURCE
 warn       = $(if $(filter src/%,$(1)),$(WARN),$(WARN_TEST)) $(if $(CHECK),-Werror)
 inc        = -Isrc -Isrc/include $(if $(filter tests/%,$(1)),-I. -Itests -Itests/lib)
 flags      = $(BASE) $(call warn,$(1)) $(call inc,$(1)) $(PKG_CF)
