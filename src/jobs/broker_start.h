@@ -22,6 +22,7 @@
 
 struct infer;
 struct ledger;
+struct price_list;
 struct answers;
 struct store;
 
@@ -45,6 +46,7 @@ struct broker_options {
 	size_t n_aliases;
 	unsigned pool_threads;
 	const char *const *backends; /* configured names, NULL-terminated */
+	const struct price_list *prices;
 };
 
 /* broker_new - everything in o is borrowed until broker_stop; 0 or -errno with a sentence */

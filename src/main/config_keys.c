@@ -112,7 +112,7 @@ static const struct config_keys_row batch_rows[] = {
 	{ NULL, KEYS_TEXT, 0, 0, 0, NULL, NULL, false },
 };
 static const struct config_keys_row prices_rows[] = {
-	{ "file", KEYS_PATH, L(prices_file), 0, 0, NULL, NULL, false },
+	{ "file", KEYS_PATH, offsetof(struct config_prices, file), 0, 0, NULL, NULL, false },
 	{ NULL, KEYS_TEXT, 0, 0, 0, NULL, NULL, false },
 };
 static const struct config_keys_row namespace_rows[] = {
@@ -129,7 +129,7 @@ static const struct config_keys_section sections[] = {
 	{ "store", false, store_rows, C(store), false },
 	{ "route", true, NULL, 0, true },
 	{ "alias", false, NULL, 0, false },
-	{ "prices", false, prices_rows, C(later_keys), true },
+	{ "prices", false, prices_rows, C(prices), false },
 	{ "namespace", true, namespace_rows, 0, true },
 };
 

@@ -340,9 +340,9 @@ static void test_later_accepted(void **state)
 	assert_true(c->mount.share_namespaces);
 	assert_int_equal(c->later_keys.merge_size, 8);
 	assert_int_equal(c->later_keys.merge_window_ms, 3);
-	assert_string_equal(c->later_keys.prices_file, "/home/someone/p.json");
+	assert_string_equal(c->prices.file, "/home/someone/p.json");
 	assert_string_equal(buf_str(&c->later),
-			    "share_namespaces\nmerge\nbatch\nprices\nnamespace exp\nroute auto\n");
+			    "share_namespaces\nmerge\nbatch\nnamespace exp\nroute auto\n");
 	config_free(c);
 }
 
