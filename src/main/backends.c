@@ -33,6 +33,8 @@ struct builtin {
 static const struct builtin builtins[] = {
 	{ "mistral", "mistral", NULL, BACKEND_OPENAI, false },
 	{ "openai", "openai", NULL, BACKEND_OPENAI, false },
+	{ "gemini", "gemini", NULL, BACKEND_OPENAI, false },
+	{ "anthropic", "anthropic", NULL, BACKEND_OPENAI, false },
 	{ "vllm", "openai", "http://localhost:8000/v1", BACKEND_VLLM, true },
 	{ "llamacpp", "openai", "http://127.0.0.1:8080/v1", BACKEND_LLAMACPP, true },
 	{ "ollama", "openai", "http://127.0.0.1:11434/v1", BACKEND_OPENAI, true },
@@ -127,24 +129,15 @@ static const struct builtin *builtin_dialect(enum backend_dialect d)
 	return NULL;
 }
 
-/* names that are taken now, so that no configuration has to change when they come */
+/* a type that is taken now, so that no configuration has to change when it comes */
 static int later_type(const char *name, const char *type, struct err *e)
 {
-	static const char *const later[] = { "ollama", "gemini", "anthropic", NULL };
-
 	if (strcmp(type, "ollama") == 0)
 		return err_set(
 			e, ERR_UNSUPPORTED,
 			"[backend %s]: type = ollama comes in a later version; until then write type = openai "
 			"and url = http://127.0.0.1:11434/v1",
 			name);
-	for (const char *const *l = later; *l; l++)
-		if (strcmp(*l, type) == 0)
-			return err_set(
-				e, ERR_UNSUPPORTED,
-				"[backend %s]: type = %s comes in a later version; this one has "
-				"mistral, openai and echo",
-				name, type);
 	return 0;
 }
 
@@ -174,8 +167,10 @@ static int resolve_type(struct config_backend *s, struct err *e)
 	if (!type && b && strcmp(s->c.name, "ollama") != 0)
 		type = b->type;
 	else if (!type && !later_type(s->c.name, s->c.name, NULL))
-		return err_set(e, ERR_REQUEST, "[backend %s] needs a type: mistral, openai or echo",
-			       s->c.name);
+		return err_set(
+			e, ERR_REQUEST,
+			"[backend %s] needs a type: mistral, openai, gemini, anthropic or echo",
+			s->c.name);
 	else if (!type)
 		type = s->c.name;
 	rc = later_type(s->c.name, type, e);
