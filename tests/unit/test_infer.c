@@ -27,6 +27,18 @@ static struct ask_call call;
 static struct ask a;
 static struct wire *w;
 
+static const char *answer_of(const char *type)
+{
+	if (strcmp(type, "gemini") == 0)
+		return "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"fine\"}]},"
+		       "\"finishReason\":\"STOP\"}]}\n\n";
+	if (strcmp(type, "anthropic") == 0)
+		return "data: {\"type\":\"message_start\",\"message\":{\"content\":["
+		       "{\"type\":\"text\",\"text\":\"fine\"}]}}\n\n"
+		       "data: {\"type\":\"message_stop\"}\n\n";
+	return ANSWER;
+}
+
 static void begin(const char *type)
 {
 	w = wire_new();
@@ -90,7 +102,7 @@ static void test_extra_body_cannot_break_a_type(void **state)
 	(void)state;
 	for (const struct backend_type *const *t = infer_types(); *t; t++) {
 		begin((*t)->name);
-		wire_add_sse(w, ANSWER, true, WIRE_KEEP);
+		wire_add_sse(w, answer_of((*t)->name), true, WIRE_KEEP);
 		for (size_t i = 0; i < sizeof(extras) / sizeof(extras[0]); i++) {
 			snprintf(request, sizeof(request),
 				 "{\"endpoint\":\"chat\",\"model\":\"m\"," HI ",\"extra_body\":%s}",
