@@ -28,9 +28,17 @@ struct order {
 	char *url; /* NULL: in process */
 	uint32_t index;
 	double timeout_s;
+	double tokens; /* estimate, where a limit of tokens wants one */
 };
 
-enum { C_OPENED = 1 << 0, C_BEGUN = 1 << 1, C_FINISHED = 1 << 2 };
+/* C_GATED: it has a place and waits for the gate; C_PROBE: the breaker waits for what becomes of it */
+enum {
+	C_OPENED = 1 << 0,
+	C_BEGUN = 1 << 1,
+	C_FINISHED = 1 << 2,
+	C_GATED = 1 << 3,
+	C_PROBE = 1 << 4
+};
 
 struct infer_call {
 	struct loop_task open, cancel;
@@ -45,6 +53,7 @@ struct infer_call {
 	struct order order;
 	struct loop_timer limit, pause;
 	uint64_t opened_ns, limit_ns; /* limit 0: none */
+	uint64_t deadline_ns;	      /* the user's own, the queue included; 0 none */
 	struct attempt *attempt;
 	struct local *local;
 	struct retry retry;
@@ -93,7 +102,7 @@ struct infer_call *call_new(struct call_env *env, struct call_backend *b,
 	list_init(&c->link);
 	list_init(&c->ready_link);
 	limit_waiter_init(&c->place, spec->priority);
-	c->limit_ns = spec->deadline_ns;
+	c->limit_ns = c->deadline_ns = spec->deadline_ns;
 	c->order.effective = spec->request;
 	c->order.images = spec->images;
 	c->order.index = spec->index;
@@ -183,19 +192,52 @@ static void drop_work(struct infer_call *c)
 	list_del(&c->ready_link);
 }
 
+/* The breaker changed: those that wait for it ask again. */
+static void wake_gated(struct call_backend *b, struct call_env *env)
+{
+	LIST_EACH(l, &env->calls) {
+		struct infer_call *c = LIST_ENTRY(l, struct infer_call, link);
+
+		if (c->backend != b || !(c->flags & C_GATED))
+			continue;
+		loop_timer_cancel(env->loop, &c->pause);
+		if (loop_timer_arm(env->loop, &c->pause, mono_ns())) {
+			/* no memory: it was armed a moment ago, so this cannot be; its limit ends it */
+		}
+	}
+}
+
+/* A user whose own time was short says nothing about the backend. */
+static enum err_kind outcome_of(const struct infer_call *c, const struct answer *a,
+				const struct err *e)
+{
+	bool impatient = e && e->kind == ERR_TIMEOUT && c->deadline_ns &&
+			 c->limit_ns == c->deadline_ns && mono_ns() >= c->limit_ns;
+
+	if (a)
+		return ERR_NONE;
+	return c->retry.attempts && !impatient ? e->kind : ERR_CANCELLED;
+}
+
 /* answer is consumed; NULL: failed with e. c is gone afterwards, or when its cancel task has run. */
 static void finish(struct infer_call *c, struct answer *take_answer, struct err *e)
 {
 	struct call_env *env = c->env;
-	bool kept;
+	bool kept, changed = false;
 
 	assert(!(c->flags & C_FINISHED));
 	c->flags |= C_FINISHED;
 	drop_work(c);
 	lock_take(&env->lock);
 	count_end(&c->backend->status, take_answer ? NULL : e);
+	/* what never was sent says nothing about the backend, but that a probe of it did not take place */
+	if (c->retry.attempts || c->flags & C_PROBE)
+		changed = gate_outcome(&c->backend->gate, mono_ns(), outcome_of(c, take_answer, e),
+				       c->flags & C_PROBE);
 	lock_drop(&env->lock);
 	leave_place(c);
+	if (changed)
+		wake_gated(c->backend, env);
 	if (take_answer) {
 		c->sink.done(c->arg, take_answer, c->retry.attempts);
 	} else {
@@ -346,28 +388,62 @@ static void count_begun(struct infer_call *c)
 	lock_drop(&c->env->lock);
 }
 
+/* The time of a request counts from here. false: c is finished */
+static bool first_time(struct infer_call *c)
+{
+	uint64_t until;
+
+	if (c->flags & C_BEGUN)
+		return true;
+	c->flags |= C_BEGUN;
+	count_begun(c);
+	if (c->order.timeout_s > 0 && c->order.timeout_s < 1e9) {
+		until = mono_ns() + (uint64_t)(c->order.timeout_s * 1e9);
+		if (!c->limit_ns || until < c->limit_ns)
+			c->limit_ns = until;
+	}
+	return arm_limit(c);
+}
+
+/* Four bytes a token is what all of them come near; the answer may take all it is allowed. */
+static double estimate(const struct infer_call *c)
+{
+	const json_t *max = json_object_get(c->order.effective, "max_tokens");
+
+	return (double)c->order.body.body.len / 4 + (double)json_integer_value(max);
+}
+
+/* false: it waits for the gate with its place kept, so that those behind it wait too; or c is finished */
+static bool admit(struct infer_call *c)
+{
+	uint64_t now = mono_ns(), wait;
+	bool probe = false;
+
+	if (c->backend->config->type->local)
+		return true;
+	c->order.tokens = c->backend->config->limits.tpm ? estimate(c) : 0;
+	lock_take(&c->env->lock);
+	wait = gate_admit(&c->backend->gate, now, c->order.tokens, &probe);
+	lock_drop(&c->env->lock);
+	c->flags = (c->flags & ~(unsigned)C_GATED) | (probe ? C_PROBE : 0) | (wait ? C_GATED : 0);
+	if (!wait)
+		return true;
+	if (loop_timer_arm(c->env->loop, &c->pause, now + wait))
+		finish_internal(c);
+	return false;
+}
+
 /* It has a place: the first attempt, or the next one when its pause let the place go. */
 static void begin(struct infer_call *c)
 {
-	uint64_t until;
 	struct err e;
 
-	if (!(c->flags & C_BEGUN)) {
-		c->flags |= C_BEGUN;
-		count_begun(c);
-		if (c->order.timeout_s > 0 && c->order.timeout_s < 1e9) {
-			until = mono_ns() + (uint64_t)(c->order.timeout_s * 1e9);
-			if (!c->limit_ns || until < c->limit_ns)
-				c->limit_ns = until;
-		}
-		if (!arm_limit(c))
-			return;
-	}
 	if (build(c, &e)) {
 		finish(c, NULL, &e);
 		return;
 	}
-	try_now(c);
+	if (admit(c) && first_time(c))
+		try_now(c);
 }
 
 /* From here on the loop thread owns the call. It may have got a place meanwhile, or not yet. */
@@ -440,6 +516,30 @@ static void on_pause_over(struct loop_timer *t)
 		begin(c);
 }
 
+/* What an attempt says about the limits, whatever it says about the request. */
+static void hear(struct infer_call *c, const struct attempt_end *end)
+{
+	struct gate *g = &c->backend->gate;
+	struct limit_waiter *next;
+	const struct answer_usage *u = end->answer ? &end->answer->usage : NULL;
+	double took = u && u->input >= 0 && u->output >= 0 ? (double)(u->input + u->output) : -1;
+	uint64_t now = mono_ns();
+
+	if (c->backend->config->type->local)
+		return;
+	lock_take(&c->env->lock);
+	gate_told(g, now, &end->quota);
+	gate_settle(g, c->order.tokens, took);
+	if (end->answer)
+		gate_good(g);
+	else if (end->err.kind == ERR_RATE_LIMIT)
+		gate_refused(g, now, end->why.retry_after_s, c->backend->limit.in);
+	limit_set_max(&c->backend->limit, g->allowed);
+	next = limit_next(&c->backend->limit);
+	lock_drop(&c->env->lock);
+	wake_next(c->env, next);
+}
+
 /* The attempt is gone already; its answer or its error is ours. */
 static void on_attempt_end(void *arg, struct attempt_end *end)
 {
@@ -449,6 +549,7 @@ static void on_attempt_end(void *arg, struct attempt_end *end)
 
 	c->attempt = NULL;
 	c->local = NULL;
+	hear(c, end);
 	if (end->answer) {
 		finish(c, end->answer, NULL);
 		return;

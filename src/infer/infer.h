@@ -20,6 +20,7 @@
 
 #include "core/answer.h"
 #include "infer/backend.h"
+#include "infer/gate.h"
 
 struct infer;
 struct infer_call;
@@ -66,7 +67,8 @@ const struct backend_config *infer_find(struct infer *i, const char *name);
 /* infer_types - every registered type, NULL-terminated; by name: infer_type */
 const struct backend_type *const *infer_types(void);
 const struct backend_type *infer_type(const char *name);
-/* infer_ready - key there, name known: 0, or the error a request would meet (ENOKEY, ENXIO) */
+/* infer_ready - key there, name known, breaker not open: 0, or the error a new request meets (ENOKEY, ENXIO,
+ * EHOSTDOWN) */
 int infer_ready(struct infer *i, const char *backend, struct err *e);
 /* infer_room - may one more call be queued? 0 or ERR_QUEUE_FULL */
 int infer_room(struct infer *i, struct err *e);
@@ -85,6 +87,12 @@ struct infer_status {
 	uint64_t last_ok_real_ns, last_error_real_ns; /* 0: never */
 	char last_error[ERR_MESSAGE_MAX];
 	bool has_key;
+	enum gate_breaker breaker;
+	unsigned breaker_failures; /* in a row */
+	double breaker_left_s;	   /* until the probe */
+	double hold_s;		   /* the server asked for so much patience; 0 none */
+	struct quota_set told;	   /* rate-limit headers of the last answer that had some */
+	bool has_told;
 };
 int infer_status(struct infer *i, const char *backend, struct infer_status *out);
 

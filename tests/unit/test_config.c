@@ -142,9 +142,10 @@ static void test_twice(void **state)
 static void test_limits_refused(void **state)
 {
 	static const char *const texts[] = {
-		"[inferfs]\nbudget_usd = 5\n",	   "[inferfs]\nbudget_usd_per_day = 5\n",
-		"[backend mistral]\nrpm = 10\n",   "[backend mistral]\ntpm = 10\n",
-		"[namespace a]\nbudget_usd = 1\n", "[store]\nmax_bytes = 1G\n",
+		"[inferfs]\nbudget_usd = 5\n",
+		"[inferfs]\nbudget_usd_per_day = 5\n",
+		"[namespace a]\nbudget_usd = 1\n",
+		"[store]\nmax_bytes = 1G\n",
 	};
 
 	(void)state;
@@ -153,8 +154,7 @@ static void test_limits_refused(void **state)
 	refused("[inferfs]\ncache = disk:/x?max_bytes=5\n", "c.ini:2: ", "max_bytes");
 	refused("[inferfs]\ncache = disk:/x?ttl=1&max_bytes=5\n", "c.ini:2: ", "max_bytes");
 	/* an empty one is how the documentation writes "none" */
-	config_free(
-		good("[inferfs]\nbudget_usd =\n[backend mistral]\nrpm =\n[store]\nmax_bytes =\n"));
+	config_free(good("[inferfs]\nbudget_usd =\n[store]\nmax_bytes =\n"));
 }
 
 static void test_later_refused(void **state)
