@@ -23,7 +23,8 @@ struct facts {
 	char message[MESSAGE_MAX];
 	char type[ERR_NAME_MAX];
 	char code[ERR_NAME_MAX];
-	int status; /* code as a number 400..599; 0 none */
+	int status;			     /* code as a number 400..599; 0 none */
+	const struct failure_advice *advice; /* the provider's own; NULL none */
 };
 
 /* ---- text from elsewhere ---- */
@@ -78,15 +79,21 @@ static void take_text(char *dst, size_t cap, const json_t *v)
 		failure_text(dst, cap, json_string_value(v), json_string_length(v));
 }
 
+static void take_status(struct facts *f, const json_t *v)
+{
+	json_int_t n = json_integer_value(v);
+
+	if (n >= 400 && n < 600)
+		f->status = (int)n;
+}
+
 /* vLLM and llama.cpp put the HTTP status there as a number, OpenAI and Mistral a word. */
 static void take_code(struct facts *f, const json_t *v)
 {
 	if (json_is_integer(v)) {
-		json_int_t n = json_integer_value(v);
-
-		(void)snprintf(f->code, sizeof(f->code), "%" JSON_INTEGER_FORMAT, n);
-		if (n >= 400 && n < 600)
-			f->status = (int)n;
+		(void)snprintf(f->code, sizeof(f->code), "%" JSON_INTEGER_FORMAT,
+			       json_integer_value(v));
+		take_status(f, v);
 	} else {
 		take_text(f->code, sizeof(f->code), v);
 	}
@@ -121,6 +128,8 @@ static void take_object(struct facts *f, const json_t *o)
 	take_detail(f, json_object_get(o, "detail"));
 	take_text(f->type, sizeof(f->type), json_object_get(o, "type"));
 	take_code(f, json_object_get(o, "code"));
+	if (!f->status)
+		take_status(f, json_object_get(o, "raw_status_code"));
 }
 
 static void read_object(struct facts *f, const json_t *o)
@@ -184,6 +193,8 @@ static bool says_context(const struct facts *f)
 					     "longer than the context",
 					     "exceed context limit",
 					     "prompt is too long",
+					     "prompt too long",
+					     "input length exceeds",
 					     "too large for model with",
 					     "maximum prompt length",
 					     NULL };
@@ -201,6 +212,14 @@ static bool says_key(const struct facts *f)
 
 	return has_any(f->code, names) || has_any(f->type, names) ||
 	       (has_any(f->message, key) && has_any(f->message, bad));
+}
+
+/* A 400 at Mistral, a 403 at OpenAI when the account may not use it, mostly a 404. */
+static bool says_model(const struct facts *f)
+{
+	static const char *const names[] = { "model_not_found", "invalid_model", NULL };
+
+	return has_any(f->code, names) || has_any(f->type, names);
 }
 
 /* Money and daily limits do not come back within a retry. */
@@ -227,10 +246,15 @@ static enum err_kind kind_of(int status, const struct facts *f)
 {
 	switch (status) {
 	case 400:
-		return says_key(f) ? ERR_KEY_REJECTED : says_context(f) ? ERR_CONTEXT : ERR_REQUEST;
+	case 422:
+		return says_key(f)	 ? ERR_KEY_REJECTED
+		       : says_context(f) ? ERR_CONTEXT
+		       : says_model(f)	 ? ERR_NOT_FOUND
+		       : says_quota(f)	 ? ERR_QUOTA
+					 : ERR_REQUEST;
 	case 401:
 	case 403:
-		return ERR_KEY_REJECTED;
+		return says_model(f) ? ERR_NOT_FOUND : says_quota(f) ? ERR_QUOTA : ERR_KEY_REJECTED;
 	case 402:
 		return ERR_QUOTA;
 	case 404:
@@ -284,6 +308,15 @@ static const char *advice(const struct backend_config *c, enum err_kind kind, in
 	}
 }
 
+static const char *advice_of(const struct backend_config *c, const struct facts *f,
+			     enum err_kind kind, int status)
+{
+	for (const struct failure_advice *a = f->advice; a && a->text; a++)
+		if (a->kind == kind)
+			return a->text;
+	return advice(c, kind, status);
+}
+
 static void fill(const struct backend_config *c, const struct facts *f, enum err_kind kind,
 		 int status, struct err *e)
 {
@@ -293,10 +326,10 @@ static void fill(const struct backend_config *c, const struct facts *f, enum err
 
 	if (status)
 		(void)err_set(e, kind, "%s answered %d: %s%s (%s)", c->name, status, what, stop,
-			      advice(c, kind, status));
+			      advice_of(c, f, kind, status));
 	else
 		(void)err_set(e, kind, "%s broke its answer off: %s%s (%s)", c->name, what, stop,
-			      advice(c, kind, 500));
+			      advice_of(c, f, kind, 500));
 	if (!e)
 		return;
 	e->http_status = status;
@@ -306,17 +339,24 @@ static void fill(const struct backend_config *c, const struct facts *f, enum err
 	(void)str_copy(e->provider_message, sizeof(e->provider_message), f->message);
 }
 
-bool failure_reply(const struct backend_config *c, const struct backend_failure *f, struct err *e)
+bool failure_reply_advised(const struct backend_config *c, const struct backend_failure *f,
+			   const struct failure_advice *list, struct err *e)
 {
 	struct facts facts;
 	enum err_kind kind;
 
 	read_body(&facts, f->body, f->len < BODY_LOOKED_AT ? f->len : BODY_LOOKED_AT);
+	facts.advice = list;
 	kind = kind_of(f->status, &facts);
 	fill(c, &facts, kind, f->status, e);
 	if (e)
 		e->retry_after_s = f->retry_after_s > 0 ? f->retry_after_s : 0;
 	return may_retry(f->status, kind, f->should_retry);
+}
+
+bool failure_reply(const struct backend_config *c, const struct backend_failure *f, struct err *e)
+{
+	return failure_reply_advised(c, f, NULL, e);
 }
 
 /* Inside an answer there is no status 429 to go by. */
@@ -344,6 +384,8 @@ int failure_event(const struct backend_config *c, const json_t *object, struct e
 		kind = ERR_KEY_REJECTED;
 	else if (says_context(&f))
 		kind = ERR_CONTEXT;
+	else if (says_model(&f))
+		kind = ERR_NOT_FOUND;
 	else if (strcasestr(f.type, "invalid_request"))
 		kind = ERR_REQUEST;
 	fill(c, &f, kind, 0, e);

@@ -69,7 +69,7 @@ static const struct config_keys_row backend_rows[] = {
 	{ "timeout", KEYS_TIME, B(c.limits.timeout_s), 0.001, YEAR_S, NULL, NULL, false },
 	{ "connect_timeout", KEYS_TIME, B(c.limits.connect_timeout_s), 0.001, ONE_DAY_S, NULL, "10",
 	  false },
-	{ "stall_timeout", KEYS_TIME, B(c.limits.stall_timeout_s), 0.001, ONE_DAY_S, NULL, "120",
+	{ "stall_timeout", KEYS_TIME, B(c.limits.stall_timeout_s), 0.001, ONE_DAY_S, NULL, NULL,
 	  false },
 	{ "retries", KEYS_COUNT, B(c.limits.retries), 0, 100, NULL, "4", false },
 	{ "backoff_ms", KEYS_TIME, B(c.limits.backoff_ms), 0, 3.6e6, NULL, "500", false },

@@ -86,8 +86,11 @@ static void test_refuses_and_drops(void **state)
 	refuses(BACKEND_OPENAI, HEAD HI ",\"dimensions\":3}", "dimensions");
 	refuses(BACKEND_OPENAI, TEXT ",\"response_format\":{\"type\":\"json_object\"}}",
 		"response_format");
-	refuses(BACKEND_OPENAI, "{\"endpoint\":\"embedding\",\"model\":\"m\",\"input\":\"x\"}",
+	refuses(BACKEND_OPENAI, "{\"endpoint\":\"rerank\",\"model\":\"m\",\"input\":\"x\"}",
 		"endpoint");
+	refuses(BACKEND_OPENAI,
+		"{\"endpoint\":\"embedding\",\"model\":\"m\",\"input\":\"x\",\"temperature\":1}",
+		"temperature");
 	refuses(BACKEND_VLLM, "{\"endpoint\":\"fim\",\"model\":\"m\",\"prompt\":\"x\"}",
 		"endpoint");
 	refuses(BACKEND_OPENAI,
