@@ -51,6 +51,7 @@ struct broker_view {
 	uint64_t text_bytes;		  /* size of `text` when done */
 	int code;			  /* positive errno when refused, failed or cancelled */
 	bool has_reasoning, has_tool_calls;
+	bool embedding; /* it asks for vectors: no text, no stream */
 };
 
 static inline bool broker_is_final(enum broker_state s)
@@ -144,7 +145,9 @@ enum broker_file {
 	BROKER_SAMPLE_TEXT,
 	BROKER_SAMPLE_RESPONSE,
 	BROKER_SAMPLE_RAW,
-	BROKER_SAMPLE_META
+	BROKER_SAMPLE_META,
+	BROKER_EMBEDDING_JSON, /* of the sample */
+	BROKER_EMBEDDING_NPY
 };
 /* broker_render - append the file's bytes: 0, -ENOENT (it has no such file), -EAGAIN (nowait: would wait
  * for the disk), -EIO with a sentence. Blocks on the disk unless nowait. */

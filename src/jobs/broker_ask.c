@@ -106,6 +106,11 @@ int broker_ask(struct broker *b, const struct broker_ask_doc *d, struct broker_a
 		return err_set(e, ERR_ENDING,
 			       "the daemon is ending; ask again after the next mount");
 	r = check_request(b, &src, d->history, &k, NULL, e);
+	if (r == 0 && check_is_embedding(k.body.request))
+		r = err_field(
+			e, ERR_UNSUPPORTED, "input",
+			"ask answers with text; ask for embeddings with a file below prompts/ "
+			"and read its embedding.json");
 	if (r < 0) {
 		ledger_count(b->o.ledger, LEDGER_C_REFUSED, 1);
 		check_done(&k);

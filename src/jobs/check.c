@@ -82,6 +82,13 @@ int check_request(struct broker *b, const struct request_source *src, const json
 	return r;
 }
 
+bool check_is_embedding(const json_t *effective)
+{
+	const char *name = json_string_value(json_object_get(effective, "endpoint"));
+
+	return name && strcmp(name, request_endpoint_name(REQUEST_EMBEDDING)) == 0;
+}
+
 void check_done(struct checked *c)
 {
 	c->request = request_free(c->request);

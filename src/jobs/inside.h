@@ -161,6 +161,8 @@ struct checked {
 int check_request(struct broker *b, const struct request_source *src, const json_t *history,
 		  struct checked *out, bool *out_unfinished, struct err *e);
 void check_done(struct checked *c);
+/* check_is_embedding - an effective request for vectors */
+bool check_is_embedding(const json_t *effective);
 
 /* sweep.c: answers of rows that went */
 struct sweep {

@@ -166,6 +166,7 @@ void job_view_locked(const struct job *j, struct broker_view *out)
 		.accepted_ns = j->times.accepted_ns,
 		.changed_ns = j->times.changed_ns,
 		.code = j->error ? j->error->code : 0,
+		.embedding = check_is_embedding(j->body.request),
 	};
 }
 

@@ -118,6 +118,8 @@ char *terms_facts(const struct terms_outcome *o)
 		set(f, "reasoning", json_true());
 	if (o->sample && json_array_size(json_object_get(o->sample, "tool_calls")))
 		set(f, "tool_calls", json_true());
+	if (check_is_embedding(j->body.request))
+		set(f, "embedding", json_true());
 	text = json_dumps(f, JSON_COMPACT);
 	json_decref(f);
 	return text;
