@@ -27,6 +27,18 @@ static int check_terms(struct checked *c, const struct route *route, json_t *dro
 	return t->backend && t->model && (!r->request_id || t->request_id) ? 0 : -ENOMEM;
 }
 
+/* the section's, or what the type needs for this model; nothing is generated for an embedding */
+static int64_t default_max_tokens(const struct checked *c, const struct route *route)
+{
+	const struct backend_config *be = route->backend;
+
+	if (c->request->endpoint == REQUEST_EMBEDDING)
+		return 0;
+	if (be->max_tokens > 0 || !be->type->default_max_tokens)
+		return be->max_tokens;
+	return be->type->default_max_tokens(route->model);
+}
+
 static int check_body(struct broker *b, struct checked *c, const struct route *route,
 		      json_t *dropped, struct err *e)
 {
@@ -39,7 +51,7 @@ static int check_body(struct broker *b, struct checked *c, const struct route *r
 		       : be->at.default_url ? NULL
 					    : be->at.url,
 		.scope = b->o.scope,
-		.default_max_tokens = be->max_tokens,
+		.default_max_tokens = default_max_tokens(c, route),
 	};
 	int r = request_effective(c->request, &target, &c->body.request);
 
