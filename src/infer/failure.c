@@ -267,7 +267,8 @@ static bool says_money(const struct facts *f)
 	static const char *const words[] = { "credit balance", "spend limit", "spending limit",
 					     "out of credits", NULL };
 
-	return has_any(f->code, (const char *const[]){ "spend_limit", "billing", NULL }) ||
+	return has_any(f->code, (const char *const[]){ "spend_limit", "billing",
+						       "insufficient_quota", NULL }) ||
 	       has_any(f->message, words);
 }
 
@@ -299,14 +300,14 @@ static enum err_kind kind_of(int status, const struct facts *f)
 	switch (status) {
 	case 400:
 	case 422:
-		return says_key(f)			? ERR_KEY_REJECTED
-		       : says_context(f)		? ERR_CONTEXT
-		       : says_model(f)			? ERR_NOT_FOUND
-		       : says_quota(f) || says_money(f) ? ERR_QUOTA
-							: ERR_REQUEST;
+		return says_key(f)	 ? ERR_KEY_REJECTED
+		       : says_context(f) ? ERR_CONTEXT
+		       : says_model(f)	 ? ERR_NOT_FOUND
+		       : says_money(f)	 ? ERR_QUOTA
+					 : ERR_REQUEST;
 	case 401:
 	case 403:
-		return says_model(f) ? ERR_NOT_FOUND : says_quota(f) ? ERR_QUOTA : ERR_KEY_REJECTED;
+		return ERR_KEY_REJECTED;
 	case 402:
 		return ERR_QUOTA;
 	case 404:
