@@ -75,7 +75,7 @@ struct request {
 			   * field that is sent, validated, in the OpenAI spelling; max_tokens always so
 			   * named; stop always a list; no nulls at top level */
 	struct request_image *images; /* files and inline ones, in order; addresses are not here */
-	size_t n_images;
+	size_t n_images, image_bytes;
 };
 
 /* request_parse - read and check one request
@@ -99,8 +99,12 @@ int request_parse(const struct request_source *src, struct request **out, bool *
 struct request *request_free(struct request *r);
 
 /* request_image_set - the bytes of images[i]: its part gets their hash and type
- * Errors: -EINVAL no PNG, JPEG, GIF or WebP, or not what media_type says; -ENOMEM */
+ * Errors: -EINVAL no PNG, JPEG, GIF or WebP, or not what media_type says; -EFBIG more than
+ * REQUEST_IMAGE_SUM with the others; -ENOMEM */
 int request_image_set(struct request *r, size_t i, const void *p, size_t n, struct err *e);
+/* request_image_inline - the inline images of a request's text: object of hash in hex -> base64 text
+ * Errors: -EINVAL, -ENOMEM */
+int request_image_inline(const char *text, size_t len, json_t **out);
 /* request_image_type - the media type that the first bytes tell; NULL: none that models take */
 const char *request_image_type(const void *p, size_t n);
 

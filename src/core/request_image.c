@@ -9,7 +9,9 @@
 #include "base/auto.h"
 #include "base/str.h"
 #include "core/base64.h"
+#include "core/canon.h"
 #include "core/request_image.h"
+#include "core/request_messages.h"
 #include "core/request_say.h"
 
 #include "base/banned.h"
@@ -258,7 +260,8 @@ static int complete(struct request_image *im, const char *type)
 	return 0;
 }
 
-static int learn(struct request_image *im, const void *p, size_t n, struct err *e)
+static int learn(struct request *r, struct request_image *im, const void *p, size_t n,
+		 struct err *e)
 {
 	const char *said = json_string_value(json_object_get(im->part, "media_type"));
 	const char *type = request_image_type(p, n);
@@ -271,16 +274,22 @@ static int learn(struct request_image *im, const void *p, size_t n, struct err *
 		return request_say(e, ERR_REQUEST, im->field,
 				   "has the media_type \"%s\", but its bytes are %s; correct it",
 				   said, type);
+	if (n > REQUEST_IMAGE_SUM - r->image_bytes)
+		return err_field(e, ERR_FILE_SIZE, im->field,
+				 "the images up to %s have more than %u MiB together; make them "
+				 "smaller or ask in several requests",
+				 im->field, REQUEST_IMAGE_SUM >> 20);
+	r->image_bytes += n;
 	rc = key_of(p, n, &im->sha);
 	return rc ? rc : complete(im, type);
 }
 
 int request_image_set(struct request *r, size_t i, const void *p, size_t n, struct err *e)
 {
-	return i < r->n_images ? learn(&r->images[i], p, n, e) : -EINVAL;
+	return i < r->n_images ? learn(r, &r->images[i], p, n, e) : -EINVAL;
 }
 
-static int learn_inline(struct request_image *im, struct err *e)
+static int learn_inline(struct request *r, struct request_image *im, struct err *e)
 {
 	AUTO_BUF struct buf bytes = BUF_INIT(REQUEST_IMAGE_MAX);
 	size_t at = 0;
@@ -296,7 +305,7 @@ static int learn_inline(struct request_image *im, struct err *e)
 				   "is not base64 at byte %zu of its data; encode it without line "
 				   "breaks and with its padding",
 				   at + 1);
-	return rc ? rc : learn(im, buf_str(&bytes), bytes.len, e);
+	return rc ? rc : learn(r, im, buf_str(&bytes), bytes.len, e);
 }
 
 static int add_image(struct request *r, const char *field, json_t *part, struct err *e)
@@ -318,7 +327,7 @@ static int add_image(struct request *r, const char *field, json_t *part, struct 
 				      .data = data ? shared(data) : NULL,
 				      .path = path ? shared(path) : NULL };
 	(void)str_copy(im->field, sizeof(im->field), field); /* cut is fine: only shown */
-	return data ? learn_inline(im, e) : 0;
+	return data ? learn_inline(r, im, e) : 0;
 }
 
 static int add_images(struct request *r, size_t m, const json_t *content, bool short_form,
@@ -355,6 +364,47 @@ int request_image_collect(struct request *r, bool short_form, struct err *e)
 			rc = add_images(r, m, json_object_get(message, "content"), short_form, e);
 	}
 	return rc;
+}
+
+static int keep_inline(const struct request *r, json_t *out)
+{
+	char hex[KEY_HEX + 1];
+
+	for (size_t i = 0; i < r->n_images; i++) {
+		const struct request_image *im = &r->images[i];
+
+		if (!im->data)
+			continue;
+		key_hex(&im->sha, hex);
+		if (json_object_set(out, hex, im->data))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int request_image_inline(const char *text, size_t len, json_t **out)
+{
+	struct request r = { .body = json_object() };
+	json_t *v = NULL, *messages = NULL, *images = json_object();
+	int rc = r.body && images ? canon_parse(text, len, &v, NULL, NULL) : -ENOMEM;
+
+	if (!rc)
+		rc = request_messages_check(json_object_get(v, "messages"), &messages, NULL);
+	if (!rc && json_object_set_new(r.body, "messages", messages))
+		rc = -ENOMEM;
+	if (!rc)
+		rc = request_image_collect(&r, false, NULL);
+	if (!rc)
+		rc = keep_inline(&r, images);
+	request_image_done(&r);
+	json_decref(r.body);
+	json_decref(v);
+	if (rc) {
+		json_decref(images);
+		return rc;
+	}
+	*out = images;
+	return 0;
 }
 
 void request_image_done(struct request *r)

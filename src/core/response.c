@@ -11,8 +11,8 @@
 #include "base/str.h"
 #include "core/answer.h"
 #include "core/canon.h"
-#include "core/embedding.h"
 #include "core/response.h"
+#include "core/vectors.h"
 
 #include "base/banned.h"
 
@@ -98,7 +98,7 @@ static int add_embedding(json_t *o, const json_t *packed)
 
 	if (!o || !packed || json_is_null(packed))
 		return 0;
-	(void)embedding_shape(packed, &inputs, &dimensions); /* zeros say it is damaged */
+	(void)vectors_shape(packed, &inputs, &dimensions); /* zeros say it is damaged */
 	if (json_object_set_new(o, "text", json_null()))
 		return -1;
 	return json_object_set_new(o, "embedding",

@@ -21,8 +21,8 @@
 
 /* what is asked, and the form it is sent in */
 struct order {
-	const json_t *effective; /* lent */
-	const json_t *images;	 /* lent; NULL none */
+	const json_t *effective;		       /* lent */
+	void (*load)(void *arg, struct infer_call *c); /* NULL: there are no images, or they came */
 	struct backend_body body;
 	bool built;
 	char *url; /* NULL: in process */
@@ -31,7 +31,8 @@ struct order {
 	double tokens; /* estimate, where a limit of tokens wants one */
 };
 
-/* C_GATED: it has a place and waits for the gate; C_PROBE: the breaker waits for what becomes of it */
+/* C_GATED: it has a place and waits for the gate; C_PROBE: the breaker waits for what becomes of it.
+ * cancel_posted and loading, under env->lock, keep a finished call in memory */
 enum {
 	C_OPENED = 1 << 0,
 	C_BEGUN = 1 << 1,
@@ -41,9 +42,11 @@ enum {
 };
 
 struct infer_call {
-	struct loop_task open, cancel;
-	bool cancel_posted; /* env->lock */
-	struct list link;   /* env->calls; env->cancelled */
+	struct loop_task open, cancel, loaded;
+	bool cancel_posted;	/* env->lock */
+	bool loading;		/* env->lock */
+	struct err *load_error; /* NULL: the images came */
+	struct list link;	/* env->calls; env->cancelled */
 	struct list ready_link;
 	struct limit_waiter place; /* env->lock */
 	struct call_env *env;
@@ -70,6 +73,7 @@ static const char *name_of(const struct infer_call *c)
 
 static void on_open(struct loop_task *t);
 static void on_cancel(struct loop_task *t);
+static void on_loaded(struct loop_task *t);
 static void on_limit(struct loop_timer *t);
 static void on_pause_over(struct loop_timer *t);
 
@@ -80,6 +84,7 @@ struct infer_call *call_free(struct infer_call *c)
 	buf_done(&c->order.body.body);
 	free(c->order.url);
 	free(c->last);
+	free(c->load_error);
 	free(c);
 	return NULL;
 }
@@ -97,6 +102,7 @@ struct infer_call *call_new(struct call_env *env, struct call_backend *b,
 	c->arg = arg;
 	c->open.run = on_open;
 	c->cancel.run = on_cancel;
+	c->loaded.run = on_loaded;
 	c->limit.fire = on_limit;
 	c->pause.fire = on_pause_over;
 	list_init(&c->link);
@@ -104,7 +110,7 @@ struct infer_call *call_new(struct call_env *env, struct call_backend *b,
 	limit_waiter_init(&c->place, spec->priority);
 	c->limit_ns = c->deadline_ns = spec->deadline_ns;
 	c->order.effective = spec->request;
-	c->order.images = spec->images;
+	c->order.load = spec->load;
 	c->order.index = spec->index;
 	c->order.timeout_s = spec->timeout_s > 0 ? spec->timeout_s : b->config->limits.timeout_s;
 	buf_init(&c->order.body.body, 0);
@@ -112,14 +118,14 @@ struct infer_call *call_new(struct call_env *env, struct call_backend *b,
 }
 
 /* Once per call: attempts send the same bytes. */
-static int build(struct infer_call *c, struct err *e)
+static int build(struct infer_call *c, const json_t *images, struct err *e)
 {
 	const struct backend_config *config = c->backend->config;
 	int rc;
 
 	if (c->order.built || config->type->local)
 		return 0;
-	rc = config->type->build(config, c->order.effective, c->order.images, &c->order.body, e);
+	rc = config->type->build(config, c->order.effective, images, &c->order.body, e);
 	if (rc)
 		return rc;
 	c->order.url = str_printf("%s%s", config->at.url ? config->at.url : "", c->order.body.path);
@@ -131,19 +137,21 @@ static int build(struct infer_call *c, struct err *e)
 
 void call_prepare(struct infer_call *c)
 {
-	if (build(c, NULL))
+	if (!c->order.load && build(c, NULL, NULL))
 		buf_done(&c->order.body.body); /* begin() tries again and tells why */
 }
 
 /* ---- the end ---- */
 
-/* A user who cancels and a program that ends say nothing about the backend. */
-static void count_end(struct infer_status *s, const struct err *e)
+/* A user who cancels, a program that ends and a request that was never sent say nothing about the
+ * backend. */
+static void count_end(struct infer_status *s, const struct err *e, unsigned attempts)
 {
 	if (!e) {
 		s->ok++;
 		s->last_ok_real_ns = mono_real_ns();
-	} else if (e->kind != ERR_CANCELLED && e->kind != ERR_ENDING) {
+	} else if (e->kind != ERR_CANCELLED && e->kind != ERR_ENDING &&
+		   (attempts || e->kind != ERR_REQUEST)) {
 		s->failed++;
 		s->last_error_real_ns = mono_real_ns();
 		(void)str_copy(s->last_error, sizeof(s->last_error), e->message); /* same size */
@@ -219,7 +227,7 @@ static enum err_kind outcome_of(const struct infer_call *c, const struct answer 
 	return c->retry.attempts && !impatient ? e->kind : ERR_CANCELLED;
 }
 
-/* answer is consumed; NULL: failed with e. c is gone afterwards, or when its cancel task has run. */
+/* answer is consumed; NULL: failed with e. c is gone afterwards, or when its other tasks have run. */
 static void finish(struct infer_call *c, struct answer *take_answer, struct err *e)
 {
 	struct call_env *env = c->env;
@@ -229,7 +237,7 @@ static void finish(struct infer_call *c, struct answer *take_answer, struct err 
 	c->flags |= C_FINISHED;
 	drop_work(c);
 	lock_take(&env->lock);
-	count_end(&c->backend->status, take_answer ? NULL : e);
+	count_end(&c->backend->status, take_answer ? NULL : e, c->retry.attempts);
 	/* what never was sent says nothing about the backend, but that a probe of it did not take place */
 	if (c->retry.attempts || c->flags & C_PROBE)
 		changed = gate_outcome(&c->backend->gate, mono_ns(), outcome_of(c, take_answer, e),
@@ -248,7 +256,7 @@ static void finish(struct infer_call *c, struct answer *take_answer, struct err 
 		c->sink.failed(c->arg, e);
 	}
 	lock_take(&env->lock);
-	kept = c->cancel_posted;
+	kept = c->cancel_posted || c->loading;
 	if (kept)
 		list_append(&env->cancelled, &c->link);
 	lock_drop(&env->lock);
@@ -433,17 +441,70 @@ static bool admit(struct infer_call *c)
 	return false;
 }
 
+static void go(struct infer_call *c)
+{
+	if (admit(c) && first_time(c))
+		try_now(c);
+}
+
+/* Asks for the images and leaves the rest to on_loaded. */
+static void load(struct infer_call *c)
+{
+	void (*wanted)(void *arg, struct infer_call *call) = c->order.load;
+
+	c->order.load = NULL;
+	lock_take(&c->env->lock);
+	c->loading = true;
+	c->env->loading++;
+	lock_drop(&c->env->lock);
+	wanted(c->arg, c);
+}
+
 /* It has a place: the first attempt, or the next one when its pause let the place go. */
 static void begin(struct infer_call *c)
 {
 	struct err e;
 
-	if (build(c, &e)) {
+	if (c->order.load) {
+		load(c);
+		return;
+	}
+	if (build(c, NULL, &e)) {
 		finish(c, NULL, &e);
 		return;
 	}
-	if (admit(c) && first_time(c))
-		try_now(c);
+	go(c);
+}
+
+/* A finished call goes when the last of its tasks has run. */
+static void let_go(struct infer_call *c)
+{
+	bool last;
+
+	lock_take(&c->env->lock);
+	last = !c->cancel_posted && !c->loading;
+	if (last)
+		list_del(&c->link);
+	lock_drop(&c->env->lock);
+	if (last)
+		(void)call_free(c);
+}
+
+static void on_loaded(struct loop_task *t)
+{
+	struct infer_call *c = CONTAINER_OF(t, struct infer_call, loaded);
+
+	lock_take(&c->env->lock);
+	c->loading = false;
+	lock_drop(&c->env->lock);
+	if (c->flags & C_FINISHED)
+		let_go(c);
+	else if (c->load_error)
+		finish(c, NULL, c->load_error);
+	else if (c->order.built || c->backend->config->type->local)
+		go(c);
+	else
+		finish_internal(c);
 }
 
 /* From here on the loop thread owns the call. It may have got a place meanwhile, or not yet. */
@@ -579,6 +640,37 @@ int call_submit(struct infer_call *c)
 	return loop_post(c->env->loop, &c->open); /* cannot refuse before ending */
 }
 
+static void keep_error(struct infer_call *c, const struct err *e)
+{
+	c->load_error = malloc(sizeof(*c->load_error));
+	if (c->load_error)
+		*c->load_error = *e;
+}
+
+/* Nothing else touches the order while the call is loading: a finish only waits for this. */
+void call_loaded(struct infer_call *c, const json_t *images, const struct err *e)
+{
+	struct call_env *env = c->env;
+	struct err own;
+
+	if (e)
+		keep_error(c, e);
+	else if (build(c, images, &own))
+		keep_error(c, &own);
+	lock_take(&env->lock);
+	(void)loop_post(env->loop,
+			&c->loaded); /* refused: the end has it, call_free_rest frees it */
+	if (--env->loading == 0)
+		cond_broadcast(&env->loaded);
+	lock_drop(&env->lock);
+}
+
+void call_await_loads(struct call_env *env)
+{
+	while (env->loading)
+		cond_wait(&env->loaded, &env->lock);
+}
+
 void call_cancel(struct infer_call *c)
 {
 	assert(lock_held(&c->env->lock));
@@ -594,11 +686,9 @@ static void on_cancel(struct loop_task *t)
 
 	lock_take(&c->env->lock);
 	c->cancel_posted = false;
-	if (c->flags & C_FINISHED)
-		list_del(&c->link);
 	lock_drop(&c->env->lock);
 	if (c->flags & C_FINISHED) {
-		(void)call_free(c);
+		let_go(c);
 		return;
 	}
 	(void)err_set(&e, ERR_CANCELLED, "the request to %s was cancelled", name_of(c));
@@ -614,6 +704,7 @@ void call_env_init(struct call_env *env, size_t queue_max)
 	list_init(&env->calls);
 	list_init(&env->ready);
 	list_init(&env->cancelled);
+	cond_init(&env->loaded);
 	env->pump.run = on_pump;
 	env->queue.max = queue_max;
 	env->random = (mono_ns() ^ (uint64_t)getpid() << 32) | 1;
@@ -621,6 +712,7 @@ void call_env_init(struct call_env *env, size_t queue_max)
 
 void call_env_done(struct call_env *env)
 {
+	cond_done(&env->loaded);
 	lock_done(&env->lock);
 }
 

@@ -191,6 +191,7 @@ struct infer *infer_stop(struct infer *i)
 	if (i->env.loop && loop_post(i->env.loop, &i->stop) == 0)
 		while (!i->is_stopped)
 			cond_wait(&i->stopped, &i->env.lock);
+	call_await_loads(&i->env);
 	lock_drop(&i->env.lock);
 	i->env.loop = loop_stop(i->env.loop);
 	return infer_free(i);
@@ -375,6 +376,12 @@ int infer_call(struct infer *i, const struct infer_spec *spec, const struct infe
 	if (rc)
 		(void)call_free(c);
 	return rc;
+}
+
+void infer_loaded(struct infer *i, struct infer_call *c, const json_t *images, const struct err *e)
+{
+	(void)i;
+	call_loaded(c, images, e);
 }
 
 void infer_cancel(struct infer *i, struct infer_call *c)

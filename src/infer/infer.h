@@ -43,7 +43,10 @@ struct infer_spec {
 	const json_t *
 		request; /* effective, checked; lent until done or failed returned, and not changed:
 				 * jansson's counting is no barrier between threads */
-	const json_t *images; /* as backend.h's build wants them, lent as request is; NULL none */
+	/* load - the call has got its place and wants its images: on the net thread, once, with the sink's
+	 * arg; infer_loaded answers, from any thread and later. NULL: it has none. So what waits in the
+	 * queue holds no bytes of images */
+	void (*load)(void *arg, struct infer_call *c);
 	double timeout_s;     /* 0: the backend's; from the first sending, retries included */
 	uint64_t deadline_ns; /* mono_ns; 0 none: queue included */
 	int priority;	      /* -20..19 */
@@ -59,7 +62,7 @@ struct infer_options {
 /* infer_new - starts the net thread; -EIO with a sentence when it cannot */
 /* infer_new - options and configurations are borrowed; infer_stop - NULL is fine; returns NULL */
 int infer_new(const struct infer_options *o, struct infer **out, struct err *e);
-/* infer_stop - ends every call, stops the net thread; returns NULL; i may be NULL */
+/* infer_stop - waits for loads that are under way, ends every call, stops the net thread; returns NULL; i may be NULL */
 struct infer *infer_stop(struct infer *i);
 
 /* infer_find - NULL: no such backend */
@@ -76,6 +79,11 @@ int infer_room(struct infer *i, struct err *e);
 /* infer_call - 0 and the call, or -errno (-ENOBUFS, -ESHUTDOWN, -ENOMEM, -ENXIO) and no sink is called */
 int infer_call(struct infer *i, const struct infer_spec *spec, const struct infer_sink *sink,
 	       void *arg, struct infer_call **out);
+/* infer_loaded - answers load, exactly once: the images as backend.h's build wants them, or why there are
+ * none (images NULL); both are only lent. The body is built here, on the caller's thread, and the
+ * request of the spec must live until this returns, whatever the sink was told meanwhile. infer_stop
+ * waits for it */
+void infer_loaded(struct infer *i, struct infer_call *c, const json_t *images, const struct err *e);
 /* infer_cancel - c must not yet have had done or failed (the caller's own lock or flag tells) */
 void infer_cancel(struct infer *i, struct infer_call *c);
 

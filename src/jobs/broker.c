@@ -193,6 +193,11 @@ struct store *broker_store(struct broker *b)
 
 /* ---- start and stop ---- */
 
+void broker_set_files(struct broker *b, const struct broker_files *files)
+{
+	b->files = *files;
+}
+
 int broker_new(const struct broker_options *o, struct broker **out, struct err *e)
 {
 	struct broker *b = calloc(1, sizeof(*b));

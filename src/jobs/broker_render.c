@@ -5,8 +5,8 @@
 
 #include "base/auto.h"
 #include "base/mono.h"
-#include "core/embedding.h"
 #include "core/response.h"
+#include "core/vectors.h"
 #include "jobs/inside.h"
 
 #include "base/banned.h"
@@ -176,9 +176,9 @@ static int render_sample(struct render *r, const struct broker_file_id *f, struc
 	case BROKER_TOOL_CALLS:
 		return add_optional(json_object_get(r->object.sample, "tool_calls"), out);
 	case BROKER_EMBEDDING_JSON:
-		return embedding_json(r->object.sample, out);
+		return vectors_json(r->object.sample, out);
 	case BROKER_EMBEDDING_NPY:
-		return embedding_npy(r->object.sample, out);
+		return vectors_npy(r->object.sample, out);
 	default:
 		if (json_object_get(r->object.sample, "embedding"))
 			return -ENOENT;

@@ -7,8 +7,8 @@
 #include "base/auto.h"
 #include "base/fault.h"
 #include "base/mono.h"
-#include "core/embedding.h"
 #include "core/price.h"
+#include "core/vectors.h"
 #include "jobs/flight.h"
 #include "jobs/inside.h"
 
@@ -311,8 +311,8 @@ static int take_embedding(struct flight *f, struct err *e)
 
 	if (!check_is_embedding(f->request))
 		return 0;
-	r = embedding_pack(a->embedding, json_is_array(input) ? json_array_size(input) : 1, &packed,
-			   e);
+	r = vectors_pack(a->embedding, json_is_array(input) ? json_array_size(input) : 1, &packed,
+			 e);
 	if (r == -ENOMEM)
 		return err_sys(e, ENOMEM, "the embedding could not be kept");
 	if (r < 0)

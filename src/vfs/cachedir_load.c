@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "base/mono.h"
-#include "core/embedding.h"
 #include "core/response.h"
+#include "core/vectors.h"
 
 #include "base/banned.h"
 
@@ -55,8 +55,8 @@ static int make_content(struct cachedir_object *o, const json_t *sample)
 
 	if (!o->vectors)
 		return response_text(sample, file(o, CACHEDIR_TEXT));
-	r = embedding_json(sample, file(o, CACHEDIR_EMBEDDING_JSON));
-	return r ? r : embedding_npy(sample, file(o, CACHEDIR_EMBEDDING_NPY));
+	r = vectors_json(sample, file(o, CACHEDIR_EMBEDDING_JSON));
+	return r ? r : vectors_npy(sample, file(o, CACHEDIR_EMBEDDING_NPY));
 }
 
 static struct cachedir_object *make(const struct object *obj)

@@ -1,5 +1,5 @@
 /*
- * test_embedding.c - vectors as they are stored and shown
+ * test_vectors.c - vectors as they are stored and shown
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "base/auto.h"
-#include "core/embedding.h"
+#include "core/vectors.h"
 
 static json_t *json_of(const char *text)
 {
@@ -48,17 +48,17 @@ static void test_bad(void **state)
 		json_t *v = json_of(rows[i].vectors), *out = NULL;
 		struct err e = { 0 };
 
-		if (embedding_pack(v, rows[i].inputs, &out, &e) != -EBADMSG ||
+		if (vectors_pack(v, rows[i].inputs, &out, &e) != -EBADMSG ||
 		    !strstr(e.message, rows[i].says))
 			fail_msg("%s: %s", rows[i].vectors, e.message);
 		assert_null(out);
-		assert_int_equal(embedding_pack(v, rows[i].inputs, &out, NULL), -EBADMSG);
+		assert_int_equal(vectors_pack(v, rows[i].inputs, &out, NULL), -EBADMSG);
 		json_decref(v);
 	}
 	{
 		json_t *out = NULL;
 
-		assert_int_equal(embedding_pack(NULL, 1, &out, NULL), -EBADMSG);
+		assert_int_equal(vectors_pack(NULL, 1, &out, NULL), -EBADMSG);
 	}
 }
 
@@ -87,15 +87,15 @@ static void test_damaged(void **state)
 		AUTO_BUF struct buf b = BUF_INIT(1000);
 		json_t *v = json_of(rows[i]);
 
-		assert_int_equal(embedding_json(v, &b), -EBADMSG);
+		assert_int_equal(vectors_json(v, &b), -EBADMSG);
 		json_decref(v);
 	}
 	{
 		AUTO_BUF struct buf b = BUF_INIT(1000);
 		json_t *v = json_of("{\"text\":\"x\"}");
 
-		assert_int_equal(embedding_json(v, &b), -ENOENT);
-		assert_int_equal(embedding_npy(v, &b), -ENOENT);
+		assert_int_equal(vectors_json(v, &b), -ENOENT);
+		assert_int_equal(vectors_npy(v, &b), -ENOENT);
 		assert_int_equal(b.len, 0);
 		json_decref(v);
 	}
@@ -107,11 +107,11 @@ static void shows(const char *vectors, size_t inputs, const char *text)
 	json_t *v = json_of(vectors), *packed = NULL, *sample;
 	size_t n = 0, d = 0;
 
-	assert_int_equal(embedding_pack(v, inputs, &packed, NULL), 0);
-	assert_int_equal(embedding_shape(packed, &n, &d), 0);
+	assert_int_equal(vectors_pack(v, inputs, &packed, NULL), 0);
+	assert_int_equal(vectors_shape(packed, &n, &d), 0);
 	assert_int_equal(n, inputs);
 	sample = json_pack("{s:o, s:s}", "embedding", packed, "model", "m");
-	assert_int_equal(embedding_json(sample, &b), 0);
+	assert_int_equal(vectors_json(sample, &b), 0);
 	assert_string_equal(buf_str(&b), text);
 	json_decref(sample);
 	json_decref(v);
@@ -139,14 +139,14 @@ static void test_npy(void **state)
 	AUTO_BUF struct buf b = BUF_INIT(1000);
 
 	(void)state;
-	assert_int_equal(embedding_pack(v, 2, &packed, NULL), 0);
+	assert_int_equal(vectors_pack(v, 2, &packed, NULL), 0);
 	sample = json_pack("{s:o}", "embedding", packed);
-	assert_int_equal(embedding_npy(sample, &b), 0);
+	assert_int_equal(vectors_npy(sample, &b), 0);
 	assert_int_equal(b.len, 128 + 16);
 	assert_non_null(strstr(b.data + 10, "'shape': (2, 2)"));
 	assert_memory_equal(b.data + 128, values, 16);
 	buf_clear(&b);
-	assert_int_equal(embedding_json(sample, &b), 0);
+	assert_int_equal(vectors_json(sample, &b), 0);
 	assert_string_equal(buf_str(&b),
 			    "{\"model\":null,\"dimensions\":2,\"data\":[[1,-2.5],[0,1]]}\n");
 	json_decref(sample);

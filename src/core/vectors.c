@@ -1,5 +1,5 @@
 /*
- * embedding.c - vectors as they are stored and shown
+ * vectors.c - vectors as they are stored and shown
  */
 #include <errno.h>
 #include <math.h>
@@ -11,8 +11,8 @@
 #include "base/auto.h"
 #include "core/base64.h"
 #include "core/canon.h"
-#include "core/embedding.h"
 #include "core/npy.h"
+#include "core/vectors.h"
 
 #include "base/banned.h"
 
@@ -67,7 +67,7 @@ static json_t *packed_form(const struct buf *data, size_t inputs, size_t dimensi
 			 (json_int_t)inputs, (json_int_t)dimensions);
 }
 
-int embedding_pack(const json_t *vectors, size_t inputs, json_t **out, struct err *e)
+int vectors_pack(const json_t *vectors, size_t inputs, json_t **out, struct err *e)
 {
 	AUTO_BUF struct buf data = BUF_INIT(DATA_MAX);
 	size_t dimensions = json_array_size(json_array_get(vectors, 0));
@@ -100,7 +100,7 @@ static size_t count(const json_t *v)
 	return json_is_integer(v) && n > 0 && n <= (json_int_t)DATA_MAX ? (size_t)n : 0;
 }
 
-int embedding_shape(const json_t *packed, size_t *out_inputs, size_t *out_dimensions)
+int vectors_shape(const json_t *packed, size_t *out_inputs, size_t *out_dimensions)
 {
 	const json_t *shape = json_object_get(packed, "shape");
 	size_t inputs = count(json_array_get(shape, 0)),
@@ -122,7 +122,7 @@ static int unpack(const json_t *packed, struct buf *data, size_t *out_inputs,
 
 	if (!packed || json_is_null(packed))
 		return -ENOENT;
-	rc = embedding_shape(packed, out_inputs, out_dimensions);
+	rc = vectors_shape(packed, out_inputs, out_dimensions);
 	if (!rc && base64_decode(json_string_value(text), json_string_length(text), data, NULL))
 		rc = -EBADMSG;
 	if (!rc && (data->len % sizeof(float) ||
@@ -172,7 +172,7 @@ static int write_rows(const struct buf *data, size_t inputs, size_t dimensions, 
 	return rc ? rc : buf_adds(out, "]]}\n");
 }
 
-int embedding_json(const json_t *sample, struct buf *out)
+int vectors_json(const json_t *sample, struct buf *out)
 {
 	AUTO_BUF struct buf data = BUF_INIT(DATA_MAX);
 	const json_t *model = json_object_get(sample, "model");
@@ -193,7 +193,7 @@ int embedding_json(const json_t *sample, struct buf *out)
 	return rc ? rc : write_rows(&data, inputs, dimensions, out);
 }
 
-int embedding_npy(const json_t *sample, struct buf *out)
+int vectors_npy(const json_t *sample, struct buf *out)
 {
 	AUTO_BUF struct buf data = BUF_INIT(DATA_MAX);
 	size_t inputs = 0, dimensions = 0;
