@@ -12,57 +12,9 @@
 #include "base/auto.h"
 #include "base/mono.h"
 #include "base/str.h"
-#include "infer/attempt.h"
-#include "infer/call.h"
-#include "infer/local.h"
-#include "infer/retry.h"
+#include "infer/call_inside.h"
 
 #include "base/banned.h"
-
-/* what is asked, and the form it is sent in */
-struct order {
-	const json_t *effective;		       /* lent */
-	void (*load)(void *arg, struct infer_call *c); /* NULL: there are no images, or they came */
-	struct backend_body body;
-	bool built;
-	char *url; /* NULL: in process */
-	uint32_t index;
-	double timeout_s;
-	double tokens; /* estimate, where a limit of tokens wants one */
-};
-
-/* C_GATED: it has a place and waits for the gate; C_PROBE: the breaker waits for what becomes of it.
- * cancel_posted and loading, under env->lock, keep a finished call in memory */
-enum {
-	C_OPENED = 1 << 0,
-	C_BEGUN = 1 << 1,
-	C_FINISHED = 1 << 2,
-	C_GATED = 1 << 3,
-	C_PROBE = 1 << 4
-};
-
-struct infer_call {
-	struct loop_task open, cancel, loaded;
-	bool cancel_posted;	/* env->lock */
-	bool loading;		/* env->lock */
-	struct err *load_error; /* NULL: the images came */
-	struct list link;	/* env->calls; env->cancelled */
-	struct list ready_link;
-	struct limit_waiter place; /* env->lock */
-	struct call_env *env;
-	struct call_backend *backend;
-	struct infer_sink sink;
-	void *arg;
-	struct order order;
-	struct loop_timer limit, pause;
-	uint64_t opened_ns, limit_ns; /* limit 0: none */
-	uint64_t deadline_ns;	      /* the user's own, the queue included; 0 none */
-	struct attempt *attempt;
-	struct local *local;
-	struct retry retry;
-	unsigned flags;
-	struct err *last; /* why the attempt before failed; NULL: none did */
-};
 
 static const char *name_of(const struct infer_call *c)
 {
@@ -200,52 +152,20 @@ static void drop_work(struct infer_call *c)
 	list_del(&c->ready_link);
 }
 
-/* The breaker changed: those that wait for it ask again. */
-static void wake_gated(struct call_backend *b, struct call_env *env)
-{
-	LIST_EACH(l, &env->calls) {
-		struct infer_call *c = LIST_ENTRY(l, struct infer_call, link);
-
-		if (c->backend != b || !(c->flags & C_GATED))
-			continue;
-		loop_timer_cancel(env->loop, &c->pause);
-		if (loop_timer_arm(env->loop, &c->pause, mono_ns())) {
-			/* no memory: it was armed a moment ago, so this cannot be; its limit ends it */
-		}
-	}
-}
-
-/* A user whose own time was short says nothing about the backend. */
-static enum err_kind outcome_of(const struct infer_call *c, const struct answer *a,
-				const struct err *e)
-{
-	bool impatient = e && e->kind == ERR_TIMEOUT && c->deadline_ns &&
-			 c->limit_ns == c->deadline_ns && mono_ns() >= c->limit_ns;
-
-	if (a)
-		return ERR_NONE;
-	return c->retry.attempts && !impatient ? e->kind : ERR_CANCELLED;
-}
-
 /* answer is consumed; NULL: failed with e. c is gone afterwards, or when its other tasks have run. */
 static void finish(struct infer_call *c, struct answer *take_answer, struct err *e)
 {
 	struct call_env *env = c->env;
-	bool kept, changed = false;
+	bool kept;
 
 	assert(!(c->flags & C_FINISHED));
 	c->flags |= C_FINISHED;
 	drop_work(c);
 	lock_take(&env->lock);
 	count_end(&c->backend->status, take_answer ? NULL : e, c->retry.attempts);
-	/* what never was sent says nothing about the backend, but that a probe of it did not take place */
-	if (c->retry.attempts || c->flags & C_PROBE)
-		changed = gate_outcome(&c->backend->gate, mono_ns(), outcome_of(c, take_answer, e),
-				       c->flags & C_PROBE);
 	lock_drop(&env->lock);
+	call_gate_end(c, take_answer ? NULL : e);
 	leave_place(c);
-	if (changed)
-		wake_gated(c->backend, env);
 	if (take_answer) {
 		c->sink.done(c->arg, take_answer, c->retry.attempts);
 	} else {
@@ -274,51 +194,6 @@ static void finish_internal(struct infer_call *c)
 
 /* ---- time ---- */
 
-static double seconds_since(uint64_t then)
-{
-	uint64_t now = mono_ns();
-
-	return now > then ? (double)(now - then) / 1e9 : 0;
-}
-
-static void say_waited_for(const struct infer_call *c, bool waiting, struct err *e)
-{
-	const struct backend_config *config = c->backend->config;
-	double s = seconds_since(c->opened_ns);
-	char url[160];
-
-	attempt_url(config, url, sizeof(url));
-	if (waiting && !c->retry.attempts)
-		(void)err_set(
-			e, ERR_TIMEOUT,
-			"time was over after %.3g s in the queue: all %u places of %s were taken",
-			s, config->limits.concurrency ? config->limits.concurrency : 1,
-			config->name);
-	else if (c->last)
-		(void)err_set(e, ERR_TIMEOUT,
-			      "time was over after %.3g s and %u attempts; before that: %s", s,
-			      c->retry.attempts, c->last->message);
-	else if (c->local)
-		(void)err_set(e, ERR_TIMEOUT, "time was over after %.3g s: %s was still answering",
-			      s, config->name);
-	else if (!c->attempt)
-		(void)err_set(e, ERR_TIMEOUT, "time was over after %.3g s, before %s was asked", s,
-			      config->name);
-	else if (attempt_phase(c->attempt) == ATTEMPT_CONNECTING)
-		(void)err_set(e, ERR_TIMEOUT, "time was over after %.3g s: no connection to %s yet",
-			      s, url);
-	else if (attempt_phase(c->attempt) == ATTEMPT_SENT)
-		(void)err_set(
-			e, ERR_TIMEOUT,
-			"time was over after %.3g s: %s had the request and no byte of an answer came",
-			s, config->name);
-	else
-		(void)err_set(
-			e, ERR_TIMEOUT,
-			"time was over after %.3g s: %s was still answering (raise `timeout`?)", s,
-			config->name);
-}
-
 static void on_limit(struct loop_timer *t)
 {
 	struct infer_call *c = CONTAINER_OF(t, struct infer_call, limit);
@@ -328,7 +203,7 @@ static void on_limit(struct loop_timer *t)
 	lock_take(&c->env->lock);
 	waiting = c->place.state == LIMIT_WAITING;
 	lock_drop(&c->env->lock);
-	say_waited_for(c, waiting, &e);
+	call_gate_say_late(c, waiting, &e);
 	finish(c, NULL, &e);
 }
 
@@ -413,37 +288,13 @@ static bool first_time(struct infer_call *c)
 	return arm_limit(c);
 }
 
-/* Four bytes a token is what all of them come near; the answer may take all it is allowed. */
-static double estimate(const struct infer_call *c)
-{
-	const json_t *max = json_object_get(c->order.effective, "max_tokens");
-
-	return (double)c->order.body.body.len / 4 + (double)json_integer_value(max);
-}
-
-/* false: it waits for the gate with its place kept, so that those behind it wait too; or c is finished */
-static bool admit(struct infer_call *c)
-{
-	uint64_t now = mono_ns(), wait;
-	bool probe = false;
-
-	if (c->backend->config->type->local)
-		return true;
-	c->order.tokens = c->backend->config->limits.tpm ? estimate(c) : 0;
-	lock_take(&c->env->lock);
-	wait = gate_admit(&c->backend->gate, now, c->order.tokens, &probe);
-	lock_drop(&c->env->lock);
-	c->flags = (c->flags & ~(unsigned)C_GATED) | (probe ? C_PROBE : 0) | (wait ? C_GATED : 0);
-	if (!wait)
-		return true;
-	if (loop_timer_arm(c->env->loop, &c->pause, now + wait))
-		finish_internal(c);
-	return false;
-}
-
 static void go(struct infer_call *c)
 {
-	if (admit(c) && first_time(c))
+	int rc = call_gate_admit(c);
+
+	if (rc == -ENOMEM)
+		finish_internal(c);
+	else if (rc == 0 && first_time(c))
 		try_now(c);
 }
 
@@ -577,30 +428,6 @@ static void on_pause_over(struct loop_timer *t)
 		begin(c);
 }
 
-/* What an attempt says about the limits, whatever it says about the request. */
-static void hear(struct infer_call *c, const struct attempt_end *end)
-{
-	struct gate *g = &c->backend->gate;
-	struct limit_waiter *next;
-	const struct answer_usage *u = end->answer ? &end->answer->usage : NULL;
-	double took = u && u->input >= 0 && u->output >= 0 ? (double)(u->input + u->output) : -1;
-	uint64_t now = mono_ns();
-
-	if (c->backend->config->type->local)
-		return;
-	lock_take(&c->env->lock);
-	gate_told(g, now, &end->quota);
-	gate_settle(g, c->order.tokens, took);
-	if (end->answer)
-		gate_good(g);
-	else if (end->err.kind == ERR_RATE_LIMIT)
-		gate_refused(g, now, end->why.retry_after_s, c->backend->limit.in);
-	limit_set_max(&c->backend->limit, g->allowed);
-	next = limit_next(&c->backend->limit);
-	lock_drop(&c->env->lock);
-	wake_next(c->env, next);
-}
-
 /* The attempt is gone already; its answer or its error is ours. */
 static void on_attempt_end(void *arg, struct attempt_end *end)
 {
@@ -610,7 +437,7 @@ static void on_attempt_end(void *arg, struct attempt_end *end)
 
 	c->attempt = NULL;
 	c->local = NULL;
-	hear(c, end);
+	wake_next(c->env, call_gate_hear(c, end));
 	if (end->answer) {
 		finish(c, end->answer, NULL);
 		return;
