@@ -8,6 +8,7 @@
 #include "base/mono.h"
 #include "base/str.h"
 #include "core/response.h"
+#include "jobs/fallback.h"
 #include "jobs/flight.h"
 #include "jobs/image.h"
 #include "jobs/inside.h"
@@ -257,6 +258,9 @@ static int room_for(struct check *c, struct err *e)
 {
 	int r = infer_ready(c->b->o.infer, c->job->terms.backend, e);
 
+	if (r == -EHOSTDOWN && fallback_left(c->job))
+		r = 0; /* the next model is asked instead */
+
 	return r < 0 ? r : infer_room(c->b->o.infer, e);
 }
 
@@ -346,7 +350,7 @@ static int64_t same_as_before(struct broker *b, const struct broker_doc *d, cons
 
 	lock_take(&b->lock);
 	j = job_by_name_locked(b, d->root, d->path);
-	if (j && key_equal(&j->body.key, &k->body.key) && j->terms.n == k->terms.n &&
+	if (j && key_equal(&j->body.asked, &k->body.key) && j->terms.n == k->terms.n &&
 	    j->terms.cache == k->terms.cache && key_equal(&j->body.file_sha, &k->body.file_sha) &&
 	    (j->state == BROKER_QUEUED || j->state == BROKER_RUNNING))
 		id = j->id;

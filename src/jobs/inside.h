@@ -47,15 +47,18 @@ struct job_terms {
 	double timeout_s; /* the request's own, queue included; 0: none */
 	double ttl_s;
 	bool user_max_tokens;
-	char *image_dir; /* the paths were relative to it at the check; NULL: the top */
-	json_t *dropped; /* array */
+	char *image_dir;    /* the paths were relative to it at the check; NULL: the top */
+	json_t *dropped;    /* array */
+	json_t *fallback;   /* array of models as written; NULL none */
+	size_t fallback_at; /* the next one to be asked */
 	json_t *images; /* object, hash -> path as written, null: inline in the prompt's file; NULL none */
 };
 
 struct job_body {
 	struct key key, file_sha;
-	json_t *request; /* effective */
-	char *canon;	 /* its canonical bytes */
+	struct key asked; /* of the first model, where `fallback` has led to another */
+	json_t *request;  /* effective */
+	char *canon;	  /* its canonical bytes */
 	size_t canon_len;
 };
 
@@ -68,7 +71,7 @@ struct job_ask {
 struct job_times {
 	uint64_t accepted_ns, changed_ns;	       /* CLOCK_REALTIME */
 	uint64_t accepted_mono, sent_mono, first_mono; /* 0: not yet */
-	unsigned attempts;
+	unsigned attempts, attempts_before;	       /* before: of models that failed */
 };
 
 struct job {
@@ -178,6 +181,11 @@ struct checked {
 int check_request(struct broker *b, const char *path, const json_t *history, struct checked *c,
 		  struct err *e);
 void check_done(struct checked *c);
+/* check_target - backend, model, address and the default max_tokens into an effective request */
+int check_target(struct broker *b, const struct route *route, json_t *effective);
+/* check_key - what the backend says to it, its canonical bytes and its key; body->request is there */
+int check_key(struct broker *b, const struct route *route, struct job_body *body, json_t *dropped,
+	      struct err *e);
 /* check_is_embedding - an effective request for vectors */
 bool check_is_embedding(const json_t *effective);
 
