@@ -317,7 +317,8 @@ static void begin(struct infer_call *c)
 	struct err e;
 
 	if (c->order.load) {
-		load(c);
+		if (first_time(c)) /* a disk may hang, too */
+			load(c);
 		return;
 	}
 	if (build(c, NULL, &e)) {
