@@ -515,9 +515,10 @@ static void test_ollama_host(void **state)
 
 static void test_ollama_section(void **state)
 {
-	struct config *c = good("[backend ollama]\nurl = http://10.0.0.2:11434\n"
-				"[backend cloud]\ntype = ollama\nurl = https://api.ollama.com\n"
-				"[backend keyed]\ntype = ollama\nkey_env = PATH\nstall_timeout = 7\n");
+	struct config *c =
+		good("[backend ollama]\nurl = http://10.0.0.2:11434\n"
+		     "[backend cloud]\ntype = ollama\nurl = https://api.ollama.com\n"
+		     "[backend keyed]\ntype = ollama\nkey_env = PATH\nstall_timeout = 7\n");
 	const struct backend_config *o = config_backend_find(c, "ollama");
 
 	(void)state;

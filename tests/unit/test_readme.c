@@ -40,10 +40,10 @@ static int clean(void **state)
 
 static int probe(const char *url, struct buf *out)
 {
-	const char *answer = strstr(url, ":8000/v1/models")    ? on_8000
-			     : strstr(url, ":8080/v1/models")  ? on_8080
+	const char *answer = strstr(url, ":8000/v1/models")   ? on_8000
+			     : strstr(url, ":8080/v1/models") ? on_8080
 			     : strstr(url, ":11434/api/tags") ? on_11434
-							       : NULL;
+							      : NULL;
 
 	probes++;
 	return answer ? buf_adds(out, answer) : -ECONNREFUSED;
