@@ -1,7 +1,7 @@
 /*
  * infer/failure.h - what an error reply means: kind, sentence, and whether to try again
  *
- * The shapes that OpenAI, Mistral, vLLM, llama.cpp and the proxies before them use; nothing is required of
+ * The shapes that OpenAI, Mistral, vLLM, llama.cpp, Gemini, Anthropic and the proxies before them use; nothing is required of
  * a body, it may be HTML, empty, huge or no text at all. Sentences hold no secret and no control character.
  * Threads: any. Blocks: never. Source: the sections "Errors" of the protocol reference.
  */
@@ -27,6 +27,8 @@ bool failure_reply_advised(const struct backend_config *c, const struct backend_
 			   const struct failure_advice *list, struct err *e);
 /* failure_event - an object with an error inside a reply of status 200; returns the negative errno */
 int failure_event(const struct backend_config *c, const json_t *object, struct err *e);
+/* failure_cut - the body ended, its end mark did not come; began: something of an answer did */
+int failure_cut(const struct backend_config *c, bool began, struct err *e);
 /* failure_text - copy n bytes of a provider's text for people: secrets masked, control characters and what
  * is not UTF-8 replaced, cut at cap between characters */
 void failure_text(char *dst, size_t cap, const char *src, size_t n);

@@ -32,6 +32,7 @@ static void view_row(const struct ledger_row *row, struct broker_view *out)
 		.text_bytes = row->text_bytes,
 		.has_reasoning = row->facts && strstr(row->facts, "\"reasoning\":true"),
 		.has_tool_calls = row->facts && strstr(row->facts, "\"tool_calls\":true"),
+		.embedding = row->facts && strstr(row->facts, "\"embedding\":true"),
 	};
 	if (row->error) { /* our own text: {"errno":"EINVAL","code":22,... */
 		const char *code = strstr(row->error, "\"code\":");
@@ -191,6 +192,11 @@ struct store *broker_store(struct broker *b)
 }
 
 /* ---- start and stop ---- */
+
+void broker_set_files(struct broker *b, const struct broker_files *files)
+{
+	b->files = *files;
+}
 
 int broker_new(const struct broker_options *o, struct broker **out, struct err *e)
 {

@@ -6,6 +6,7 @@
 #include "base/auto.h"
 #include "base/mono.h"
 #include "core/response.h"
+#include "core/vectors.h"
 #include "jobs/inside.h"
 
 #include "base/banned.h"
@@ -174,7 +175,13 @@ static int render_sample(struct render *r, const struct broker_file_id *f, struc
 		return add_optional(json_object_get(r->object.sample, "reasoning"), out);
 	case BROKER_TOOL_CALLS:
 		return add_optional(json_object_get(r->object.sample, "tool_calls"), out);
+	case BROKER_EMBEDDING_JSON:
+		return vectors_json(r->object.sample, out);
+	case BROKER_EMBEDDING_NPY:
+		return vectors_npy(r->object.sample, out);
 	default:
+		if (json_object_get(r->object.sample, "embedding"))
+			return -ENOENT;
 		return response_text(r->object.sample, out);
 	}
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/canon.h"
+#include "jobs/image.h"
 #include "jobs/inside.h"
 
 #include "base/banned.h"
@@ -27,6 +28,18 @@ static int check_terms(struct checked *c, const struct route *route, json_t *dro
 	return t->backend && t->model && (!r->request_id || t->request_id) ? 0 : -ENOMEM;
 }
 
+/* the section's, or what the type needs for this model; nothing is generated for an embedding */
+static int64_t default_max_tokens(const struct checked *c, const struct route *route)
+{
+	const struct backend_config *be = route->backend;
+
+	if (c->request->endpoint == REQUEST_EMBEDDING)
+		return 0;
+	if (be->max_tokens > 0 || !be->type->default_max_tokens)
+		return be->max_tokens;
+	return be->type->default_max_tokens(route->model);
+}
+
 static int check_body(struct broker *b, struct checked *c, const struct route *route,
 		      json_t *dropped, struct err *e)
 {
@@ -39,7 +52,7 @@ static int check_body(struct broker *b, struct checked *c, const struct route *r
 		       : be->at.default_url ? NULL
 					    : be->at.url,
 		.scope = b->o.scope,
-		.default_max_tokens = be->max_tokens,
+		.default_max_tokens = default_max_tokens(c, route),
 	};
 	int r = request_effective(c->request, &target, &c->body.request);
 
@@ -58,28 +71,57 @@ static int check_body(struct broker *b, struct checked *c, const struct route *r
 	return c->body.canon ? 0 : -ENOMEM;
 }
 
-int check_request(struct broker *b, const struct request_source *src, const json_t *history,
-		  struct checked *out, bool *out_unfinished, struct err *e)
+static int merge(json_t **into, const json_t *earlier)
+{
+	if (!earlier)
+		return 0;
+	if (!*into)
+		*into = json_object();
+	/* jansson's signature; earlier is only read */
+	return json_object_update_missing(*into, (json_t *)(uintptr_t)earlier) ? -ENOMEM : 0;
+}
+
+/* The earlier turns, and where the images are that they name. */
+static int put_before(struct checked *c, const json_t *history)
+{
+	int r = request_prepend(c->request, json_object_get(history, "messages"));
+
+	if (r == 0 && !c->request->own_messages)
+		r = merge(&c->terms.images, json_object_get(history, "images"));
+	if (r == 0 && !c->request->own_messages)
+		r = merge(&c->ask.images, json_object_get(history, "inline"));
+	return r;
+}
+
+int check_request(struct broker *b, const char *path, const json_t *history, struct checked *c,
+		  struct err *e)
 {
 	struct route route;
 	json_t *dropped;
-	int r = request_parse(src, &out->request, out_unfinished, e);
+	int r = image_terms(c->request, path, &c->terms, &c->ask);
 
+	if (r == 0 && history)
+		r = put_before(c, history);
 	if (r < 0)
-		return r;
-	if (history && request_prepend(out->request, history) < 0)
-		return err_sys(e, ENOMEM, "the question could not be put after the earlier ones");
-	r = route_model(b, out->request->model, &route, e);
+		return err_sys(e, -r, "the question could not be put after the earlier ones");
+	r = route_model(b, c->request->model, &route, e);
 	if (r < 0)
 		return r;
 	dropped = json_array();
-	r = dropped ? check_body(b, out, &route, dropped, e) : -ENOMEM;
+	r = dropped ? check_body(b, c, &route, dropped, e) : -ENOMEM;
 	if (r == 0)
-		r = check_terms(out, &route, dropped, b->o.cache_mode);
+		r = check_terms(c, &route, dropped, b->o.cache_mode);
 	json_decref(dropped);
 	if (r < 0 && e && !e->code)
 		err_sys(e, -r, "the request could not be checked");
 	return r;
+}
+
+bool check_is_embedding(const json_t *effective)
+{
+	const char *name = json_string_value(json_object_get(effective, "endpoint"));
+
+	return name && strcmp(name, request_endpoint_name(REQUEST_EMBEDDING)) == 0;
 }
 
 void check_done(struct checked *c)
@@ -88,5 +130,8 @@ void check_done(struct checked *c)
 	terms_done(&c->terms);
 	json_decref(c->body.request);
 	free(c->body.canon);
+	json_decref(c->ask.images);
+	json_decref(c->ask.calls);
 	c->body = (struct job_body){ 0 };
+	c->ask = (struct job_ask){ 0 };
 }

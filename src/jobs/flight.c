@@ -9,6 +9,7 @@
 #include "base/mono.h"
 #include "base/str.h"
 #include "jobs/flight.h"
+#include "jobs/image.h"
 #include "jobs/inside.h"
 
 #include "base/banned.h"
@@ -85,6 +86,7 @@ static struct flight *flight_new(struct broker *b, const struct job *j)
 	f->refs = 1;
 	f->key = j->body.key;
 	f->mode = j->terms.cache;
+	f->images = j->terms.images != NULL;
 	f->request = json_deep_copy(j->body.request); /* a count shared by threads is no barrier */
 	f->canon = str_dup_n(j->body.canon, j->body.canon_len);
 	f->canon_len = j->body.canon_len;
@@ -200,7 +202,7 @@ void flight_fail(struct flight *f, const struct err *e)
 static void flight_call(struct flight *f)
 {
 	struct broker *b = f->b;
-	struct infer_spec spec = { .request = f->request };
+	struct infer_spec spec = { .request = f->request, .load = f->images ? image_load : NULL };
 	struct infer_call *c = NULL;
 	struct err e = { 0 };
 	int r;

@@ -7,6 +7,8 @@
 #include "base/auto.h"
 #include "base/fault.h"
 #include "base/mono.h"
+#include "core/price.h"
+#include "core/vectors.h"
 #include "jobs/flight.h"
 #include "jobs/inside.h"
 
@@ -299,16 +301,45 @@ static void flight_settle(struct flight *f, struct keeping *k)
 	object_done(&o);
 }
 
+/* What came for an embedding request must be vectors, one for each input, before anybody is told. */
+static int take_embedding(struct flight *f, struct err *e)
+{
+	const json_t *input = json_object_get(f->request, "input");
+	struct answer *a = f->answer;
+	json_t *packed = NULL;
+	int r;
+
+	if (!check_is_embedding(f->request))
+		return 0;
+	r = vectors_pack(a->embedding, json_is_array(input) ? json_array_size(input) : 1, &packed,
+			 e);
+	if (r == -ENOMEM)
+		return err_sys(e, ENOMEM, "the embedding could not be kept");
+	if (r < 0)
+		return r;
+	json_decref(a->embedding);
+	a->embedding = packed;
+	if (!a->finish_reason)
+		a->finish_reason = strdup("stop"); /* vectors have no other end */
+	return a->finish_reason ? 0 : err_sys(e, ENOMEM, "the embedding could not be kept");
+}
+
 static void flight_store_run(struct pool_task *t)
 {
 	struct flight *f = CONTAINER_OF(t, struct flight, task);
 	struct keeping k = { .ttl_s = flight_ttl(f),
-			     .may_store = may_store(f, f->answer),
 			     .id = { .key = f->key },
 			     .bytes = BUF_INIT(OBJECT_MAX) };
 	struct err e = { 0 };
-	int r;
+	int r = take_embedding(f, &e);
 
+	if (r < 0) {
+		e.attempts = f->attempts;
+		flight_fail(f, &e);
+		flight_unref(f);
+		return;
+	}
+	k.may_store = may_store(f, f->answer);
 	f->paid = settle_asks(f);
 	r = keep(f, &k);
 	if (r < 0) {
@@ -325,15 +356,50 @@ static void flight_store_run(struct pool_task *t)
 	flight_unref(f);
 }
 
+/* A tier that the provider sells at another price is asked for in its own words only. */
+static bool usual_tier(const json_t *request)
+{
+	static const char *const names[] = { "service_tier", "serviceTier", "speed" };
+	static const char *const usual[] = { "auto", "default", "standard", "standard_only" };
+	const json_t *extra = json_object_get(request, "extra_body");
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const char *tier = json_string_value(json_object_get(extra, names[i]));
+		bool known = !tier;
+
+		for (size_t k = 0; tier && k < ARRAY_LEN(usual); k++)
+			known |= strcmp(tier, usual[k]) == 0;
+		if (!known)
+			return false;
+	}
+	return true;
+}
+
+/* By the model that answered, else by the one that was asked; negative: not known. */
+static double cost_of(const struct flight *f, const struct answer *a)
+{
+	const char *name = json_string_value(json_object_get(f->request, "backend"));
+	const struct backend_config *be = infer_find(f->b->o.infer, name ? name : "");
+	struct price_of of = { .model = a->model, .now_real_ns = mono_real_ns() };
+	double usd;
+
+	if (!be || be->free_of_charge)
+		return be ? 0 : -1;
+	if (!usual_tier(f->request))
+		return -1;
+	of.provider = be->provider;
+	usd = price_cost(f->b->o.prices, &of, &a->usage);
+	if (usd >= 0)
+		return usd;
+	of.model = json_string_value(json_object_get(f->request, "model"));
+	return price_cost(f->b->o.prices, &of, &a->usage);
+}
+
 static void on_done(void *arg, struct answer *take_answer, unsigned attempts)
 {
 	struct flight *f = arg;
-	const char *name = json_string_value(json_object_get(f->request, "backend"));
-	const struct backend_config *be = infer_find(f->b->o.infer, name ? name : "");
-
 	fault_at("last-byte");
-	if (be && be->free_of_charge)
-		take_answer->cost_usd = 0;
+	take_answer->cost_usd = cost_of(f, take_answer);
 	lock_take(&f->b->lock);
 	f->answer = take_answer;
 	f->attempts = attempts;

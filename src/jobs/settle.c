@@ -39,6 +39,13 @@ static int64_t nano_usd(double usd)
 	return usd < 0 ? 0 : (int64_t)(usd * 1e9 + 0.5);
 }
 
+static double price_of(const json_t *sample)
+{
+	const json_t *cost = json_object_get(sample, "cost_usd");
+
+	return json_is_number(cost) ? json_number_value(cost) : -1;
+}
+
 void settle_count(struct broker *b, const struct settle *s, bool buyer)
 {
 	struct ledger *l = b->o.ledger;
@@ -47,6 +54,7 @@ void settle_count(struct broker *b, const struct settle *s, bool buyer)
 	if (!buyer) {
 		ledger_count(l, LEDGER_C_SAMPLES_CACHED, 1);
 		ledger_count(l, LEDGER_C_CACHE_HITS, 1);
+		ledger_count(l, LEDGER_C_SAVED_CACHE_NANO_USD, nano_usd(price_of(s->sample)));
 		return;
 	}
 	ledger_count(l, LEDGER_C_SAMPLES_FRESH, 1);
@@ -61,13 +69,6 @@ void settle_count(struct broker *b, const struct settle *s, bool buyer)
 		ledger_count(l, LEDGER_C_UNPRICED, 1);
 	else
 		ledger_count(l, LEDGER_C_COST_NANO_USD, nano_usd(s->answer->cost_usd));
-}
-
-static double price_of(const json_t *sample)
-{
-	const json_t *cost = json_object_get(sample, "cost_usd");
-
-	return json_is_number(cost) ? json_number_value(cost) : -1;
 }
 
 /* ---- after the commit ---- */
@@ -176,6 +177,8 @@ static void settle_ask(struct broker *b, struct job *j, const struct settle *s, 
 	lock_drop(&b->lock);
 	if (stream && !s->streamed)
 		(void)stream_append(stream, json_string_value(text), json_string_length(text));
+	job_keep_calls(j, s->sample ? json_object_get(s->sample, "tool_calls")
+				    : s->answer->tool_calls);
 	if (stream)
 		stream_seal(stream);
 	stream_unref(stream);

@@ -32,6 +32,10 @@ char *terms_write(const struct job_terms *t)
 		set(o, "user_max_tokens", json_true());
 	if (json_array_size(t->dropped))
 		set(o, "dropped", json_incref(t->dropped));
+	if (t->images)
+		set(o, "images", json_incref(t->images));
+	if (t->image_dir)
+		set(o, "image_dir", json_string(t->image_dir));
 	text = json_dumps(o, JSON_COMPACT);
 	json_decref(o);
 	return text;
@@ -58,6 +62,8 @@ int terms_read(const char *envelope, struct job_terms *out)
 	out->ttl_s = json_number_value(json_object_get(o, "ttl"));
 	out->user_max_tokens = json_is_true(json_object_get(o, "user_max_tokens"));
 	out->dropped = json_incref(json_object_get(o, "dropped"));
+	out->images = json_incref(json_object_get(o, "images"));
+	out->image_dir = dup_member(o, "image_dir");
 	json_decref(o);
 	return out->backend && out->model ? 0 : -EINVAL;
 }
@@ -68,6 +74,8 @@ void terms_done(struct job_terms *t)
 	free(t->backend);
 	free(t->model);
 	json_decref(t->dropped);
+	json_decref(t->images);
+	free(t->image_dir);
 	*t = (struct job_terms){ 0 };
 }
 
@@ -118,6 +126,8 @@ char *terms_facts(const struct terms_outcome *o)
 		set(f, "reasoning", json_true());
 	if (o->sample && json_array_size(json_object_get(o->sample, "tool_calls")))
 		set(f, "tool_calls", json_true());
+	if (check_is_embedding(j->body.request))
+		set(f, "embedding", json_true());
 	text = json_dumps(f, JSON_COMPACT);
 	json_decref(f);
 	return text;

@@ -35,6 +35,8 @@ struct builtin {
 static const struct builtin builtins[] = {
 	{ "mistral", "mistral", NULL, BACKEND_OPENAI, false },
 	{ "openai", "openai", NULL, BACKEND_OPENAI, false },
+	{ "gemini", "gemini", NULL, BACKEND_OPENAI, false },
+	{ "anthropic", "anthropic", NULL, BACKEND_OPENAI, false },
 	{ "vllm", "openai", "http://localhost:8000/v1", BACKEND_VLLM, true },
 	{ "llamacpp", "openai", "http://127.0.0.1:8080/v1", BACKEND_LLAMACPP, true },
 	{ "ollama", "ollama", NULL, BACKEND_OPENAI, true },
@@ -129,21 +131,6 @@ static const struct builtin *builtin_dialect(enum backend_dialect d)
 	return NULL;
 }
 
-/* names that are taken now, so that no configuration has to change when they come */
-static int later_type(const char *name, const char *type, struct err *e)
-{
-	static const char *const later[] = { "gemini", "anthropic", NULL };
-
-	for (const char *const *l = later; *l; l++)
-		if (strcmp(*l, type) == 0)
-			return err_set(
-				e, ERR_UNSUPPORTED,
-				"[backend %s]: type = %s comes in a later version; this one has "
-				"mistral, openai, ollama and echo",
-				name, type);
-	return 0;
-}
-
 static int unknown_type(const char *name, const char *type, struct err *e)
 {
 	static const char *const types[] = { "mistral",	  "openai", "ollama", "gemini",
@@ -165,19 +152,14 @@ static int resolve_type(struct config_backend *s, struct err *e)
 {
 	const struct builtin *b = find_builtin(s->c.name);
 	const char *type = s->type;
-	int rc;
 
-	if (!type && b)
-		type = b->type;
-	else if (!type && !later_type(s->c.name, s->c.name, NULL))
+	if (!type && !b)
 		return err_set(e, ERR_REQUEST,
-			       "[backend %s] needs a type: mistral, openai, ollama or echo",
+			       "[backend %s] needs a type: mistral, openai, ollama, gemini, "
+			       "anthropic or echo",
 			       s->c.name);
-	else if (!type)
-		type = s->c.name;
-	rc = later_type(s->c.name, type, e);
-	if (rc < 0)
-		return rc;
+	if (!type)
+		type = b->type;
 	s->c.type = infer_type(type);
 	if (!s->c.type)
 		return unknown_type(s->c.name, type, e);

@@ -103,9 +103,7 @@ static int probe_servers(struct search *s, detect_probe_fn *probe)
 /* every backend that could be billed, whether it can be used in this version or not */
 static void count_keys(struct search *s)
 {
-	static const char *const elsewhere[] = { "GOOGLE_API_KEY", "GEMINI_API_KEY",
-						 "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN",
-						 "OLLAMA_API_KEY" };
+	static const char *const elsewhere[] = { "OLLAMA_API_KEY" };
 
 	for (size_t i = 0; i < s->c->n_backends; i++) {
 		const struct backend_config *b = &s->c->backends[i];

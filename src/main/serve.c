@@ -17,6 +17,7 @@
 #include "jobs/broker_start.h"
 #include "ledger/answers.h"
 #include "ledger/ledger.h"
+#include "main/prices.h"
 #include "main/readme.h"
 #include "main/serve.h"
 #include "store/store.h"
@@ -33,6 +34,7 @@ struct serve {
 	struct ledger *ledger;
 	struct answers *answers;
 	struct store *store;
+	struct price_list *prices;
 	struct infer *infer;
 	struct broker *broker;
 	struct vfs *vfs;
@@ -154,11 +156,15 @@ static int open_broker(struct serve *s, struct err *e)
 		.n_aliases = c->n_aliases,
 		.pool_threads = POOL_THREADS,
 	};
+	int rc = prices_load(c->prices.file, &s->prices, e);
 
+	if (rc < 0)
+		return rc;
 	if (list_names(s) < 0)
 		return no_memory(e);
 	o.aliases = s->aliases;
 	o.backends = s->names;
+	o.prices = s->prices;
 	return broker_new(&o, &s->broker, e);
 }
 
@@ -184,7 +190,11 @@ static int open_tree(struct serve *s, struct err *e)
 	if (rc < 0)
 		return rc;
 	o.prompts_fd = rc;
-	return vfs_new(&o, &s->vfs, e); /* it owns the descriptor from here on */
+	rc = vfs_new(&o, &s->vfs, e); /* it owns the descriptor from here on */
+	if (rc == 0)
+		broker_set_files(s->broker,
+				 &(struct broker_files){ vfs_file_open, vfs_file_read, s->vfs });
+	return rc;
 }
 
 static void *recover(void *arg)
@@ -282,6 +292,7 @@ struct serve *serve_stop(struct serve *s)
 	if (s->infer)
 		s->infer = infer_stop(s->infer);
 	s->store = store_close(s->store);
+	s->prices = price_free(s->prices);
 	s->answers = answers_close(s->answers);
 	s->ledger = ledger_close(s->ledger);
 	cond_done(&s->cond);

@@ -15,6 +15,7 @@
 struct prompts;
 struct responses;
 struct cachedir;
+struct given;
 struct hide;
 
 struct vfs {
@@ -26,6 +27,7 @@ struct vfs {
 	struct cachedir *cachedir;
 	struct list opened;
 	struct hide *hide;
+	struct given *given;
 	uint64_t start_ns; /* CLOCK_REALTIME of the mount, for names that have no better time */
 	bool stopping;
 };

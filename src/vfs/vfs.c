@@ -6,6 +6,7 @@
 
 #include "base/auto.h"
 #include "base/mono.h"
+#include "vfs/given.h"
 #include "vfs/hide.h"
 #include "vfs/inside.h"
 
@@ -38,8 +39,10 @@ int vfs_new(const struct vfs_options *o, struct vfs **out, struct err *e)
 	v->start_ns = mono_real_ns();
 	list_init(&v->opened);
 	v->hide = hide_new();
+	v->given = given_new();
 	v->responses = responses_new();
-	if (!v->hide || !v->responses || prompts_new(v, e) < 0 || cachedir_new(v, e) < 0) {
+	if (!v->hide || !v->given || !v->responses || prompts_new(v, e) < 0 ||
+	    cachedir_new(v, e) < 0) {
 		vfs_free(v);
 		return err_sys(e, ENOMEM, "the tree could not be built");
 	}
@@ -82,6 +85,7 @@ struct vfs *vfs_free(struct vfs *v)
 	prompts_free(v);
 	responses_free(v->responses);
 	hide_free(v->hide);
+	given_free(v->given);
 	if (v->o.prompts_fd >= 0)
 		(void)close(v->o.prompts_fd);
 	free(v);

@@ -101,6 +101,8 @@ static void read_error(const char *p, size_t n, int status)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static const struct backend_type *const types[] = { &mistral_type, &openai_type,
+							    &gemini_type, &anthropic_type };
 	static const int status[] = { 400, 404, 422, 429, 500, 302 };
 	char *text;
 
@@ -109,7 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text = str_dup_n((const char *)data + 1,
 			 size - 1); /* exactly as long: ASan sees a step too far */
 	must(text != NULL);
-	config.type = data[0] & 1 ? &openai_type : &mistral_type;
+	config.type = types[data[0] & 1 | data[0] >> 6 & 2];
 	read_answer(text, size - 1, data[0] & 2);
 	read_error(text, size - 1, status[data[0] / 4 % 6]);
 	free(text);

@@ -27,7 +27,10 @@
 static const char *const variables[] = { "MISTRAL_API_KEY",	  "OPENAI_API_KEY",
 					 "OPENAI_BASE_URL",	  "OLLAMA_HOST",
 					 "CREDENTIALS_DIRECTORY", "TEAM_KEY",
-					 "OLLAMA_API_KEY" };
+					 "OLLAMA_API_KEY",	  "GOOGLE_API_KEY",
+					 "GEMINI_API_KEY",	  "GOOGLE_GEMINI_BASE_URL",
+					 "ANTHROPIC_API_KEY",	  "ANTHROPIC_AUTH_TOKEN",
+					 "ANTHROPIC_BASE_URL" };
 
 static int clean(void **state)
 {
@@ -142,9 +145,10 @@ static void test_twice(void **state)
 static void test_limits_refused(void **state)
 {
 	static const char *const texts[] = {
-		"[inferfs]\nbudget_usd = 5\n",	   "[inferfs]\nbudget_usd_per_day = 5\n",
-		"[backend mistral]\nrpm = 10\n",   "[backend mistral]\ntpm = 10\n",
-		"[namespace a]\nbudget_usd = 1\n", "[store]\nmax_bytes = 1G\n",
+		"[inferfs]\nbudget_usd = 5\n",
+		"[inferfs]\nbudget_usd_per_day = 5\n",
+		"[namespace a]\nbudget_usd = 1\n",
+		"[store]\nmax_bytes = 1G\n",
 	};
 
 	(void)state;
@@ -153,16 +157,12 @@ static void test_limits_refused(void **state)
 	refused("[inferfs]\ncache = disk:/x?max_bytes=5\n", "c.ini:2: ", "max_bytes");
 	refused("[inferfs]\ncache = disk:/x?ttl=1&max_bytes=5\n", "c.ini:2: ", "max_bytes");
 	/* an empty one is how the documentation writes "none" */
-	config_free(
-		good("[inferfs]\nbudget_usd =\n[backend mistral]\nrpm =\n[store]\nmax_bytes =\n"));
+	config_free(good("[inferfs]\nbudget_usd =\n[store]\nmax_bytes =\n"));
 }
 
 static void test_later_refused(void **state)
 {
 	(void)state;
-	refused("[backend x]\ntype = gemini\n", "c.ini:1: ", "later version");
-	refused("[backend x]\ntype = anthropic\n", "c.ini:1: ", "later version");
-	refused("[backend gemini]\n", "c.ini:1: ", "later version");
 	refused("[inferfs]\ncache = redis://h/0\n", "c.ini:2: ", "later version");
 	refused("[inferfs]\ncache = rediss://h/0\n", "c.ini:2: ", "later version");
 	refused("[inferfs]\ncache = s3://b/p\n", "c.ini:2: ", "later version");
@@ -258,7 +258,7 @@ static void test_defaults(void **state)
 	assert_int_equal(c->store.ttl_s, 0);
 	assert_int_equal(c->later_keys.merge_size, 16);
 	assert_int_equal(c->n_configured, 0);
-	assert_int_equal(c->n_backends, 6);
+	assert_int_equal(c->n_backends, 8);
 	assert_int_equal(b->limits.concurrency, 32);
 	assert_int_equal(b->limits.retries, 4);
 	assert_true(b->limits.connect_timeout_s == 10 && b->limits.stall_timeout_s == 120);
@@ -339,9 +339,9 @@ static void test_later_accepted(void **state)
 	assert_true(c->mount.share_namespaces);
 	assert_int_equal(c->later_keys.merge_size, 8);
 	assert_int_equal(c->later_keys.merge_window_ms, 3);
-	assert_string_equal(c->later_keys.prices_file, "/home/someone/p.json");
+	assert_string_equal(c->prices.file, "/home/someone/p.json");
 	assert_string_equal(buf_str(&c->later),
-			    "share_namespaces\nmerge\nbatch\nprices\nnamespace exp\nroute auto\n");
+			    "share_namespaces\nmerge\nbatch\nnamespace exp\nroute auto\n");
 	config_free(c);
 }
 
@@ -413,7 +413,6 @@ static void test_builtins_without_keys(void **state)
 	const struct backend_config *mistral = config_backend_find(c, "mistral");
 
 	(void)state;
-	assert_null(config_backend_find(c, "gemini"));
 	assert_string_equal(vllm->at.url, "http://localhost:8000/v1");
 	assert_string_equal(llama->at.url, "http://127.0.0.1:8080/v1");
 	assert_string_equal(ollama->at.url, "http://127.0.0.1:11434");
@@ -425,6 +424,9 @@ static void test_builtins_without_keys(void **state)
 	assert_null(vllm->at.key_hint);
 	assert_null(echo->at.key_hint);
 	assert_non_null(strstr(mistral->at.key_hint, "MISTRAL_API_KEY"));
+	assert_non_null(strstr(config_backend_find(c, "gemini")->at.key_hint, "GOOGLE_API_KEY"));
+	assert_non_null(
+		strstr(config_backend_find(c, "anthropic")->at.key_hint, "ANTHROPIC_API_KEY"));
 	assert_string_equal(mistral->provider, "mistral");
 	assert_null(vllm->provider);
 	config_free(c);
@@ -449,6 +451,35 @@ static void test_keys_from_environment(void **state)
 	assert_null(config_backend_find(c, "ollama")->at.key);
 	assert_null(config_backend_find(c, "own")->at.key);
 	assert_null(config_backend_find(c, "echo")->at.key);
+	config_free(c);
+}
+
+/* the providers' own programs take them in this order too */
+static void test_keys_of_two_names(void **state)
+{
+	struct config *c;
+
+	(void)state;
+	setenv("GEMINI_API_KEY", "gk-123456789", 1);
+	setenv("ANTHROPIC_AUTH_TOKEN", "at-123456789", 1);
+	setenv("GOOGLE_GEMINI_BASE_URL", "http://127.0.0.1:9997/", 1);
+	setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9998", 1);
+	c = good("[backend tuned]\ntype = anthropic\nurl = https://h\napi_version = 2023-06-01\n");
+	assert_string_equal(config_backend_find(c, "gemini")->at.key, "gk-123456789");
+	assert_string_equal(config_backend_find(c, "anthropic")->at.key_from,
+			    "ANTHROPIC_AUTH_TOKEN");
+	assert_string_equal(config_backend_find(c, "gemini")->at.url, "http://127.0.0.1:9997");
+	assert_string_equal(config_backend_find(c, "anthropic")->at.url, "http://127.0.0.1:9998");
+	assert_string_equal(config_backend_find(c, "tuned")->at.api_version, "2023-06-01");
+	assert_string_equal(config_backend_find(c, "anthropic")->provider, "anthropic");
+	assert_false(config_backend_find(c, "gemini")->free_of_charge);
+	config_free(c);
+	setenv("GOOGLE_API_KEY", "ok-123456789", 1);
+	setenv("ANTHROPIC_API_KEY", "ak-123456789", 1);
+	c = good("");
+	assert_string_equal(config_backend_find(c, "gemini")->at.key, "ok-123456789");
+	assert_string_equal(config_backend_find(c, "anthropic")->at.key, "ak-123456789");
+	assert_string_equal(config_backend_find(c, "anthropic")->at.key_from, "ANTHROPIC_API_KEY");
 	config_free(c);
 }
 
@@ -583,7 +614,7 @@ static void test_section_replaces_builtin(void **state)
 	for (size_t i = 0; i < c->n_backends; i++)
 		n += strcmp(c->backends[i].name, "mistral") == 0;
 	assert_int_equal(n, 1);
-	assert_int_equal(c->n_backends, 6);
+	assert_int_equal(c->n_backends, 8);
 	assert_int_equal(c->n_configured, 3);
 	assert_int_equal(config_backend_find(c, "mistral")->limits.concurrency, 2);
 	assert_int_equal(config_backend_find(c, "vllm")->dialect, BACKEND_VLLM);
@@ -705,6 +736,7 @@ int main(void)
 		cmocka_unit_test_setup(test_file_errors, clean),
 		cmocka_unit_test_setup(test_builtins_without_keys, clean),
 		cmocka_unit_test_setup(test_keys_from_environment, clean),
+		cmocka_unit_test_setup(test_keys_of_two_names, clean),
 		cmocka_unit_test_setup(test_url_from_environment, clean),
 		cmocka_unit_test_setup(test_ollama_host, clean),
 		cmocka_unit_test_setup(test_ollama_section, clean),

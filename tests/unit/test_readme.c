@@ -97,8 +97,6 @@ static void test_no_backend(void **state)
 	(void)state;
 	refused("", -ENXIO, "MISTRAL_API_KEY");
 	refused("", -ENXIO, "echo/echo");
-	setenv("GEMINI_API_KEY", "g-1", 1); /* of a later version */
-	refused("", -ENXIO, "MISTRAL_API_KEY");
 }
 
 static void test_named(void **state)
@@ -124,7 +122,11 @@ static void test_who_pays(void **state)
 	chosen("", "mistral/mistral-small-latest", "vllm/Qwen/Q");
 	setenv("ANTHROPIC_API_KEY", "key-aaaaaa", 1);
 	chosen("", NULL, "mistral/mistral-small-latest");
+	chosen("", NULL, "anthropic/MODEL");
 	unsetenv("ANTHROPIC_API_KEY");
+	setenv("GEMINI_API_KEY", "key-gggggg", 1);
+	chosen("", NULL, "gemini/MODEL");
+	unsetenv("GEMINI_API_KEY");
 	setenv("OPENAI_API_KEY", "key-oooooo", 1);
 	chosen("", NULL, "openai/MODEL");
 	unsetenv("MISTRAL_API_KEY");

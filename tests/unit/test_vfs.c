@@ -556,6 +556,7 @@ static void a_removed_prompt_takes_its_response_along(void **state)
 
 	assert_int_equal(write_file(t, "prompts", "x.json", "{\"prompt\":\"x\"}"), 0);
 	assert_int_equal(slurp(t, "responses/x/text", text, sizeof(text)), 0);
+	assert_int_not_equal(look(t, "responses/x", NULL, NULL), 0); /* now it is final */
 	assert_int_equal(remove_name(t, "prompts", "x.json", false), 0);
 	assert_true(t->invalidated > 0); /* the kernel had it for long */
 	assert_int_equal(look(t, "responses/x", NULL, &code), 0);
