@@ -177,7 +177,9 @@ static int finish(struct reading *r, const struct openai_items *s, const json_t 
 			       r->config->name, text_of(response, "status"));
 	if (!json_array_size(items))
 		items = s->items;
-	r->began = r->began || json_array_size(items);
+	/* a limit may be met before the first word */
+	r->began = r->began || s->deltas || json_array_size(items) ||
+		   is(response, "status", "incomplete");
 	read_items(r, s, items);
 	read_reason(r, response);
 	rc = dialect_finish(r, e);

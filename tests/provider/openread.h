@@ -10,5 +10,7 @@
 int openread_ask(struct ask *ask, struct refusal *why);
 /* The same text always gets the same vector. */
 void openread_embed(struct buf *out, const struct ask *ask);
+/* The vector of prompt `i` as a list of numbers. */
+void openread_vector(struct buf *out, const struct ask *ask, size_t i);
 
 #endif
