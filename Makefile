@@ -69,6 +69,7 @@ $(1)/archive.list: FORCE
 $(1)/obj/%.o: %.c $(1)/flags | need
 	$$(call say,CC,$$@)
 	$(Q)mkdir -p $$(@D) && $(2) $$(call flags,$$<) $(3) $$(CPPFLAGS) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
+$(1)/obj/src/core/price.o: src/core/prices.json
 $(1)/libinferfs.a: $(LIB:%.c=$(1)/obj/%.o) $(1)/archive.list
 	$$(call say,AR,$$@)
 	$(Q)rm -f $$@ && ar rcs $$@ $$(filter %.o,$$^)
@@ -198,7 +199,7 @@ MAN        = $(foreach n,1 3 5,$(wildcard src/man/*.$(n)))
 UNITDIR   ?= $(PREFIX)/lib/systemd/user
 BASHCOMP  ?= $(DATADIR)/bash-completion/completions
 PLACES     = $(BINDIR)/inferfs $(BINDIR)/inferctl $(SBINDIR)/mount.inferfs $(PREFIX)/include/inferfs/cache_engine.h \
-             $(BASHCOMP)/inferfs $(BASHCOMP)/inferctl $(UNITDIR)/inferfs@.service \
+             $(DATADIR)/inferfs/prices.json $(BASHCOMP)/inferfs $(BASHCOMP)/inferctl $(UNITDIR)/inferfs@.service \
              $(foreach m,$(MAN),$(DATADIR)/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
 put        = install -D -m $(1) $(2) '$(DESTDIR)$(3)'
 install: all ## install below PREFIX (/usr/local), DESTDIR in front; mount(8) wants SBINDIR=/sbin
@@ -206,6 +207,7 @@ install: all ## install below PREFIX (/usr/local), DESTDIR in front; mount(8) wa
 	$(call put,755,build/inferctl,$(BINDIR)/inferctl)
 	$(call put,755,mount-helpers/mount.inferfs,$(SBINDIR)/mount.inferfs)
 	$(call put,644,src/include/inferfs/cache_engine.h,$(PREFIX)/include/inferfs/cache_engine.h)
+	$(call put,644,src/core/prices.json,$(DATADIR)/inferfs/prices.json)
 	$(call put,644,mount-helpers/inferfs.bash,$(BASHCOMP)/inferfs)
 	ln -sf inferfs '$(DESTDIR)$(BASHCOMP)/inferctl'
 	sed 's|@BINDIR@|$(BINDIR)|g' mount-helpers/inferfs@.service > build/inferfs@.service

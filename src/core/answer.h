@@ -28,7 +28,8 @@ struct answer {
 	char *provider_request_id; /* NULL: none */
 	json_t *tool_calls;	   /* array or NULL */
 	json_t *logprobs;	   /* or NULL */
-	json_t *embedding; /* array, one array of numbers for each input in its order; NULL: no embedding */
+	json_t *embedding; /* array, one array of numbers for each input in its order; NULL: no embedding.
+			    * jobs/ checks it and puts the stored form (vectors.h) in its place */
 	struct answer_usage usage;
 	double cost_usd; /* < 0: unknown */
 };

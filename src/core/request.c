@@ -10,7 +10,10 @@
 #include "core/canon.h"
 #include "core/request.h"
 #include "core/request_fields.h"
+#include "core/request_image.h"
 #include "core/request_messages.h"
+#include "core/request_say.h"
+#include "core/request_tools.h"
 
 #include "base/banned.h"
 
@@ -88,11 +91,11 @@ static int read_text(const struct request_source *src, json_t **out, bool *out_u
 
 static int want_object(const json_t *v, const char *what, struct err *e)
 {
-	char found[REQUEST_FIELDS_FOUND_MAX];
+	char found[REQUEST_SAY_FOUND_MAX];
 
 	if (json_is_object(v))
 		return 0;
-	request_fields_found(v, found, sizeof(found));
+	request_say_found(v, found, sizeof(found));
 	return err_set(e, ERR_REQUEST, "%s must be a JSON object, found %s", what, found);
 }
 
@@ -181,14 +184,46 @@ static int read_layers(const struct request_source *src, struct layers *l, bool 
 
 static int check_inputs(const json_t *merged, struct err *e)
 {
-	const json_t *messages = json_object_get(merged, "messages");
-	const json_t *prompt = json_object_get(merged, "prompt");
+	static const char *const ways[] = { "prompt", "messages", "input", NULL };
+	const char *given = NULL;
 
-	if (prompt && messages)
+	for (const char *const *w = ways; *w; w++) {
+		if (!json_object_get(merged, *w))
+			continue;
+		if (given)
+			return err_field(e, ERR_REQUEST, *w,
+					 "%s and %s are both given; give exactly one of them",
+					 given, *w);
+		given = *w;
+	}
+	return given ? 0
+		     : err_set(e, ERR_REQUEST,
+			       "nothing is asked; give \"prompt\", \"messages\" or \"input\"");
+}
+
+/* The endpoint decides what the question must be called. */
+static int check_way(const json_t *merged, enum request_endpoint endpoint, struct err *e)
+{
+	const char *name = request_endpoint_name(endpoint);
+	bool prompt = json_object_get(merged, "prompt") != NULL;
+	bool input = json_object_get(merged, "input") != NULL;
+
+	if (endpoint == REQUEST_EMBEDDING && !input)
+		return err_field(
+			e, ERR_REQUEST, prompt ? "prompt" : "messages",
+			"the embedding endpoint takes no %s; give \"input\", a string or a "
+			"list of strings",
+			prompt ? "prompt" : "messages");
+	if (input && endpoint != REQUEST_EMBEDDING)
+		return err_field(e, ERR_REQUEST, "input",
+				 "the %s endpoint takes no input; give \"prompt\" or "
+				 "\"endpoint\":\"embedding\"",
+				 name);
+	if ((endpoint == REQUEST_COMPLETION || endpoint == REQUEST_FIM) && !prompt)
 		return err_field(e, ERR_REQUEST, "messages",
-				 "prompt and messages are both given; give exactly one of them");
-	if (!prompt && !messages)
-		return err_set(e, ERR_REQUEST, "nothing is asked; give \"prompt\" or \"messages\"");
+				 "the %s endpoint takes no messages; give \"prompt\" or "
+				 "\"endpoint\":\"chat\"",
+				 name);
 	return 0;
 }
 
@@ -213,39 +248,85 @@ static bool wants_system(const struct layers *l, const json_t *messages)
 	return (own && !json_is_null(own)) || !request_messages_have_system(messages);
 }
 
-static int build_chat(struct request *r, const struct layers *l)
+/* The text first, then the images in their order. */
+static json_t *content_of(const json_t *prompt, const json_t *images)
 {
-	const json_t *prompt = json_object_get(l->merged, "prompt");
+	json_t *list;
+
+	if (!json_array_size(images))
+		return json_incref((json_t *)(uintptr_t)prompt);
+	list = json_pack("[{s:s, s:O}]", "type", "text", "text", prompt);
+	for (size_t i = 0; i < json_array_size(images) && list; i++) {
+		if (json_array_append_new(list, request_image_named(json_array_get(images, i)))) {
+			json_decref(list);
+			list = NULL;
+		}
+	}
+	return list;
+}
+
+static int add_prompt(json_t *messages, const struct layers *l)
+{
+	json_t *content = content_of(json_object_get(l->merged, "prompt"),
+				     json_object_get(l->merged, "images"));
+	int rc = content ? add_message(messages, "user", content, false) : -ENOMEM;
+
+	json_decref(content);
+	return rc;
+}
+
+static int build_chat(struct request *r, const struct layers *l, struct err *e)
+{
 	const json_t *own = json_object_get(l->merged, "messages");
 	json_t *messages = own ? json_copy((json_t *)(uintptr_t)own) : json_array();
 	int rc = messages ? 0 : -ENOMEM;
 
 	r->own_messages = own != NULL;
-	if (!rc && prompt)
-		rc = add_message(messages, "user", prompt, false);
+	if (!rc && own && json_array_size(json_object_get(l->own, "images")))
+		rc = err_field(e, ERR_REQUEST, "images",
+			       "images goes with prompt; in messages give parts like "
+			       "{\"type\":\"image\",\"path\":\"...\"}");
+	if (!rc && !own)
+		rc = add_prompt(messages, l);
 	if (!rc && wants_system(l, messages))
 		rc = add_message(messages, "system", json_object_get(l->merged, "system"), true);
 	if (rc) {
 		json_decref(messages);
 		return rc;
 	}
-	return json_object_set_new(r->body, "messages", messages) ? -ENOMEM : 0;
+	if (json_object_set_new(r->body, "messages", messages))
+		return -ENOMEM;
+	return request_image_collect(r, !own, e);
 }
 
-static int build_completion(struct request *r, const struct layers *l, struct err *e)
+static int build_plain(struct request *r, const struct layers *l, const char *name)
 {
-	json_t *prompt = json_object_get(l->merged, "prompt");
+	return json_object_set(r->body, name, json_object_get(l->merged, name)) ? -ENOMEM : 0;
+}
 
-	if (!prompt)
-		return err_field(e, ERR_REQUEST, "messages",
-				 "the completion endpoint takes no messages; give \"prompt\" or "
-				 "\"endpoint\":\"chat\"");
-	if (json_object_get(l->merged, "system"))
-		return err_field(
-			e, ERR_REQUEST, "system",
-			"the completion endpoint takes no system message; set \"system\" to "
-			"null or \"endpoint\" to \"chat\"");
-	return json_object_set(r->body, "prompt", prompt) ? -ENOMEM : 0;
+/* Nothing after the gap and no word about it are the same request. */
+static int build_fim(struct request *r, const struct layers *l)
+{
+	if (!json_object_get(l->merged, "suffix") &&
+	    json_object_set_new(l->merged, "suffix", json_string("")))
+		return -ENOMEM;
+	return build_plain(r, l, "prompt");
+}
+
+static int build_body(struct request *r, const struct layers *l, struct err *e)
+{
+	switch (r->endpoint) {
+	case REQUEST_COMPLETION:
+		return build_plain(r, l, "prompt");
+	case REQUEST_FIM:
+		return build_fim(r, l);
+	case REQUEST_EMBEDDING:
+		return build_plain(r, l, "input");
+	case REQUEST_CHAT:
+	case REQUEST_RESPONSES:
+	default:
+		return build_chat(r, l, e);
+	}
 }
 
 static int copy_text(const json_t *merged, const char *name, char **out)
@@ -269,8 +350,14 @@ static enum request_endpoint endpoint_of(const json_t *merged)
 {
 	const char *name = json_string_value(json_object_get(merged, "endpoint"));
 
-	return name && strcmp(name, endpoint_names[REQUEST_COMPLETION]) == 0 ? REQUEST_COMPLETION
-									     : REQUEST_CHAT;
+	for (size_t i = 0; name && i < ARRAY_LEN(endpoint_names); i++)
+		if (strcmp(name, endpoint_names[i]) == 0)
+			return (enum request_endpoint)i;
+	if (json_object_get(merged, "input"))
+		return REQUEST_EMBEDDING;
+	return json_object_get(merged, "suffix") && json_object_get(merged, "prompt")
+		       ? REQUEST_FIM
+		       : REQUEST_CHAT;
 }
 
 static int copy_settings(struct request *r, const json_t *merged)
@@ -286,6 +373,7 @@ static int copy_settings(struct request *r, const json_t *merged)
 	r->max_cost_usd = number_or(merged, "max_cost_usd", -1);
 	r->user_max_tokens = json_object_get(merged, "max_tokens") != NULL;
 	r->metadata = json_incref(json_object_get(merged, "metadata"));
+	r->fallback = json_incref(json_object_get(merged, "fallback"));
 	if (copy_text(merged, "model", &r->model))
 		return -ENOMEM;
 	return copy_text(merged, "request_id", &r->request_id);
@@ -300,8 +388,13 @@ static int build(struct request *r, const struct layers *l, struct err *e)
 		return -ENOMEM;
 	rc = check_inputs(l->merged, e);
 	if (!rc)
-		rc = r->endpoint == REQUEST_COMPLETION ? build_completion(r, l, e)
-						       : build_chat(r, l);
+		rc = check_way(l->merged, r->endpoint, e);
+	if (!rc)
+		rc = request_fields_fit(l->merged, l->own, r->endpoint, e);
+	if (!rc)
+		rc = request_tools_agree(l->merged, l->own, e);
+	if (!rc)
+		rc = build_body(r, l, e);
 	return rc ? rc : request_fields_sent(l->merged, r->body);
 }
 
@@ -345,6 +438,8 @@ struct request *request_free(struct request *r)
 	free(r->model);
 	free(r->request_id);
 	json_decref(r->metadata);
+	json_decref(r->fallback);
+	request_image_done(r);
 	json_decref(r->body);
 	free(r);
 	return NULL;
@@ -409,11 +504,15 @@ static int set_optional(json_t *o, const char *name, const char *text)
 
 int request_effective(const struct request *r, const struct request_target *t, json_t **out)
 {
-	json_t *o = json_pack("{s:i, s:s, s:s, s:s}", "format", REQUEST_FORMAT, "backend",
-			      t->backend, "endpoint", request_endpoint_name(r->endpoint), "model",
-			      t->model);
-	bool add_max = t->default_max_tokens > 0 && !json_object_get(r->body, "max_tokens");
+	json_t *o;
+	bool add_max = t->default_max_tokens > 0 && r->endpoint != REQUEST_EMBEDDING &&
+		       !json_object_get(r->body, "max_tokens");
 
+	for (size_t i = 0; i < r->n_images; i++)
+		if (!r->images[i].known)
+			return -EINVAL;
+	o = json_pack("{s:i, s:s, s:s, s:s}", "format", REQUEST_FORMAT, "backend", t->backend,
+		      "endpoint", request_endpoint_name(r->endpoint), "model", t->model);
 	if (!o)
 		return -ENOMEM;
 	if (json_object_update(o, r->body) || set_optional(o, "url", t->url) ||

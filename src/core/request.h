@@ -3,6 +3,7 @@
  *
  *   1. request_parse      text + defaults -> struct request; every field's name, type and range is
  *                         checked here, and only here
+ *      request_image_set  the bytes of every image that was named by path
  *   2. request_effective  + the chosen backend and model -> the effective request: one JSON object
  *                         with every member that can change the answer; its canonical form is
  *                         request.json and its SHA-256 the key
@@ -20,6 +21,11 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "core/key.h"
+
+#define REQUEST_IMAGES	  1000	      /* in one request */
+#define REQUEST_IMAGE_MAX (32u << 20) /* bytes of one */
+#define REQUEST_IMAGE_SUM (40u << 20) /* of all together: as base64 they fit into what is sent */
 
 enum request_form {
 	REQUEST_JSON, /* .json, or ask text that begins with { */
@@ -41,6 +47,16 @@ enum request_endpoint {
 	REQUEST_RESPONSES
 };
 
+/* one image whose bytes a message names by hash: where they are */
+struct request_image {
+	json_t *path; /* string, relative to the request's directory; NULL: inline */
+	json_t *data; /* string, base64 as written; NULL: a file */
+	json_t *part; /* of body.messages; completed when the hash is known */
+	struct key sha;
+	bool known;
+	char field[64]; /* "messages[1].content[0]", for sentences */
+};
+
 struct request {
 	char *model;	  /* as written or defaulted, NULL: none chosen */
 	char *request_id; /* NULL: the default, the path */
@@ -55,9 +71,12 @@ struct request {
 	double ttl_s;	      /* 0: the engine's default */
 	double max_cost_usd;  /* < 0: none */
 	json_t *metadata;     /* object of strings or NULL */
+	json_t *fallback;     /* array of models as written, or NULL */
 	json_t *body; /* object: messages (prompt, system expanded) or prompt/suffix/input, and every
 			   * field that is sent, validated, in the OpenAI spelling; max_tokens always so
 			   * named; stop always a list; no nulls at top level */
+	struct request_image *images; /* files and inline ones, in order; addresses are not here */
+	size_t n_images, image_bytes;
 };
 
 /* request_parse - read and check one request
@@ -66,8 +85,8 @@ struct request {
  *                  are checked like the request's own; null removes what a farther one set
  *   out_unfinished may be NULL; set for a JSON text that only ends too early, and for empty text
  *
- * Fields of later versions (n > 1, namespace, tools, images and image parts, input, fallback, model
- * "auto", auto_route true, extra_body for batch ...) are ERR_UNSUPPORTED naming the field.
+ * Fields of later versions (n > 1, namespace, model "auto", auto_route true ...) are
+ * ERR_UNSUPPORTED naming the field. Images named by path are not known yet: request_image_set.
  * Errors: negative errno of e's kind; -ENOMEM
  */
 struct request_source {
@@ -79,6 +98,16 @@ struct request_source {
 int request_parse(const struct request_source *src, struct request **out, bool *out_unfinished,
 		  struct err *e);
 struct request *request_free(struct request *r);
+
+/* request_image_set - the bytes of images[i]: its part gets their hash and type
+ * Errors: -EINVAL no PNG, JPEG, GIF or WebP, or not what media_type says; -EFBIG more than
+ * REQUEST_IMAGE_SUM with the others; -ENOMEM */
+int request_image_set(struct request *r, size_t i, const void *p, size_t n, struct err *e);
+/* request_image_inline - the inline images of a request's text: object of hash in hex -> base64 text
+ * Errors: -EINVAL, -ENOMEM */
+int request_image_inline(const char *text, size_t len, json_t **out);
+/* request_image_type - the media type that the first bytes tell; NULL: none that models take */
+const char *request_image_type(const void *p, size_t n);
 
 /* request_check_defaults - is this a good .defaults.json? */
 int request_check_defaults(const char *text, size_t len, json_t **out, struct err *e);
@@ -96,8 +125,8 @@ struct request_target {
 };
 
 /* request_effective - new reference in out: {"format":1,"backend","endpoint","model",...body...}
- *   extra_body stays a member of its own
- * Errors: -ENOMEM */
+ *   extra_body stays a member of its own; every image is known
+ * Errors: -ENOMEM, -EINVAL an image is not known */
 int request_effective(const struct request *r, const struct request_target *t, json_t **out);
 
 /* request_endpoint_name - "chat", "completion", "fim", "embedding", "responses" */

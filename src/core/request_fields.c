@@ -9,9 +9,11 @@
 #include "base/auto.h"
 #include "base/buf.h"
 #include "base/str.h"
-#include "core/canon.h"
 #include "core/request_fields.h"
+#include "core/request_image.h"
 #include "core/request_messages.h"
+#include "core/request_say.h"
+#include "core/request_tools.h"
 
 #include "base/banned.h"
 
@@ -26,8 +28,12 @@ enum field_type {
 	TYPE_OBJECT,
 	TYPE_TEXTS,   /* object of strings */
 	TYPE_NUMBERS, /* object of numbers */
-	TYPE_LIST,
-	TYPE_TEXT_OR_LIST,
+	TYPE_MODELS,
+	TYPE_INPUT, /* a string or a list of strings, not empty */
+	TYPE_IMAGES,
+	TYPE_TOOLS,
+	TYPE_TOOL_CHOICE,
+	TYPE_FORMAT,
 	TYPE_STOP,
 	TYPE_CHOICE,
 	TYPE_USE_CACHE,
@@ -40,10 +46,22 @@ enum field_flags {
 	NOT_DEFAULT = 1 << 1 /* belongs to one request, not to a directory */
 };
 
+#define AT(endpoint) (1u << (endpoint))
+
+/* where a field has a meaning at all; what a backend makes of it there is the backend's to say */
+enum {
+	ANYWHERE = 0,
+	IN_CHAT = AT(REQUEST_CHAT) | AT(REQUEST_RESPONSES),
+	IN_FIM = AT(REQUEST_FIM),
+	IN_EMBEDDING = AT(REQUEST_EMBEDDING),
+	IN_TEXT = IN_CHAT | AT(REQUEST_COMPLETION) | IN_FIM,
+	IN_TALK = IN_CHAT | AT(REQUEST_COMPLETION)
+};
+
 struct field {
 	const char *name;
 	enum field_type type;
-	unsigned flags;
+	unsigned flags, where;
 	double min, max;
 	const char *const *choices;
 	bool (*later)(
@@ -72,13 +90,6 @@ static bool later_auto(const json_t *v)
 	return strcmp(json_string_value(v), "auto") == 0;
 }
 
-static bool later_endpoint(const json_t *v)
-{
-	const char *s = json_string_value(v);
-
-	return strcmp(s, "chat") != 0 && strcmp(s, "completion") != 0;
-}
-
 static const char *const endpoints[] = {
 	"chat", "completion", "fim", "embedding", "responses", NULL
 };
@@ -86,52 +97,54 @@ static const char *const caches[] = { "use", "bypass", "refresh", "only", NULL }
 
 #define ANY_NUMBER -INFINITY, INFINITY
 
+#define PLAIN 0, 0, NULL, NULL, NULL
+
 static const struct field fields[] = {
-	{ "prompt", TYPE_TEXT, NOT_DEFAULT, 0, 0, NULL, NULL, NULL },
-	{ "system", TYPE_TEXT, 0, 0, 0, NULL, NULL, NULL },
-	{ "messages", TYPE_MESSAGES, NOT_DEFAULT, 0, 0, NULL, NULL, NULL },
-	{ "images", TYPE_LIST, 0, 0, 0, NULL, later_always, NULL },
-	{ "input", TYPE_TEXT_OR_LIST, NOT_DEFAULT, 0, 0, NULL, later_always, NULL },
-	{ "dimensions", TYPE_INT, 0, 1, INFINITY, NULL, later_always, NULL },
-	{ "suffix", TYPE_TEXT, 0, 0, 0, NULL, later_always, NULL },
-	{ "model", TYPE_NAME, 0, 0, 0, NULL, later_auto, NULL },
-	{ "n", TYPE_INT, 0, 1, 1000, NULL, later_above_one, NULL },
-	{ "temperature", TYPE_NUMBER, SENT, 0, INFINITY, NULL, NULL, NULL },
-	{ "top_p", TYPE_NUMBER, SENT, 0, 1, NULL, NULL, NULL },
-	{ "top_k", TYPE_INT, SENT, ANY_NUMBER, NULL, NULL, NULL },
-	{ "min_p", TYPE_NUMBER, SENT, 0, 1, NULL, NULL, NULL },
-	{ "max_tokens", TYPE_INT, SENT, 1, INFINITY, NULL, NULL, NULL },
-	{ "max_completion_tokens", TYPE_INT, 0, 1, INFINITY, NULL, NULL, "max_tokens" },
-	{ "stop", TYPE_STOP, SENT, 0, 0, NULL, NULL, NULL },
-	{ "seed", TYPE_INT, SENT, ANY_NUMBER, NULL, NULL, NULL },
-	{ "presence_penalty", TYPE_NUMBER, SENT, -2, 2, NULL, NULL, NULL },
-	{ "frequency_penalty", TYPE_NUMBER, SENT, -2, 2, NULL, NULL, NULL },
-	{ "logit_bias", TYPE_NUMBERS, SENT, 0, 0, NULL, NULL, NULL },
-	{ "logprobs", TYPE_BOOL, SENT, 0, 0, NULL, NULL, NULL },
-	{ "top_logprobs", TYPE_INT, SENT, 0, 20, NULL, NULL, NULL },
-	{ "tools", TYPE_LIST, SENT, 0, 0, NULL, later_always, NULL },
-	{ "tool_choice", TYPE_ANY, SENT, 0, 0, NULL, later_always, NULL },
-	{ "parallel_tool_calls", TYPE_BOOL, SENT, 0, 0, NULL, later_always, NULL },
-	{ "response_format", TYPE_OBJECT, SENT, 0, 0, NULL, NULL, NULL },
-	{ "reasoning_effort", TYPE_NAME, SENT, 0, 0, NULL, NULL, NULL },
-	{ "extra_body", TYPE_OBJECT, SENT, 0, 0, NULL, NULL, NULL },
-	{ "endpoint", TYPE_CHOICE, 0, 0, 0, endpoints, later_endpoint, NULL },
-	{ "namespace", TYPE_NAMESPACE, 0, 0, 0, NULL, later_always, NULL },
-	{ "request_id", TYPE_NAME, 0, 0, 0, NULL, NULL, NULL },
-	{ "cache", TYPE_CHOICE, 0, 0, 0, caches, NULL, NULL },
-	{ "use_cache", TYPE_USE_CACHE, 0, 0, 0, NULL, NULL, "cache" },
-	{ "ttl", TYPE_INT, 0, 1, INFINITY, NULL, NULL, NULL },
-	{ "auto_route", TYPE_BOOL, 0, 0, 0, NULL, later_true, NULL },
-	{ "fallback", TYPE_LIST, 0, 0, 0, NULL, later_always, NULL },
-	{ "timeout", TYPE_ABOVE, 0, 0, INFINITY, NULL, NULL, NULL },
-	{ "priority", TYPE_INT, 0, -20, 19, NULL, NULL, NULL },
-	{ "max_cost_usd", TYPE_NUMBER, 0, 0, INFINITY, NULL, later_always, NULL },
-	{ "metadata", TYPE_TEXTS, 0, 0, 0, NULL, NULL, NULL },
+	{ "prompt", TYPE_TEXT, NOT_DEFAULT, ANYWHERE, PLAIN },
+	{ "system", TYPE_TEXT, 0, IN_CHAT, PLAIN },
+	{ "messages", TYPE_MESSAGES, NOT_DEFAULT, ANYWHERE, PLAIN },
+	{ "images", TYPE_IMAGES, 0, IN_CHAT, PLAIN },
+	{ "input", TYPE_INPUT, NOT_DEFAULT, ANYWHERE, PLAIN },
+	{ "dimensions", TYPE_INT, SENT, IN_EMBEDDING, 1, INFINITY, NULL, NULL, NULL },
+	{ "suffix", TYPE_TEXT, SENT, IN_FIM, PLAIN },
+	{ "model", TYPE_NAME, 0, ANYWHERE, 0, 0, NULL, later_auto, NULL },
+	{ "n", TYPE_INT, 0, ANYWHERE, 1, 1000, NULL, later_above_one, NULL },
+	{ "temperature", TYPE_NUMBER, SENT, IN_TEXT, 0, INFINITY, NULL, NULL, NULL },
+	{ "top_p", TYPE_NUMBER, SENT, IN_TEXT, 0, 1, NULL, NULL, NULL },
+	{ "top_k", TYPE_INT, SENT, IN_TEXT, ANY_NUMBER, NULL, NULL, NULL },
+	{ "min_p", TYPE_NUMBER, SENT, IN_TEXT, 0, 1, NULL, NULL, NULL },
+	{ "max_tokens", TYPE_INT, SENT, IN_TEXT, 1, INFINITY, NULL, NULL, NULL },
+	{ "max_completion_tokens", TYPE_INT, 0, IN_TEXT, 1, INFINITY, NULL, NULL, "max_tokens" },
+	{ "stop", TYPE_STOP, SENT, IN_TEXT, PLAIN },
+	{ "seed", TYPE_INT, SENT, IN_TEXT, ANY_NUMBER, NULL, NULL, NULL },
+	{ "presence_penalty", TYPE_NUMBER, SENT, IN_TEXT, -2, 2, NULL, NULL, NULL },
+	{ "frequency_penalty", TYPE_NUMBER, SENT, IN_TEXT, -2, 2, NULL, NULL, NULL },
+	{ "logit_bias", TYPE_NUMBERS, SENT, IN_TEXT, PLAIN },
+	{ "logprobs", TYPE_BOOL, SENT, IN_TEXT, PLAIN },
+	{ "top_logprobs", TYPE_INT, SENT, IN_TEXT, 0, 20, NULL, NULL, NULL },
+	{ "tools", TYPE_TOOLS, SENT, IN_TALK, PLAIN },
+	{ "tool_choice", TYPE_TOOL_CHOICE, SENT, IN_TALK, PLAIN },
+	{ "parallel_tool_calls", TYPE_BOOL, SENT, IN_TALK, PLAIN },
+	{ "response_format", TYPE_FORMAT, SENT, IN_TALK, PLAIN },
+	{ "reasoning_effort", TYPE_NAME, SENT, IN_TALK, PLAIN },
+	{ "extra_body", TYPE_OBJECT, SENT, ANYWHERE, PLAIN },
+	{ "endpoint", TYPE_CHOICE, 0, ANYWHERE, 0, 0, endpoints, NULL, NULL },
+	{ "namespace", TYPE_NAMESPACE, 0, ANYWHERE, 0, 0, NULL, later_always, NULL },
+	{ "request_id", TYPE_NAME, 0, ANYWHERE, PLAIN },
+	{ "cache", TYPE_CHOICE, 0, ANYWHERE, 0, 0, caches, NULL, NULL },
+	{ "use_cache", TYPE_USE_CACHE, 0, ANYWHERE, 0, 0, NULL, NULL, "cache" },
+	{ "ttl", TYPE_INT, 0, ANYWHERE, 1, INFINITY, NULL, NULL, NULL },
+	{ "auto_route", TYPE_BOOL, 0, ANYWHERE, 0, 0, NULL, later_true, NULL },
+	{ "fallback", TYPE_MODELS, 0, ANYWHERE, PLAIN },
+	{ "timeout", TYPE_ABOVE, 0, ANYWHERE, 0, INFINITY, NULL, NULL, NULL },
+	{ "priority", TYPE_INT, 0, ANYWHERE, -20, 19, NULL, NULL, NULL },
+	{ "max_cost_usd", TYPE_NUMBER, 0, ANYWHERE, 0, INFINITY, NULL, later_always, NULL },
+	{ "metadata", TYPE_TEXTS, 0, ANYWHERE, PLAIN },
 	/* accepted and ignored, so that files written for other programs work */
-	{ "stream", TYPE_ANY, 0, 0, 0, NULL, NULL, NULL },
-	{ "stream_options", TYPE_ANY, 0, 0, 0, NULL, NULL, NULL },
-	{ "user", TYPE_ANY, 0, 0, 0, NULL, NULL, NULL },
-	{ "store", TYPE_ANY, 0, 0, 0, NULL, NULL, NULL },
+	{ "stream", TYPE_ANY, 0, ANYWHERE, PLAIN },
+	{ "stream_options", TYPE_ANY, 0, ANYWHERE, PLAIN },
+	{ "user", TYPE_ANY, 0, ANYWHERE, PLAIN },
+	{ "store", TYPE_ANY, 0, ANYWHERE, PLAIN },
 };
 
 static const char *inside_name(const struct field *f)
@@ -147,48 +160,15 @@ static const struct field *find_field(const char *name)
 	return NULL;
 }
 
-/* A text as in a sentence: in quotes, cut where a character ends. */
-static void quote(const char *s, char *out, size_t cap)
-{
-	char cut[41];
-
-	if (!str_copy(cut, sizeof(cut), s)) {
-		cut[str_utf8_whole(cut, strlen(cut))] = '\0';
-		(void)snprintf(out, cap, "\"%s...\"", cut); /* cap is REQUEST_FIELDS_FOUND_MAX */
-	} else {
-		(void)snprintf(out, cap, "\"%s\"", cut);
-	}
-}
-
-void request_fields_found(const json_t *v, char *out, size_t cap)
-{
-	char number[32];
-
-	if (json_is_string(v)) {
-		quote(json_string_value(v), out, cap);
-	} else if (json_is_integer(v)) {
-		(void)snprintf(out, cap, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
-	} else if (json_is_real(v) && !canon_number(json_real_value(v), number)) {
-		str_copy(out, cap, number);
-	} else {
-		str_copy(out, cap,
-			 json_is_object(v)  ? "an object"
-			 : json_is_array(v) ? "a list"
-			 : json_is_true(v)  ? "true"
-			 : json_is_false(v) ? "false"
-					    : "null");
-	}
-}
-
 static int unknown(const char *name, struct err *e)
 {
 	const char *names[ARRAY_LEN(fields) + 1] = { NULL };
-	char what[REQUEST_FIELDS_FOUND_MAX];
+	char what[REQUEST_SAY_FOUND_MAX];
 	const char *near;
 
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
 		names[i] = fields[i].name;
-	quote(name, what, sizeof(what));
+	request_say_quote(name, what, sizeof(what));
 	near = str_nearest(name, names);
 	if (near)
 		return err_field(e, ERR_REQUEST, name, "unknown field %s; did you mean \"%s\"?",
@@ -228,9 +208,12 @@ static void describe(const struct field *f, struct buf *out)
 		[TYPE_OBJECT] = "an object",
 		[TYPE_TEXTS] = "an object of strings",
 		[TYPE_NUMBERS] = "an object of numbers",
-		[TYPE_LIST] = "a list",
+		[TYPE_MODELS] = "a list of 1 to 16 models, each \"BACKEND/MODEL\"",
 		[TYPE_MESSAGES] = "a list of messages",
-		[TYPE_TEXT_OR_LIST] = "a string or a list of strings",
+		[TYPE_INPUT] = "a string or a list of strings that is not empty",
+		[TYPE_IMAGES] = "a list of paths",
+		[TYPE_TOOLS] = "a list",
+		[TYPE_FORMAT] = "an object like {\"type\":\"json_object\"}",
 		[TYPE_STOP] = "a string that is not empty, or a list of such",
 		[TYPE_NAMESPACE] = "1 to 128 letters, digits or ._- without a leading dot",
 	};
@@ -249,25 +232,12 @@ static void describe(const struct field *f, struct buf *out)
 static int wrong(const struct field *f, const json_t *v, struct err *e)
 {
 	AUTO_BUF struct buf allowed = BUF_INIT(ERR_MESSAGE_MAX);
-	char found[REQUEST_FIELDS_FOUND_MAX];
+	char found[REQUEST_SAY_FOUND_MAX];
 
 	describe(f, &allowed);
-	request_fields_found(v, found, sizeof(found));
+	request_say_found(v, found, sizeof(found));
 	return err_field(e, ERR_REQUEST, f->name, "%s must be %s, found %s", f->name,
 			 buf_str(&allowed), found);
-}
-
-static bool is_name(const json_t *v)
-{
-	const char *s = json_string_value(v);
-	size_t n = json_string_length(v);
-
-	if (!s || !n || n > 1024)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
-			return false;
-	return true;
 }
 
 static bool is_namespace(const json_t *v)
@@ -277,6 +247,17 @@ static bool is_namespace(const json_t *v)
 	const char *s = json_string_value(v);
 
 	return s && *s && *s != '.' && strlen(s) <= 128 && !s[strspn(s, allowed)];
+}
+
+static bool is_models(const json_t *v)
+{
+	size_t i;
+	json_t *m;
+
+	json_array_foreach((json_t *)(uintptr_t)v, i, m)
+		if (!request_say_name(m, 1024))
+			return false;
+	return json_array_size(v) >= 1 && json_array_size(v) <= 16;
 }
 
 static bool is_choice(const struct field *f, const json_t *v)
@@ -300,6 +281,16 @@ static bool is_stop(const json_t *v)
 		if (!json_string_length(s)) /* also 0 for what is no string */
 			return false;
 	return json_is_array(v);
+}
+
+static bool is_input(const json_t *v)
+{
+	if (json_is_string(v))
+		return true;
+	for (size_t i = 0; i < json_array_size(v); i++)
+		if (!json_is_string(json_array_get(v, i)))
+			return false;
+	return json_array_size(v) > 0;
 }
 
 /* The macro wants it writable, but only reads. */
@@ -346,7 +337,7 @@ static bool right_number(const struct field *f, const json_t *v)
 static bool right_string(const struct field *f, const json_t *v)
 {
 	if (f->type == TYPE_NAME)
-		return is_name(v);
+		return request_say_name(v, 1024);
 	if (f->type == TYPE_CHOICE)
 		return is_choice(f, v);
 	return f->type == TYPE_NAMESPACE ? is_namespace(v) : json_is_string(v);
@@ -368,17 +359,22 @@ static bool right(const struct field *f, const json_t *v)
 	case TYPE_USE_CACHE:
 		return json_is_boolean(v);
 	case TYPE_OBJECT:
+	case TYPE_FORMAT:
 		return json_is_object(v);
 	case TYPE_TEXTS:
 	case TYPE_NUMBERS:
 		return all_members(v, f->type == TYPE_NUMBERS);
-	case TYPE_LIST:
 	case TYPE_MESSAGES:
+	case TYPE_IMAGES:
+	case TYPE_TOOLS:
 		return json_is_array(v);
-	case TYPE_TEXT_OR_LIST:
-		return json_is_string(v) || json_is_array(v);
+	case TYPE_INPUT:
+		return is_input(v);
+	case TYPE_MODELS:
+		return is_models(v);
 	case TYPE_STOP:
 		return is_stop(v);
+	case TYPE_TOOL_CHOICE:
 	case TYPE_ANY:
 	default:
 		return true;
@@ -404,6 +400,21 @@ static json_t *respell(const struct field *f, const json_t *v)
 	return shared(v);
 }
 
+static int check_images(const json_t *v, json_t **out, struct err *e)
+{
+	char path[32];
+
+	for (size_t i = 0; i < json_array_size(v); i++) {
+		const char *wants = request_image_name(json_array_get(v, i));
+
+		(void)snprintf(path, sizeof(path), "images[%zu]", i);
+		if (wants)
+			return request_say_wrong(e, path, wants, json_array_get(v, i));
+	}
+	*out = shared(v);
+	return 0;
+}
+
 static int check_value(const struct field *f, const json_t *v, json_t **out, struct err *e)
 {
 	if (json_is_null(v)) {
@@ -412,10 +423,21 @@ static int check_value(const struct field *f, const json_t *v, json_t **out, str
 	}
 	if (!right(f, v))
 		return wrong(f, v, e);
-	if (f->type == TYPE_MESSAGES)
+	switch (f->type) {
+	case TYPE_MESSAGES:
 		return request_messages_check(v, out, e);
-	*out = respell(f, v);
-	return *out ? 0 : -ENOMEM;
+	case TYPE_TOOLS:
+		return request_tools_check(v, out, e);
+	case TYPE_TOOL_CHOICE:
+		return request_tools_choice(v, out, e);
+	case TYPE_FORMAT:
+		return request_tools_format(v, out, e);
+	case TYPE_IMAGES:
+		return check_images(v, out, e);
+	default:
+		*out = respell(f, v);
+		return *out ? 0 : -ENOMEM;
+	}
 }
 
 /* Two spellings of one field in one layer: only a null beside a value is no contradiction. */
@@ -478,7 +500,7 @@ int request_fields_supported(const json_t *merged, struct err *e)
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
 		const struct field *f = &fields[i];
 		const json_t *v = json_object_get(merged, f->name);
-		char found[REQUEST_FIELDS_FOUND_MAX];
+		char found[REQUEST_SAY_FOUND_MAX];
 
 		if (!v || json_is_null(v) || !f->later || !f->later(v))
 			continue;
@@ -487,7 +509,7 @@ int request_fields_supported(const json_t *merged, struct err *e)
 				e, ERR_UNSUPPORTED, f->name,
 				"%s is not supported by this version of inferfs; remove it",
 				f->name);
-		request_fields_found(v, found, sizeof(found));
+		request_say_found(v, found, sizeof(found));
 		return err_field(e, ERR_UNSUPPORTED, f->name,
 				 "%s: %s is not supported by this version of inferfs; remove it or "
 				 "give another value",
@@ -503,10 +525,30 @@ int request_fields_sent(const json_t *merged, json_t *body)
 
 		if (!v || !(fields[i].flags & SENT))
 			continue;
-		if (fields[i].type == TYPE_STOP && !json_array_size(v))
-			continue; /* no stop strings and no field are the same request */
 		if (json_object_set(body, fields[i].name, v))
 			return -ENOMEM;
+	}
+	return 0;
+}
+
+int request_fields_fit(json_t *merged, const json_t *own, enum request_endpoint endpoint,
+		       struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+		const struct field *f = &fields[i];
+		const json_t *mine = json_object_get(own, inside_name(f));
+
+		if (!f->where || f->where & AT(endpoint) || f->inside ||
+		    !json_object_get(merged, f->name))
+			continue;
+		if (mine && !json_is_null(mine))
+			return err_field(e, ERR_REQUEST, f->name,
+					 "%s has no meaning at the %s endpoint; remove it%s",
+					 f->name, request_endpoint_name(endpoint),
+					 f->where & AT(REQUEST_CHAT)
+						 ? ", or set \"endpoint\" to \"chat\""
+						 : "");
+		(void)json_object_del(merged, f->name); /* it is there */
 	}
 	return 0;
 }

@@ -8,8 +8,10 @@
 
 #include "base/auto.h"
 #include "base/str.h"
-#include "core/request_fields.h"
+#include "core/request_image.h"
 #include "core/request_messages.h"
+#include "core/request_say.h"
+#include "core/request_tools.h"
 
 #include "base/banned.h"
 
@@ -19,67 +21,62 @@ static const char *const roles[] = { "system", "developer", "user", "assistant",
 struct visit {
 	size_t index;
 	const char *role; /* as kept: never developer */
-	bool assistant;
+	bool assistant, tool;
 	struct err *e;
 };
 
-__attribute__((format(printf, 4, 5))) static int fail(const struct visit *w, enum err_kind kind,
-						      const char *member, const char *fmt, ...)
+static void path_of(const struct visit *w, const char *member, char out[ERR_NAME_MAX])
+{
+	char path[48];
+
+	(void)snprintf(path, sizeof(path), "messages[%zu]", w->index);
+	request_say_path(out, path, member);
+}
+
+__attribute__((format(printf, 3, 4))) static int fail(const struct visit *w, const char *member,
+						      const char *fmt, ...)
 {
 	char path[ERR_NAME_MAX], text[ERR_MESSAGE_MAX];
 	va_list ap;
 
-	(void)snprintf(path, sizeof(path), "messages[%zu]%s%s", w->index, *member ? "." : "",
-		       member);
+	path_of(w, member, path);
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap); /* short: all parts are limited */
 	va_end(ap);
-	return err_field(w->e, kind, path, "%s %s", path, text);
+	return request_say(w->e, ERR_REQUEST, path, "%s", text);
 }
 
 static int wrong(const struct visit *w, const char *member, const char *allowed, const json_t *v)
 {
-	char found[REQUEST_FIELDS_FOUND_MAX];
+	char path[ERR_NAME_MAX];
 
-	request_fields_found(v, found, sizeof(found));
-	return fail(w, ERR_REQUEST, member, "must be %s, found %s", allowed, found);
-}
-
-static bool is_text(const json_t *v, const char *text)
-{
-	return json_is_string(v) && strcmp(json_string_value(v), text) == 0;
+	path_of(w, member, path);
+	return request_say_wrong(w->e, path, allowed, v);
 }
 
 static bool one_of(const json_t *v, const char *const *list)
 {
 	for (; *list; list++)
-		if (is_text(v, *list))
+		if (request_say_is(v, *list))
 			return true;
 	return false;
 }
 
 static int read_role(struct visit *w, const json_t *m)
 {
+	static const char allowed[] = "\"system\", \"user\", \"assistant\" or \"tool\"";
 	const json_t *v = json_object_get(m, "role");
 	const char *near;
 
-	if (!v)
-		return fail(w, ERR_REQUEST, "role",
-			    "is missing; give \"system\", \"user\" or \"assistant\"");
 	if (!one_of(v, roles)) {
 		near = json_is_string(v) ? str_nearest(json_string_value(v), roles) : NULL;
 		if (near)
-			return fail(w, ERR_REQUEST, "role", "is not known; did you mean \"%s\"?",
-				    near);
-		return wrong(w, "role", "\"system\", \"user\" or \"assistant\"", v);
+			return fail(w, "role", "is not known; did you mean \"%s\"?", near);
+		return wrong(w, "role", allowed, v);
 	}
-	if (is_text(v, "tool"))
-		return fail(
-			w, ERR_UNSUPPORTED, "role",
-			"is \"tool\": tools are not supported by this version of inferfs; remove "
-			"the message");
-	w->role = is_text(v, "developer") ? "system" : json_string_value(v);
+	w->role = request_say_is(v, "developer") ? "system" : json_string_value(v);
 	w->assistant = strcmp(w->role, "assistant") == 0;
+	w->tool = strcmp(w->role, "tool") == 0;
 	return 0;
 }
 
@@ -95,67 +92,98 @@ static int check_text_part(const struct visit *w, const char *path, const json_t
 	v = json_object_get(part, "text");
 	if (!json_is_string(v))
 		return v ? wrong(w, member, "a string", v)
-			 : fail(w, ERR_REQUEST, member, "is missing; give a string");
+			 : fail(w, member, "is missing; give a string");
 	if (w->assistant)
 		return 0;
 	json_object_foreach((json_t *)(uintptr_t)part, name, v) {
 		if (strcmp(name, "type") == 0 || strcmp(name, "text") == 0)
 			continue;
-		(void)snprintf(member, sizeof(member), "%s.%.32s", path, name);
-		return fail(w, ERR_REQUEST, member,
+		request_say_path(member, path, name);
+		return fail(w, member,
 			    "is not known; a text part has only type and text, remove it");
 	}
 	return 0;
 }
 
-static int check_part(const struct visit *w, size_t i, const json_t *part)
+static int check_image_part(const struct visit *w, const char *path, const json_t *part,
+			    json_t **out)
+{
+	char full[ERR_NAME_MAX];
+
+	if (strcmp(w->role, "user") != 0)
+		return fail(w, path, "is an image; images belong into messages of the role user");
+	if (request_say_is(json_object_get(part, "type"), "input_image"))
+		return fail(w, path,
+			    "is an image in the form of the responses API; write "
+			    "{\"type\":\"image\",\"path\":\"...\"} or with \"url\" or \"data\"");
+	path_of(w, path, full);
+	return request_image_part(full, part, out, w->e);
+}
+
+static int check_part(const struct visit *w, size_t i, const json_t *part, json_t **out)
 {
 	static const char *const images[] = { "image", "image_url", "input_image", NULL };
 	const json_t *type = json_object_get(part, "type");
 	char path[48], member[56];
+	int rc;
 
 	(void)snprintf(path, sizeof(path), "content[%zu]", i);
 	(void)snprintf(member, sizeof(member), "%s.type", path);
 	if (!json_is_object(part))
 		return wrong(w, path, "an object like {\"type\":\"text\",\"text\":\"...\"}", part);
-	if (!json_is_string(type))
-		return type ? wrong(w, member, "a string", type)
-			    : fail(w, ERR_REQUEST, member, "is missing; give \"text\"");
-	if (is_text(type, "text"))
-		return check_text_part(w, path, part);
 	if (one_of(type, images))
-		return fail(
-			w, ERR_UNSUPPORTED, path,
-			"is an image: images are not supported by this version of inferfs; remove "
-			"the part");
-	return w->assistant ? 0 : wrong(w, member, "\"text\"", type);
+		return check_image_part(w, path, part, out);
+	if (!request_say_is(type, "text") && !(w->assistant && json_is_string(type)))
+		return wrong(w, member, w->role[0] == 'u' ? "\"text\" or \"image\"" : "\"text\"",
+			     type);
+	rc = request_say_is(type, "text") ? check_text_part(w, path, part) : 0;
+	if (!rc)
+		*out = json_incref((json_t *)(uintptr_t)part);
+	return rc;
+}
+
+static int check_parts(const struct visit *w, const json_t *list, json_t **out)
+{
+	json_t *checked = json_array();
+	int rc = checked ? 0 : -ENOMEM;
+
+	for (size_t i = 0; i < json_array_size(list) && !rc; i++) {
+		json_t *part = NULL;
+
+		rc = check_part(w, i, json_array_get(list, i), &part);
+		if (!rc && json_array_append_new(checked, part))
+			rc = -ENOMEM;
+	}
+	if (rc) {
+		json_decref(checked);
+		return rc;
+	}
+	*out = checked;
+	return 0;
 }
 
 static int check_content(const struct visit *w, const json_t *v, json_t **out)
 {
-	size_t n = json_array_size(v);
 	const json_t *first = json_array_get(v, 0);
 
 	if (json_is_string(v) || (json_is_null(v) && w->assistant)) {
 		*out = json_incref((json_t *)(uintptr_t)v);
 		return 0;
 	}
-	if (!n)
+	if (!json_array_size(v))
 		return wrong(w, "content",
 			     w->assistant ? "a string, null or a list of parts"
 					  : "a string or a list of parts that is not empty",
 			     v);
-	for (size_t i = 0; i < n; i++) {
-		int rc = check_part(w, i, json_array_get(v, i));
+	if (json_array_size(v) == 1 && request_say_is(json_object_get(first, "type"), "text") &&
+	    json_object_size(first) == 2) {
+		int rc = check_text_part(w, "content[0]", first);
 
-		if (rc)
-			return rc;
+		if (!rc)
+			*out = json_incref(json_object_get(first, "text"));
+		return rc;
 	}
-	if (n == 1 && is_text(json_object_get(first, "type"), "text") &&
-	    json_object_size(first) == 2)
-		v = json_object_get(first, "text");
-	*out = json_incref((json_t *)(uintptr_t)v);
-	return 0;
+	return check_parts(w, v, out);
 }
 
 /* Members with a meaning here. *out stays NULL when nothing is to be kept. */
@@ -168,14 +196,13 @@ static int check_known(const struct visit *w, const char *name, const json_t *v,
 	if (json_is_null(v))
 		return 0; /* other programs write what is absent as null */
 	if (strcmp(name, "tool_calls") == 0) {
-		if (!json_is_array(v))
-			return wrong(w, name, "a list", v);
-		return json_array_size(v)
-			       ? fail(w, ERR_UNSUPPORTED, name,
-				      "is given: tools are not supported by this version of "
-				      "inferfs; remove it")
-			       : 0;
+		char path[ERR_NAME_MAX];
+
+		path_of(w, name, path);
+		return request_tools_calls(path, v, out, w->e);
 	}
+	if (strcmp(name, "tool_call_id") == 0 && !request_say_name(v, 1024))
+		return wrong(w, name, "the id of the call that it answers", v);
 	if (strcmp(name, "name") == 0 && !json_is_string(v))
 		return wrong(w, name, "a string", v);
 	if (strcmp(name, "prefix") == 0 && !json_is_boolean(v))
@@ -184,26 +211,33 @@ static int check_known(const struct visit *w, const char *name, const json_t *v,
 	return 0;
 }
 
+static bool in_list(const char *const *list, const char *name)
+{
+	for (; *list; list++)
+		if (strcmp(name, *list) == 0)
+			return true;
+	return false;
+}
+
 static int check_member(const struct visit *w, const char *name, const json_t *v, json_t **out)
 {
-	static const char *const everywhere[] = { "role", "content", "name", NULL };
-	static const char *const answers[] = { "tool_calls", "prefix", NULL };
-	char cut[33];
+	static const char *const all[] = { "role", "content", "name", NULL };
+	static const char *const answers[] = { "role",	     "content", "name",
+					       "tool_calls", "prefix",	NULL };
+	static const char *const results[] = { "role", "content", "name", "tool_call_id", NULL };
+	const char *const *known = w->assistant ? answers : w->tool ? results : all;
+	char path[ERR_NAME_MAX], has[80];
 
-	for (const char *const *p = everywhere; *p; p++)
-		if (strcmp(name, *p) == 0)
-			return check_known(w, name, v, out);
+	if (in_list(known, name))
+		return check_known(w, name, v, out);
 	if (w->assistant) {
-		for (const char *const *p = answers; *p; p++)
-			if (strcmp(name, *p) == 0)
-				return check_known(w, name, v, out);
 		*out = json_incref((json_t *)(uintptr_t)v);
 		return 0;
 	}
-	if (!str_copy(cut, sizeof(cut), name))
-		cut[str_utf8_whole(cut, strlen(cut))] = '\0';
-	return fail(w, ERR_REQUEST, cut,
-		    "is not known; a %s message has role, content and name, remove it", w->role);
+	path_of(w, "", path);
+	(void)snprintf(has, sizeof(has), "a %s message has role, content, %sname", w->role,
+		       w->tool ? "tool_call_id, " : "");
+	return request_say_unknown(w->e, path, name, known, has);
 }
 
 static int check_members(const struct visit *w, const json_t *m, json_t *out)
@@ -221,7 +255,10 @@ static int check_members(const struct visit *w, const json_t *m, json_t *out)
 			return -ENOMEM;
 	}
 	if (!w->assistant && !json_object_get(out, "content"))
-		return fail(w, ERR_REQUEST, "content", "is missing; give a string");
+		return fail(w, "content", "is missing; give a string");
+	if (w->tool && !json_object_get(out, "tool_call_id"))
+		return fail(w, "tool_call_id",
+			    "is missing; give the id of the call that it answers");
 	return 0;
 }
 
@@ -268,7 +305,7 @@ int request_messages_check(const json_t *list, json_t **out, struct err *e)
 bool request_messages_have_system(const json_t *list)
 {
 	for (size_t i = 0; i < json_array_size(list); i++)
-		if (is_text(json_object_get(json_array_get(list, i), "role"), "system"))
+		if (request_say_is(json_object_get(json_array_get(list, i), "role"), "system"))
 			return true;
 	return false;
 }

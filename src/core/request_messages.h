@@ -14,10 +14,11 @@
 
 /* request_messages_check - check a list and bring it into one spelling
  *
- *   out  new list: developer is system, a lone text part is a string, empty tool_calls are gone;
+ *   out  new list: developer is system, a lone text part is a string, empty tool_calls are gone,
+ *        an image part has path, url or data (request_image_collect turns the latter into hashes);
  *        what an assistant message of a provider holds besides is kept as it is
  *
- * Errors: -EINVAL, -EOPNOTSUPP (tools, images) naming messages[i].member; -ENOMEM
+ * Errors: -EINVAL naming messages[i].member; -ENOMEM
  */
 int request_messages_check(const json_t *list, json_t **out, struct err *e);
 

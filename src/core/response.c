@@ -12,6 +12,7 @@
 #include "core/answer.h"
 #include "core/canon.h"
 #include "core/response.h"
+#include "core/vectors.h"
 
 #include "base/banned.h"
 
@@ -90,16 +91,38 @@ static json_t *list_or_empty(const json_t *list)
 	return list ? json_incref((json_t *)(uintptr_t)list) : json_array();
 }
 
+/* An embedding has no text; its numbers are in a file of their own. */
+static int add_embedding(json_t *o, const json_t *packed)
+{
+	size_t inputs = 0, dimensions = 0;
+
+	if (!o || !packed || json_is_null(packed))
+		return 0;
+	(void)vectors_shape(packed, &inputs, &dimensions); /* zeros say it is damaged */
+	if (json_object_set_new(o, "text", json_null()))
+		return -1;
+	return json_object_set_new(o, "embedding",
+				   json_pack("{s:I, s:I, s:s}", "inputs", (json_int_t)inputs,
+					     "dimensions", (json_int_t)dimensions, "file",
+					     "embedding.json"));
+}
+
 static json_t *element(const struct response_sample *s)
 {
 	const json_t *o = s->sample;
+	json_t *out = json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o}", "index",
+				(json_int_t)s->index, "text", copy_or_null(o, "text"),
+				"finish_reason", copy_or_null(o, "finish_reason"), "tool_calls",
+				copy_or_null(o, "tool_calls"), "reasoning",
+				copy_or_null(o, "reasoning"), "logprobs",
+				copy_or_null(o, "logprobs"), "cached", s->cached, "duplicated",
+				s->duplicated, "refusal", copy_or_null(o, "refusal"));
 
-	return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o}", "index",
-			 (json_int_t)s->index, "text", copy_or_null(o, "text"), "finish_reason",
-			 copy_or_null(o, "finish_reason"), "tool_calls",
-			 copy_or_null(o, "tool_calls"), "reasoning", copy_or_null(o, "reasoning"),
-			 "logprobs", copy_or_null(o, "logprobs"), "cached", s->cached, "duplicated",
-			 s->duplicated, "refusal", copy_or_null(o, "refusal"));
+	if (add_embedding(out, json_object_get(o, "embedding"))) {
+		json_decref(out);
+		return NULL;
+	}
+	return out;
 }
 
 static json_t *elements(const struct response_sample *s, size_t n)

@@ -384,6 +384,7 @@ static void on_end(void *arg, const struct http_result *r)
 
 	memset(&end, 0, sizeof(end));
 	end.why.retry_after_s = -1;
+	end.quota = r->head->quota;
 	if (!a->complete && !a->failed && !r->kind && status >= 200 && status <= 299)
 		look_at_rest(a, r->head);
 	if (a->complete)

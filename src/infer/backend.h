@@ -56,7 +56,9 @@ struct backend_limits {
 	double connect_timeout_s, stall_timeout_s;
 	unsigned retries;
 	double backoff_ms, backoff_max_ms;
-	unsigned breaker_failures; /* read and shown; the breaker itself is a later version's */
+	unsigned rpm;		   /* requests that may begin in a minute; 0 no limit */
+	uint64_t tpm;		   /* tokens in a minute, in and out; 0 no limit */
+	unsigned breaker_failures; /* requests in a row that finally failed; 0 never */
 	double breaker_seconds;
 	unsigned models_ttl_s;
 };

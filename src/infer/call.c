@@ -12,45 +12,9 @@
 #include "base/auto.h"
 #include "base/mono.h"
 #include "base/str.h"
-#include "infer/attempt.h"
-#include "infer/call.h"
-#include "infer/local.h"
-#include "infer/retry.h"
+#include "infer/call_inside.h"
 
 #include "base/banned.h"
-
-/* what is asked, and the form it is sent in */
-struct order {
-	const json_t *effective; /* lent */
-	const json_t *images;	 /* lent; NULL none */
-	struct backend_body body;
-	bool built;
-	char *url; /* NULL: in process */
-	uint32_t index;
-	double timeout_s;
-};
-
-enum { C_OPENED = 1 << 0, C_BEGUN = 1 << 1, C_FINISHED = 1 << 2 };
-
-struct infer_call {
-	struct loop_task open, cancel;
-	bool cancel_posted; /* env->lock */
-	struct list link;   /* env->calls; env->cancelled */
-	struct list ready_link;
-	struct limit_waiter place; /* env->lock */
-	struct call_env *env;
-	struct call_backend *backend;
-	struct infer_sink sink;
-	void *arg;
-	struct order order;
-	struct loop_timer limit, pause;
-	uint64_t opened_ns, limit_ns; /* limit 0: none */
-	struct attempt *attempt;
-	struct local *local;
-	struct retry retry;
-	unsigned flags;
-	struct err *last; /* why the attempt before failed; NULL: none did */
-};
 
 static const char *name_of(const struct infer_call *c)
 {
@@ -61,6 +25,7 @@ static const char *name_of(const struct infer_call *c)
 
 static void on_open(struct loop_task *t);
 static void on_cancel(struct loop_task *t);
+static void on_loaded(struct loop_task *t);
 static void on_limit(struct loop_timer *t);
 static void on_pause_over(struct loop_timer *t);
 
@@ -71,6 +36,7 @@ struct infer_call *call_free(struct infer_call *c)
 	buf_done(&c->order.body.body);
 	free(c->order.url);
 	free(c->last);
+	free(c->load_error);
 	free(c);
 	return NULL;
 }
@@ -88,14 +54,15 @@ struct infer_call *call_new(struct call_env *env, struct call_backend *b,
 	c->arg = arg;
 	c->open.run = on_open;
 	c->cancel.run = on_cancel;
+	c->loaded.run = on_loaded;
 	c->limit.fire = on_limit;
 	c->pause.fire = on_pause_over;
 	list_init(&c->link);
 	list_init(&c->ready_link);
 	limit_waiter_init(&c->place, spec->priority);
-	c->limit_ns = spec->deadline_ns;
+	c->limit_ns = c->deadline_ns = spec->deadline_ns;
 	c->order.effective = spec->request;
-	c->order.images = spec->images;
+	c->order.load = spec->load;
 	c->order.index = spec->index;
 	c->order.timeout_s = spec->timeout_s > 0 ? spec->timeout_s : b->config->limits.timeout_s;
 	buf_init(&c->order.body.body, 0);
@@ -103,14 +70,14 @@ struct infer_call *call_new(struct call_env *env, struct call_backend *b,
 }
 
 /* Once per call: attempts send the same bytes. */
-static int build(struct infer_call *c, struct err *e)
+static int build(struct infer_call *c, const json_t *images, struct err *e)
 {
 	const struct backend_config *config = c->backend->config;
 	int rc;
 
 	if (c->order.built || config->type->local)
 		return 0;
-	rc = config->type->build(config, c->order.effective, c->order.images, &c->order.body, e);
+	rc = config->type->build(config, c->order.effective, images, &c->order.body, e);
 	if (rc)
 		return rc;
 	c->order.url = str_printf("%s%s", config->at.url ? config->at.url : "", c->order.body.path);
@@ -122,19 +89,21 @@ static int build(struct infer_call *c, struct err *e)
 
 void call_prepare(struct infer_call *c)
 {
-	if (build(c, NULL))
+	if (!c->order.load && build(c, NULL, NULL))
 		buf_done(&c->order.body.body); /* begin() tries again and tells why */
 }
 
 /* ---- the end ---- */
 
-/* A user who cancels and a program that ends say nothing about the backend. */
-static void count_end(struct infer_status *s, const struct err *e)
+/* A user who cancels, a program that ends and a request that was never sent say nothing about the
+ * backend. */
+static void count_end(struct infer_status *s, const struct err *e, unsigned attempts)
 {
 	if (!e) {
 		s->ok++;
 		s->last_ok_real_ns = mono_real_ns();
-	} else if (e->kind != ERR_CANCELLED && e->kind != ERR_ENDING) {
+	} else if (e->kind != ERR_CANCELLED && e->kind != ERR_ENDING &&
+		   (attempts || e->kind != ERR_REQUEST)) {
 		s->failed++;
 		s->last_error_real_ns = mono_real_ns();
 		(void)str_copy(s->last_error, sizeof(s->last_error), e->message); /* same size */
@@ -183,7 +152,7 @@ static void drop_work(struct infer_call *c)
 	list_del(&c->ready_link);
 }
 
-/* answer is consumed; NULL: failed with e. c is gone afterwards, or when its cancel task has run. */
+/* answer is consumed; NULL: failed with e. c is gone afterwards, or when its other tasks have run. */
 static void finish(struct infer_call *c, struct answer *take_answer, struct err *e)
 {
 	struct call_env *env = c->env;
@@ -193,8 +162,9 @@ static void finish(struct infer_call *c, struct answer *take_answer, struct err 
 	c->flags |= C_FINISHED;
 	drop_work(c);
 	lock_take(&env->lock);
-	count_end(&c->backend->status, take_answer ? NULL : e);
+	count_end(&c->backend->status, take_answer ? NULL : e, c->retry.attempts);
 	lock_drop(&env->lock);
+	call_gate_end(c, take_answer ? NULL : e);
 	leave_place(c);
 	if (take_answer) {
 		c->sink.done(c->arg, take_answer, c->retry.attempts);
@@ -206,7 +176,7 @@ static void finish(struct infer_call *c, struct answer *take_answer, struct err 
 		c->sink.failed(c->arg, e);
 	}
 	lock_take(&env->lock);
-	kept = c->cancel_posted;
+	kept = c->cancel_posted || c->loading;
 	if (kept)
 		list_append(&env->cancelled, &c->link);
 	lock_drop(&env->lock);
@@ -224,51 +194,6 @@ static void finish_internal(struct infer_call *c)
 
 /* ---- time ---- */
 
-static double seconds_since(uint64_t then)
-{
-	uint64_t now = mono_ns();
-
-	return now > then ? (double)(now - then) / 1e9 : 0;
-}
-
-static void say_waited_for(const struct infer_call *c, bool waiting, struct err *e)
-{
-	const struct backend_config *config = c->backend->config;
-	double s = seconds_since(c->opened_ns);
-	char url[160];
-
-	attempt_url(config, url, sizeof(url));
-	if (waiting && !c->retry.attempts)
-		(void)err_set(
-			e, ERR_TIMEOUT,
-			"time was over after %.3g s in the queue: all %u places of %s were taken",
-			s, config->limits.concurrency ? config->limits.concurrency : 1,
-			config->name);
-	else if (c->last)
-		(void)err_set(e, ERR_TIMEOUT,
-			      "time was over after %.3g s and %u attempts; before that: %s", s,
-			      c->retry.attempts, c->last->message);
-	else if (c->local)
-		(void)err_set(e, ERR_TIMEOUT, "time was over after %.3g s: %s was still answering",
-			      s, config->name);
-	else if (!c->attempt)
-		(void)err_set(e, ERR_TIMEOUT, "time was over after %.3g s, before %s was asked", s,
-			      config->name);
-	else if (attempt_phase(c->attempt) == ATTEMPT_CONNECTING)
-		(void)err_set(e, ERR_TIMEOUT, "time was over after %.3g s: no connection to %s yet",
-			      s, url);
-	else if (attempt_phase(c->attempt) == ATTEMPT_SENT)
-		(void)err_set(
-			e, ERR_TIMEOUT,
-			"time was over after %.3g s: %s had the request and no byte of an answer came",
-			s, config->name);
-	else
-		(void)err_set(
-			e, ERR_TIMEOUT,
-			"time was over after %.3g s: %s was still answering (raise `timeout`?)", s,
-			config->name);
-}
-
 static void on_limit(struct loop_timer *t)
 {
 	struct infer_call *c = CONTAINER_OF(t, struct infer_call, limit);
@@ -278,7 +203,7 @@ static void on_limit(struct loop_timer *t)
 	lock_take(&c->env->lock);
 	waiting = c->place.state == LIMIT_WAITING;
 	lock_drop(&c->env->lock);
-	say_waited_for(c, waiting, &e);
+	call_gate_say_late(c, waiting, &e);
 	finish(c, NULL, &e);
 }
 
@@ -346,28 +271,92 @@ static void count_begun(struct infer_call *c)
 	lock_drop(&c->env->lock);
 }
 
+/* The time of a request counts from here. false: c is finished */
+static bool first_time(struct infer_call *c)
+{
+	uint64_t until;
+
+	if (c->flags & C_BEGUN)
+		return true;
+	c->flags |= C_BEGUN;
+	count_begun(c);
+	if (c->order.timeout_s > 0 && c->order.timeout_s < 1e9) {
+		until = mono_ns() + (uint64_t)(c->order.timeout_s * 1e9);
+		if (!c->limit_ns || until < c->limit_ns)
+			c->limit_ns = until;
+	}
+	return arm_limit(c);
+}
+
+static void go(struct infer_call *c)
+{
+	int rc = call_gate_admit(c);
+
+	if (rc == -ENOMEM)
+		finish_internal(c);
+	else if (rc == 0 && first_time(c))
+		try_now(c);
+}
+
+/* Asks for the images and leaves the rest to on_loaded. */
+static void load(struct infer_call *c)
+{
+	void (*wanted)(void *arg, struct infer_call *call) = c->order.load;
+
+	c->order.load = NULL;
+	lock_take(&c->env->lock);
+	c->loading = true;
+	c->env->loading++;
+	lock_drop(&c->env->lock);
+	wanted(c->arg, c);
+}
+
 /* It has a place: the first attempt, or the next one when its pause let the place go. */
 static void begin(struct infer_call *c)
 {
-	uint64_t until;
 	struct err e;
 
-	if (!(c->flags & C_BEGUN)) {
-		c->flags |= C_BEGUN;
-		count_begun(c);
-		if (c->order.timeout_s > 0 && c->order.timeout_s < 1e9) {
-			until = mono_ns() + (uint64_t)(c->order.timeout_s * 1e9);
-			if (!c->limit_ns || until < c->limit_ns)
-				c->limit_ns = until;
-		}
-		if (!arm_limit(c))
-			return;
+	if (c->order.load) {
+		if (first_time(c)) /* a disk may hang, too */
+			load(c);
+		return;
 	}
-	if (build(c, &e)) {
+	if (build(c, NULL, &e)) {
 		finish(c, NULL, &e);
 		return;
 	}
-	try_now(c);
+	go(c);
+}
+
+/* A finished call goes when the last of its tasks has run. */
+static void let_go(struct infer_call *c)
+{
+	bool last;
+
+	lock_take(&c->env->lock);
+	last = !c->cancel_posted && !c->loading;
+	if (last)
+		list_del(&c->link);
+	lock_drop(&c->env->lock);
+	if (last)
+		(void)call_free(c);
+}
+
+static void on_loaded(struct loop_task *t)
+{
+	struct infer_call *c = CONTAINER_OF(t, struct infer_call, loaded);
+
+	lock_take(&c->env->lock);
+	c->loading = false;
+	lock_drop(&c->env->lock);
+	if (c->flags & C_FINISHED)
+		let_go(c);
+	else if (c->load_error)
+		finish(c, NULL, c->load_error);
+	else if (c->order.built || c->backend->config->type->local)
+		go(c);
+	else
+		finish_internal(c);
 }
 
 /* From here on the loop thread owns the call. It may have got a place meanwhile, or not yet. */
@@ -449,6 +438,7 @@ static void on_attempt_end(void *arg, struct attempt_end *end)
 
 	c->attempt = NULL;
 	c->local = NULL;
+	wake_next(c->env, call_gate_hear(c, end));
 	if (end->answer) {
 		finish(c, end->answer, NULL);
 		return;
@@ -478,6 +468,37 @@ int call_submit(struct infer_call *c)
 	return loop_post(c->env->loop, &c->open); /* cannot refuse before ending */
 }
 
+static void keep_error(struct infer_call *c, const struct err *e)
+{
+	c->load_error = malloc(sizeof(*c->load_error));
+	if (c->load_error)
+		*c->load_error = *e;
+}
+
+/* Nothing else touches the order while the call is loading: a finish only waits for this. */
+void call_loaded(struct infer_call *c, const json_t *images, const struct err *e)
+{
+	struct call_env *env = c->env;
+	struct err own;
+
+	if (e)
+		keep_error(c, e);
+	else if (build(c, images, &own))
+		keep_error(c, &own);
+	lock_take(&env->lock);
+	(void)loop_post(env->loop,
+			&c->loaded); /* refused: the end has it, call_free_rest frees it */
+	if (--env->loading == 0)
+		cond_broadcast(&env->loaded);
+	lock_drop(&env->lock);
+}
+
+void call_await_loads(struct call_env *env)
+{
+	while (env->loading)
+		cond_wait(&env->loaded, &env->lock);
+}
+
 void call_cancel(struct infer_call *c)
 {
 	assert(lock_held(&c->env->lock));
@@ -493,11 +514,9 @@ static void on_cancel(struct loop_task *t)
 
 	lock_take(&c->env->lock);
 	c->cancel_posted = false;
-	if (c->flags & C_FINISHED)
-		list_del(&c->link);
 	lock_drop(&c->env->lock);
 	if (c->flags & C_FINISHED) {
-		(void)call_free(c);
+		let_go(c);
 		return;
 	}
 	(void)err_set(&e, ERR_CANCELLED, "the request to %s was cancelled", name_of(c));
@@ -513,6 +532,7 @@ void call_env_init(struct call_env *env, size_t queue_max)
 	list_init(&env->calls);
 	list_init(&env->ready);
 	list_init(&env->cancelled);
+	cond_init(&env->loaded);
 	env->pump.run = on_pump;
 	env->queue.max = queue_max;
 	env->random = (mono_ns() ^ (uint64_t)getpid() << 32) | 1;
@@ -520,6 +540,7 @@ void call_env_init(struct call_env *env, size_t queue_max)
 
 void call_env_done(struct call_env *env)
 {
+	cond_done(&env->loaded);
 	lock_done(&env->lock);
 }
 

@@ -16,6 +16,7 @@
 #define INFER_CALL_H
 
 #include "base/lock.h"
+#include "infer/gate.h"
 #include "infer/infer.h"
 #include "infer/limit.h"
 #include "net/http.h"
@@ -25,6 +26,7 @@ struct call_backend {
 	const struct backend_config *config;
 	struct http_target *target; /* NULL: in process */
 	struct limit limit;	    /* env->lock */
+	struct gate gate;	    /* env->lock */
 	struct infer_status
 		status; /* env->lock; in_flight, queued and concurrency are not kept here */
 };
@@ -41,6 +43,8 @@ struct call_env {
 	struct limit_queue queue; /* lock */
 	struct list cancelled;	  /* lock: finished, but their cancel task is still to run */
 	bool ending;		  /* lock: nothing new */
+	unsigned loading;	  /* lock: calls that wait for call_loaded */
+	struct cond loaded;	  /* lock: loading is 0 again */
 	uint64_t random;	  /* loop thread */
 };
 
@@ -55,6 +59,10 @@ struct infer_call *call_new(struct call_env *env, struct call_backend *b,
 void call_prepare(struct infer_call *c);
 /* call_submit - 0, or -ENOBUFS, -ESHUTDOWN and c is still the caller's */
 int call_submit(struct infer_call *c);
+/* call_loaded - the images are there, or why not; builds the body on this thread; env->lock not held */
+void call_loaded(struct infer_call *c, const json_t *images, const struct err *e);
+/* call_await_loads - env->lock held: until no call waits for call_loaded any more */
+void call_await_loads(struct call_env *env);
 /* call_cancel - c ends with ERR_CANCELLED soon */
 void call_cancel(struct infer_call *c);
 /* call_free - one that was never submitted; returns NULL */

@@ -4,14 +4,19 @@
  * A token is a word with the white space before it. Two equal requests give equal bytes.
  */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/auto.h"
 #include "base/str.h"
+#include "core/key.h"
 #include "infer/registry.h"
+#include "infer/toolcall.h"
 
 #include "base/banned.h"
+
+enum { DIMENSIONS = 16, DIMENSIONS_MAX = 65536, NUMBERS_MAX = 1 << 22 };
 
 static bool is_space(char c)
 {
@@ -71,16 +76,23 @@ static void see_append(void *arg, const char *p, size_t n)
 
 static int64_t input_tokens(const json_t *effective)
 {
+	static const char *const plain[] = { "prompt", "suffix", "input", NULL };
 	const json_t *messages = json_object_get(effective, "messages"), *m;
-	const json_t *prompt = json_object_get(effective, "prompt");
 	int64_t sum = 0;
 	size_t i;
 
 	json_array_foreach(messages, i, m) {
 		each_text(m, see_count, &sum);
 	}
-	if (json_is_string(prompt))
-		see_count(&sum, json_string_value(prompt), json_string_length(prompt));
+	for (const char *const *name = plain; *name; name++) {
+		const json_t *v = json_object_get(effective, *name), *one;
+
+		if (json_is_string(v))
+			see_count(&sum, json_string_value(v), json_string_length(v));
+		json_array_foreach(v, i, one) {
+			see_count(&sum, json_string_value(one), json_string_length(one));
+		}
+	}
 	return sum;
 }
 
@@ -88,9 +100,14 @@ static void last_user_text(const json_t *effective, struct buf *out)
 {
 	const json_t *messages = json_object_get(effective, "messages");
 	const json_t *prompt = json_object_get(effective, "prompt");
+	const json_t *suffix = json_object_get(effective, "suffix");
 
 	if (json_is_string(prompt))
 		see_append(out, json_string_value(prompt), json_string_length(prompt));
+	if (json_is_string(suffix)) {
+		see_append(out, "|", 1); /* the gap */
+		see_append(out, json_string_value(suffix), json_string_length(suffix));
+	}
 	for (size_t i = json_array_size(messages); i-- > 0;) {
 		const json_t *m = json_array_get(messages, i);
 		const char *role = json_string_value(json_object_get(m, "role"));
@@ -124,15 +141,65 @@ static int wanted_error(const struct backend_config *c, const json_t *extra, str
 /* As if a provider had sent it; tests of raw.json need no network either. */
 static int raw_body(struct answer *a)
 {
-	json_t *raw = json_pack("{s:s, s:s#, s:s, s:{s:I, s:I}}", "object", "echo", "text",
-				buf_str(&a->text), (int)a->text.len, "finish_reason",
+	json_t *raw = json_pack("{s:s, s:s#, s:s, s:{s:I, s:I}, s:O*, s:O*}", "object", "echo",
+				"text", buf_str(&a->text), (int)a->text.len, "finish_reason",
 				a->finish_reason, "usage", "input_tokens",
 				(json_int_t)a->usage.input, "output_tokens",
-				(json_int_t)a->usage.output);
+				(json_int_t)a->usage.output, "tool_calls", a->tool_calls,
+				"embedding", a->embedding);
 	AUTO_FREE char *text = raw ? json_dumps(raw, JSON_COMPACT) : NULL;
 
 	json_decref(raw);
 	return text ? buf_adds(&a->raw, text) : -ENOMEM;
+}
+
+/* ---- embeddings ---- */
+
+/* Numbers that depend on every byte of the text and on nothing else, at length 1 as models give them. */
+static json_t *vector_of(const char *text, size_t n, size_t dimensions)
+{
+	json_t *list = json_array();
+	double square = 0, length;
+	struct key k;
+
+	for (size_t i = 0; i < dimensions && list; i++) {
+		uint32_t block = (uint32_t)(i / KEY_BYTES);
+		double x;
+
+		if (i % KEY_BYTES == 0 && key_of2(&block, sizeof(block), text, n, &k))
+			break;
+		x = k.b[i % KEY_BYTES] - 127.5;
+		square += x * x;
+		(void)json_array_append_new(list, json_real(x)); /* counted below */
+	}
+	length = sqrt(square);
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		json_t *x = json_array_get(list, i);
+
+		(void)json_real_set(x, json_real_value(x) / length); /* never 0: no byte is 127.5 */
+	}
+	return list;
+}
+
+static int fill_vectors(const json_t *effective, struct answer *a)
+{
+	const json_t *input = json_object_get(effective, "input");
+	json_int_t want = json_integer_value(json_object_get(effective, "dimensions"));
+	size_t dimensions = want > 0 ? (size_t)want : DIMENSIONS;
+	size_t n = json_is_array(input) ? json_array_size(input) : 1;
+
+	a->embedding = json_array();
+	for (size_t i = 0; i < n; i++) {
+		const json_t *one = json_is_array(input) ? json_array_get(input, i) : input;
+		json_t *v = vector_of(json_string_value(one), json_string_length(one), dimensions);
+
+		if (json_array_size(v) != dimensions || json_array_append(a->embedding, v)) {
+			json_decref(v);
+			return -ENOMEM;
+		}
+		json_decref(v);
+	}
+	return 0;
 }
 
 /* The index makes samples of one request differ, as a model's would. */
@@ -142,10 +209,16 @@ static int fill(const json_t *effective, uint32_t index, struct answer *a)
 	const json_t *text = json_object_get(extra, "text");
 	const char *model = json_string_value(json_object_get(effective, "model"));
 	const char *reason = json_string_value(json_object_get(extra, "finish_reason"));
+	const char *endpoint = json_string_value(json_object_get(effective, "endpoint"));
 
-	if (json_is_string(text)) {
+	if (endpoint && strcmp(endpoint, "embedding") == 0) {
+		int rc = fill_vectors(effective, a);
+
+		if (rc)
+			return rc;
+	} else if (json_is_string(text)) {
 		see_append(&a->text, json_string_value(text), json_string_length(text));
-	} else {
+	} else if (!a->tool_calls) {
 		(void)buf_adds(&a->text, "You said: "); /* looked at below */
 		last_user_text(effective, &a->text);
 		if (index)
@@ -153,7 +226,7 @@ static int fill(const json_t *effective, uint32_t index, struct answer *a)
 	}
 	if (a->text.failed)
 		return a->text.failed;
-	a->finish_reason = strdup(reason ? reason : "stop");
+	a->finish_reason = strdup(reason ? reason : a->tool_calls ? "tool_calls" : "stop");
 	a->model = strdup(model ? model : "echo");
 	if (!a->model || !a->finish_reason)
 		return -ENOMEM;
@@ -161,6 +234,25 @@ static int fill(const json_t *effective, uint32_t index, struct answer *a)
 	a->usage.output = count_tokens(buf_str(&a->text), a->text.len);
 	a->usage.cached_input = a->usage.cache_write = a->usage.reasoning = 0;
 	return raw_body(a);
+}
+
+/* ---- the answer ---- */
+
+/* What a user asked to be answered with, so that tools can be tried without a model. */
+static int fill_wanted(const json_t *extra, struct answer *a)
+{
+	const json_t *calls = json_object_get(extra, "tool_calls");
+	const json_t *reasoning = json_object_get(extra, "reasoning");
+	json_t *copy = json_is_array(calls) ? json_deep_copy(calls) : NULL;
+	int rc = 0;
+
+	if (json_is_string(reasoning))
+		rc = buf_add(&a->reasoning, json_string_value(reasoning),
+			     json_string_length(reasoning));
+	if (!rc && copy)
+		rc = toolcall_merge(&a->tool_calls, copy);
+	json_decref(copy);
+	return rc ? rc : toolcall_finish(a->tool_calls);
 }
 
 static int answer(const struct backend_config *c, const json_t *effective, uint32_t index,
@@ -176,7 +268,9 @@ static int answer(const struct backend_config *c, const json_t *effective, uint3
 	rc = wanted_error(c, extra, e);
 	if (rc)
 		return rc;
-	rc = fill(effective, index, a);
+	rc = fill_wanted(extra, a);
+	if (!rc)
+		rc = fill(effective, index, a);
 	return rc ? err_set(e, ERR_INTERNAL, "%s: out of memory", c->name) : 0;
 }
 
@@ -194,14 +288,21 @@ static int check(const struct backend_config *c, json_t *effective, json_t *drop
 		 struct err *e)
 {
 	const json_t *extra = json_object_get(effective, "extra_body");
-	const char *endpoint = json_string_value(json_object_get(effective, "endpoint"));
+	const json_t *dimensions = json_object_get(effective, "dimensions");
 	int rc;
 
 	(void)dropped;
 	(void)lossy;
-	if (endpoint && strcmp(endpoint, "chat") != 0 && strcmp(endpoint, "completion") != 0)
-		return err_field(e, ERR_UNSUPPORTED, "endpoint", "%s has no %s endpoint", c->name,
-				 endpoint);
+	if (dimensions && json_integer_value(dimensions) > DIMENSIONS_MAX)
+		return err_field(e, ERR_REQUEST, "dimensions", "%s: dimensions must be at most %d",
+				 c->name, DIMENSIONS_MAX);
+	if (dimensions &&
+	    json_integer_value(dimensions) *
+			    (json_int_t)json_array_size(json_object_get(effective, "input")) >
+		    NUMBERS_MAX)
+		return err_field(e, ERR_REQUEST, "dimensions",
+				 "%s: dimensions of all inputs together must be at most %d",
+				 c->name, NUMBERS_MAX);
 	rc = check_number(c, json_object_get(extra, "delay_ms"), "extra_body.delay_ms", e);
 	if (rc == 0)
 		rc = check_number(c, json_object_get(extra, "tokens_per_s"),

@@ -23,10 +23,11 @@ struct facts {
 	char message[MESSAGE_MAX];
 	char type[ERR_NAME_MAX];
 	char code[ERR_NAME_MAX];
-	int status;	      /* code as a number 400..599; 0 none */
-	double retry_after_s; /* asked for in the body; 0 none */
-	bool limits;	      /* it lists the limits that were passed */
-	bool daily;	      /* one of them is of the day */
+	int status;			     /* code as a number 400..599; 0 none */
+	const struct failure_advice *advice; /* the provider's own; NULL none */
+	double retry_after_s;		     /* asked for in the body; 0 none */
+	bool limits;			     /* it lists the limits that were passed */
+	bool daily;			     /* one of them is of the day */
 };
 
 /* ---- text from elsewhere ---- */
@@ -81,15 +82,21 @@ static void take_text(char *dst, size_t cap, const json_t *v)
 		failure_text(dst, cap, json_string_value(v), json_string_length(v));
 }
 
+static void take_status(struct facts *f, const json_t *v)
+{
+	json_int_t n = json_integer_value(v);
+
+	if (n >= 400 && n < 600)
+		f->status = (int)n;
+}
+
 /* vLLM and llama.cpp put the HTTP status there as a number, OpenAI and Mistral a word. */
 static void take_code(struct facts *f, const json_t *v)
 {
 	if (json_is_integer(v)) {
-		json_int_t n = json_integer_value(v);
-
-		(void)snprintf(f->code, sizeof(f->code), "%" JSON_INTEGER_FORMAT, n);
-		if (n >= 400 && n < 600)
-			f->status = (int)n;
+		(void)snprintf(f->code, sizeof(f->code), "%" JSON_INTEGER_FORMAT,
+			       json_integer_value(v));
+		take_status(f, v);
 	} else {
 		take_text(f->code, sizeof(f->code), v);
 	}
@@ -157,6 +164,8 @@ static void take_object(struct facts *f, const json_t *o)
 	take_text(f->type, sizeof(f->type), json_object_get(o, "type"));
 	take_text(f->type, sizeof(f->type), json_object_get(o, "status"));
 	take_code(f, json_object_get(o, "code"));
+	if (!f->status)
+		take_status(f, json_object_get(o, "raw_status_code"));
 	take_details(f, json_object_get(o, "details"));
 }
 
@@ -223,6 +232,8 @@ static bool says_context(const struct facts *f)
 					     "longer than the context",
 					     "exceed context limit",
 					     "prompt is too long",
+					     "prompt too long",
+					     "input length exceeds",
 					     "too large for model with",
 					     "maximum prompt length",
 					     NULL };
@@ -242,13 +253,22 @@ static bool says_key(const struct facts *f)
 	       (has_any(f->message, key) && has_any(f->message, bad));
 }
 
+/* A 400 at Mistral, a 403 at OpenAI when the account may not use it, mostly a 404. */
+static bool says_model(const struct facts *f)
+{
+	static const char *const names[] = { "model_not_found", "invalid_model", NULL };
+
+	return has_any(f->code, names) || has_any(f->type, names);
+}
+
 /* An empty account is a 400 at some providers. */
 static bool says_money(const struct facts *f)
 {
 	static const char *const words[] = { "credit balance", "spend limit", "spending limit",
 					     "out of credits", NULL };
 
-	return has_any(f->code, (const char *const[]){ "spend_limit", "billing", NULL }) ||
+	return has_any(f->code, (const char *const[]){ "spend_limit", "billing",
+						       "insufficient_quota", NULL }) ||
 	       has_any(f->message, words);
 }
 
@@ -279,8 +299,10 @@ static enum err_kind kind_of(int status, const struct facts *f)
 {
 	switch (status) {
 	case 400:
+	case 422:
 		return says_key(f)	 ? ERR_KEY_REJECTED
 		       : says_context(f) ? ERR_CONTEXT
+		       : says_model(f)	 ? ERR_NOT_FOUND
 		       : says_money(f)	 ? ERR_QUOTA
 					 : ERR_REQUEST;
 	case 401:
@@ -339,6 +361,15 @@ static const char *advice(const struct backend_config *c, enum err_kind kind, in
 	}
 }
 
+static const char *advice_of(const struct backend_config *c, const struct facts *f,
+			     enum err_kind kind, int status)
+{
+	for (const struct failure_advice *a = f->advice; a && a->text; a++)
+		if (a->kind == kind)
+			return a->text;
+	return advice(c, kind, status);
+}
+
 static void fill(const struct backend_config *c, const struct facts *f, enum err_kind kind,
 		 int status, struct err *e)
 {
@@ -348,10 +379,10 @@ static void fill(const struct backend_config *c, const struct facts *f, enum err
 
 	if (status)
 		(void)err_set(e, kind, "%s answered %d: %s%s (%s)", c->name, status, what, stop,
-			      advice(c, kind, status));
+			      advice_of(c, f, kind, status));
 	else
 		(void)err_set(e, kind, "%s broke its answer off: %s%s (%s)", c->name, what, stop,
-			      advice(c, kind, 500));
+			      advice_of(c, f, kind, 500));
 	if (!e)
 		return;
 	e->http_status = status;
@@ -367,12 +398,14 @@ static bool lifted_later(const struct facts *f, double retry_after_s)
 	return retry_after_s > 0 && strcasestr(f->code, "spend_limit");
 }
 
-bool failure_reply(const struct backend_config *c, const struct backend_failure *f, struct err *e)
+bool failure_reply_advised(const struct backend_config *c, const struct backend_failure *f,
+			   const struct failure_advice *list, struct err *e)
 {
 	struct facts facts;
 	enum err_kind kind;
 
 	read_body(&facts, f->body, f->len < BODY_LOOKED_AT ? f->len : BODY_LOOKED_AT);
+	facts.advice = list;
 	kind = kind_of(f->status, &facts);
 	if (f->status == 429 && kind == ERR_QUOTA && lifted_later(&facts, f->retry_after_s))
 		kind = ERR_RATE_LIMIT;
@@ -380,6 +413,11 @@ bool failure_reply(const struct backend_config *c, const struct backend_failure 
 	if (e)
 		e->retry_after_s = f->retry_after_s > 0 ? f->retry_after_s : facts.retry_after_s;
 	return may_retry(f->status, kind, f->should_retry);
+}
+
+bool failure_reply(const struct backend_config *c, const struct backend_failure *f, struct err *e)
+{
+	return failure_reply_advised(c, f, NULL, e);
 }
 
 /* Inside an answer there is no status to go by but what the words stand for elsewhere. */
@@ -419,6 +457,8 @@ int failure_event(const struct backend_config *c, const json_t *object, struct e
 		kind = ERR_KEY_REJECTED;
 	else if (says_context(&f))
 		kind = ERR_CONTEXT;
+	else if (says_model(&f))
+		kind = ERR_NOT_FOUND;
 	fill(c, &f, kind, 0, e);
 	if (e)
 		e->retry_after_s = f.retry_after_s;

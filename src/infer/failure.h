@@ -15,6 +15,16 @@
 
 /* failure_reply - a reply with an error status; true: it may be tried again */
 bool failure_reply(const struct backend_config *c, const struct backend_failure *f, struct err *e);
+
+/* what to do at one provider about one kind; a list ends with text NULL */
+struct failure_advice {
+	enum err_kind kind;
+	const char *text;
+};
+
+/* failure_reply_advised - as failure_reply; a kind that is in the list is told with its text */
+bool failure_reply_advised(const struct backend_config *c, const struct backend_failure *f,
+			   const struct failure_advice *list, struct err *e);
 /* failure_event - an object with an error inside a reply of status 200; returns the negative errno */
 int failure_event(const struct backend_config *c, const json_t *object, struct err *e);
 /* failure_cut - the body ended, its end mark did not come; began: something of an answer did */

@@ -2,11 +2,13 @@
  * infer/infer.c - the front: backends, the loop thread, and the door for calls
  */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/auto.h"
+#include "base/mono.h"
 #include "base/str.h"
 #include "infer/call.h"
 #include "infer/infer.h"
@@ -145,6 +147,8 @@ static int add_backend(struct infer *i, const struct backend_config *c)
 			return -ENOMEM;
 	}
 	limit_init(&b->limit, &i->env.queue, c->limits.concurrency);
+	if (gate_init(&b->gate, &c->limits, mono_ns()) < 0)
+		return -ENOMEM;
 	i->n_backends++;
 	return 0;
 }
@@ -153,8 +157,10 @@ static struct infer *infer_free(struct infer *i)
 {
 	if (!i)
 		return NULL;
-	for (size_t k = 0; k < i->n_backends; k++)
+	for (size_t k = 0; k < i->n_backends; k++) {
 		(void)http_target_free(i->backends[k].target);
+		gate_done(&i->backends[k].gate);
+	}
 	free(i->backends);
 	call_free_rest(&i->env);
 	call_env_done(&i->env);
@@ -185,6 +191,7 @@ struct infer *infer_stop(struct infer *i)
 	if (i->env.loop && loop_post(i->env.loop, &i->stop) == 0)
 		while (!i->is_stopped)
 			cond_wait(&i->stopped, &i->env.lock);
+	call_await_loads(&i->env);
 	lock_drop(&i->env.lock);
 	i->env.loop = loop_stop(i->env.loop);
 	return infer_free(i);
@@ -248,15 +255,40 @@ static int unknown(struct infer *i, const char *name, struct err *e)
 		       buf_str(&list));
 }
 
+static int check_breaker(struct infer *i, struct call_backend *b, struct err *e)
+{
+	char last[ERR_MESSAGE_MAX];
+	uint64_t left = 0;
+	bool open;
+	int rc;
+
+	lock_take(&i->env.lock);
+	open = gate_is_open(&b->gate, mono_ns(), &left);
+	(void)str_copy(last, sizeof(last), b->status.last_error); /* same size */
+	lock_drop(&i->env.lock);
+	if (!open)
+		return 0;
+	rc = err_set(e, ERR_BREAKER,
+		     "%s failed %u times in a row, so it is left alone for %.0f s more; the last "
+		     "time: %s",
+		     b->config->name, b->config->limits.breaker_failures, ceil((double)left / 1e9),
+		     last);
+	if (e) {
+		e->retry_after_s = (double)left / 1e9;
+		(void)str_copy(e->backend, sizeof(e->backend), b->config->name); /* cut is fine */
+	}
+	return rc;
+}
+
 int infer_ready(struct infer *i, const char *backend, struct err *e)
 {
-	const struct call_backend *b = find(i, backend);
+	struct call_backend *b = find(i, backend);
 	int rc;
 
 	if (!b)
 		return unknown(i, backend, e);
 	if (b->config->at.key || !b->config->at.key_hint || b->config->type->local)
-		return 0;
+		return check_breaker(i, b, e);
 	rc = err_set(e, ERR_NO_KEY, "there is no key for %s: %s", backend, b->config->at.key_hint);
 	if (e)
 		(void)str_copy(e->backend, sizeof(e->backend), backend); /* cut is fine */
@@ -277,6 +309,21 @@ int infer_room(struct infer *i, struct err *e)
 		       waiting, max);
 }
 
+/* the lock is held */
+static void fill_limits(const struct gate *g, struct infer_status *out)
+{
+	uint64_t now = mono_ns();
+
+	out->breaker = g->breaker;
+	out->breaker_failures = g->failures;
+	out->breaker_left_s = 0;
+	if (g->breaker == GATE_OPEN && g->open_until_ns > now)
+		out->breaker_left_s = (double)(g->open_until_ns - now) / 1e9;
+	out->hold_s = g->hold_ns > now ? (double)(g->hold_ns - now) / 1e9 : 0;
+	out->told = g->told;
+	out->has_told = g->told_ns != 0;
+}
+
 int infer_status(struct infer *i, const char *backend, struct infer_status *out)
 {
 	struct call_backend *b = find(i, backend);
@@ -288,6 +335,7 @@ int infer_status(struct infer *i, const char *backend, struct infer_status *out)
 	out->in_flight = b->limit.in;
 	out->queued = (unsigned)b->limit.waiting;
 	out->concurrency = b->limit.max;
+	fill_limits(&b->gate, out);
 	lock_drop(&i->env.lock);
 	out->has_key = b->config->at.key != NULL;
 	return 0;
@@ -328,6 +376,12 @@ int infer_call(struct infer *i, const struct infer_spec *spec, const struct infe
 	if (rc)
 		(void)call_free(c);
 	return rc;
+}
+
+void infer_loaded(struct infer *i, struct infer_call *c, const json_t *images, const struct err *e)
+{
+	(void)i;
+	call_loaded(c, images, e);
 }
 
 void infer_cancel(struct infer *i, struct infer_call *c)

@@ -20,6 +20,7 @@
 
 #include "core/answer.h"
 #include "infer/backend.h"
+#include "infer/gate.h"
 
 struct infer;
 struct infer_call;
@@ -42,7 +43,10 @@ struct infer_spec {
 	const json_t *
 		request; /* effective, checked; lent until done or failed returned, and not changed:
 				 * jansson's counting is no barrier between threads */
-	const json_t *images; /* as backend.h's build wants them, lent as request is; NULL none */
+	/* load - the call has got its place and wants its images: on the net thread, once, with the sink's
+	 * arg; infer_loaded answers, from any thread and later. NULL: it has none. So what waits in the
+	 * queue holds no bytes of images */
+	void (*load)(void *arg, struct infer_call *c);
 	double timeout_s;     /* 0: the backend's; from the first sending, retries included */
 	uint64_t deadline_ns; /* mono_ns; 0 none: queue included */
 	int priority;	      /* -20..19 */
@@ -58,7 +62,7 @@ struct infer_options {
 /* infer_new - starts the net thread; -EIO with a sentence when it cannot */
 /* infer_new - options and configurations are borrowed; infer_stop - NULL is fine; returns NULL */
 int infer_new(const struct infer_options *o, struct infer **out, struct err *e);
-/* infer_stop - ends every call, stops the net thread; returns NULL; i may be NULL */
+/* infer_stop - waits for loads that are under way, ends every call, stops the net thread; returns NULL; i may be NULL */
 struct infer *infer_stop(struct infer *i);
 
 /* infer_find - NULL: no such backend */
@@ -66,7 +70,8 @@ const struct backend_config *infer_find(struct infer *i, const char *name);
 /* infer_types - every registered type, NULL-terminated; by name: infer_type */
 const struct backend_type *const *infer_types(void);
 const struct backend_type *infer_type(const char *name);
-/* infer_ready - key there, name known: 0, or the error a request would meet (ENOKEY, ENXIO) */
+/* infer_ready - key there, name known, breaker not open: 0, or the error a new request meets (ENOKEY, ENXIO,
+ * EHOSTDOWN) */
 int infer_ready(struct infer *i, const char *backend, struct err *e);
 /* infer_room - may one more call be queued? 0 or ERR_QUEUE_FULL */
 int infer_room(struct infer *i, struct err *e);
@@ -74,6 +79,11 @@ int infer_room(struct infer *i, struct err *e);
 /* infer_call - 0 and the call, or -errno (-ENOBUFS, -ESHUTDOWN, -ENOMEM, -ENXIO) and no sink is called */
 int infer_call(struct infer *i, const struct infer_spec *spec, const struct infer_sink *sink,
 	       void *arg, struct infer_call **out);
+/* infer_loaded - answers load, exactly once: the images as backend.h's build wants them, or why there are
+ * none (images NULL); both are only lent. The body is built here, on the caller's thread, and the
+ * request of the spec must live until this returns, whatever the sink was told meanwhile. infer_stop
+ * waits for it */
+void infer_loaded(struct infer *i, struct infer_call *c, const json_t *images, const struct err *e);
 /* infer_cancel - c must not yet have had done or failed (the caller's own lock or flag tells) */
 void infer_cancel(struct infer *i, struct infer_call *c);
 
@@ -85,6 +95,12 @@ struct infer_status {
 	uint64_t last_ok_real_ns, last_error_real_ns; /* 0: never */
 	char last_error[ERR_MESSAGE_MAX];
 	bool has_key;
+	enum gate_breaker breaker;
+	unsigned breaker_failures; /* in a row */
+	double breaker_left_s;	   /* until the probe */
+	double hold_s;		   /* the server asked for so much patience; 0 none */
+	struct quota_set told;	   /* rate-limit headers of the last answer that had some */
+	bool has_told;
 };
 int infer_status(struct infer *i, const char *backend, struct infer_status *out);
 

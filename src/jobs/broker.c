@@ -7,6 +7,7 @@
 #include "base/auto.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "jobs/flight.h"
 #include "jobs/inside.h"
 
@@ -32,7 +33,17 @@ static void view_row(const struct ledger_row *row, struct broker_view *out)
 		.text_bytes = row->text_bytes,
 		.has_reasoning = row->facts && strstr(row->facts, "\"reasoning\":true"),
 		.has_tool_calls = row->facts && strstr(row->facts, "\"tool_calls\":true"),
+		.embedding = row->facts && strstr(row->facts, "\"embedding\":true"),
 	};
+	if (row->facts) { /* our own text, too: the model of a fallback has its own key */
+		const char *key = strstr(row->facts, "\"key\":\"");
+		char hex[KEY_HEX + 1];
+
+		if (key) { /* cut behind its digits; not ours after all: the first one's stays */
+			(void)str_copy(hex, sizeof(hex), key + 7);
+			(void)key_parse(hex, &out->key);
+		}
+	}
 	if (row->error) { /* our own text: {"errno":"EINVAL","code":22,... */
 		const char *code = strstr(row->error, "\"code\":");
 
@@ -191,6 +202,11 @@ struct store *broker_store(struct broker *b)
 }
 
 /* ---- start and stop ---- */
+
+void broker_set_files(struct broker *b, const struct broker_files *files)
+{
+	b->files = *files;
+}
 
 int broker_new(const struct broker_options *o, struct broker **out, struct err *e)
 {

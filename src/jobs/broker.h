@@ -51,6 +51,7 @@ struct broker_view {
 	uint64_t text_bytes;		  /* size of `text` when done */
 	int code;			  /* positive errno when refused, failed or cancelled */
 	bool has_reasoning, has_tool_calls;
+	bool embedding; /* it asks for vectors: no text, no stream */
 };
 
 static inline bool broker_is_final(enum broker_state s)
@@ -144,7 +145,9 @@ enum broker_file {
 	BROKER_SAMPLE_TEXT,
 	BROKER_SAMPLE_RESPONSE,
 	BROKER_SAMPLE_RAW,
-	BROKER_SAMPLE_META
+	BROKER_SAMPLE_META,
+	BROKER_EMBEDDING_JSON, /* of the sample */
+	BROKER_EMBEDDING_NPY
 };
 /* broker_render - append the file's bytes: 0, -ENOENT (it has no such file), -EAGAIN (nowait: would wait
  * for the disk), -EIO with a sentence. Blocks on the disk unless nowait. */
@@ -165,11 +168,12 @@ int broker_render_xattr(struct broker *b, int64_t id, const char *name, struct b
 
 /* an ask: a request without a name. The stream gets the answer, or fails with the errno */
 struct broker_ask;
-/* broker_ask - parse and start; 0, or negative errno with e; text as written */
+/* broker_ask - parse and start; 0, or negative errno with e; text as written. What is wrong with images
+ * comes through the stream: they are read on the pool */
 struct broker_ask_doc {
 	const char *text;
 	size_t len;
-	const json_t *history; /* earlier turns, array of messages; NULL none */
+	const json_t *history; /* what broker_ask_history gave; NULL none */
 };
 int broker_ask(struct broker *b, const struct broker_ask_doc *d, struct broker_ask **out,
 	       struct err *e);
@@ -177,8 +181,8 @@ int broker_ask(struct broker *b, const struct broker_ask_doc *d, struct broker_a
 struct stream *broker_ask_stream(struct broker_ask *a);
 /* broker_ask_error - error.json of a failed one; -ENODATA when it has not failed */
 int broker_ask_error(struct broker_ask *a, struct buf *out);
-/* broker_ask_history - what to send along with the next question: this question's messages and the
- * answer; new reference or NULL */
+/* broker_ask_history - what to send along with the next question: this question's messages, the answer,
+ * and where their images are; for broker_ask only; new reference or NULL */
 json_t *broker_ask_history(struct broker_ask *a);
 /* broker_ask_end - closes it; cancels what is unfinished; a may be NULL; returns NULL */
 struct broker_ask *broker_ask_end(struct broker_ask *a);

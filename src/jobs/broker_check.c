@@ -8,7 +8,9 @@
 #include "base/mono.h"
 #include "base/str.h"
 #include "core/response.h"
+#include "jobs/fallback.h"
 #include "jobs/flight.h"
+#include "jobs/image.h"
 #include "jobs/inside.h"
 
 #include "base/banned.h"
@@ -256,6 +258,9 @@ static int room_for(struct check *c, struct err *e)
 {
 	int r = infer_ready(c->b->o.infer, c->job->terms.backend, e);
 
+	if (r == -EHOSTDOWN && fallback_left(c->job))
+		r = 0; /* the next model is asked instead */
+
 	return r < 0 ? r : infer_room(c->b->o.infer, e);
 }
 
@@ -345,7 +350,7 @@ static int64_t same_as_before(struct broker *b, const struct broker_doc *d, cons
 
 	lock_take(&b->lock);
 	j = job_by_name_locked(b, d->root, d->path);
-	if (j && key_equal(&j->body.key, &k->body.key) && j->terms.n == k->terms.n &&
+	if (j && key_equal(&j->body.asked, &k->body.key) && j->terms.n == k->terms.n &&
 	    j->terms.cache == k->terms.cache && key_equal(&j->body.file_sha, &k->body.file_sha) &&
 	    (j->state == BROKER_QUEUED || j->state == BROKER_RUNNING))
 		id = j->id;
@@ -388,6 +393,77 @@ static void check_accept(struct broker *b, const struct broker_doc *d, struct ch
 		check_look_run(&c->task);
 }
 
+static void check_known(struct broker *b, const struct broker_doc *d, struct checked *k,
+			broker_checked_fn *done, void *arg)
+{
+	struct err e = { 0 };
+
+	if (check_request(b, d->path, NULL, k, &e) < 0)
+		refuse(b, &(struct broker_name){ d->root, d->path, d->suffix }, &e, done, arg);
+	else
+		check_accept(b, d, k, done, arg);
+}
+
+/* ---- images have to be read first, which the caller's thread must not wait for ---- */
+
+struct late {
+	struct pool_task task;
+	struct broker *b;
+	struct broker_doc doc; /* root, path, suffix are owned; there is no text */
+	struct checked k;
+	broker_checked_fn *done;
+	void *arg;
+};
+
+static void late_free(struct late *l)
+{
+	free((void *)(uintptr_t)l->doc.root);
+	free((void *)(uintptr_t)l->doc.path);
+	free((void *)(uintptr_t)l->doc.suffix);
+	check_done(&l->k);
+	free(l);
+}
+
+static void late_run(struct pool_task *t)
+{
+	struct late *l = CONTAINER_OF(t, struct late, task);
+	const struct broker_doc *d = &l->doc;
+	struct err e = { 0 };
+
+	if (l->b->stopping)
+		tell(l->done, l->arg, ESHUTDOWN, 0, false);
+	else if (image_learn(l->b, d->root, d->path, l->k.request, &e) < 0)
+		refuse(l->b, &(struct broker_name){ d->root, d->path, d->suffix }, &e, l->done,
+		       l->arg);
+	else
+		check_known(l->b, d, &l->k, l->done, l->arg);
+	late_free(l);
+}
+
+static void check_later(struct broker *b, const struct broker_doc *d, struct checked *k,
+			broker_checked_fn *done, void *arg)
+{
+	struct late *l = calloc(1, sizeof(*l));
+
+	if (!l) {
+		tell(done, arg, ENOMEM, 0, false);
+		return;
+	}
+	*l = (struct late){ .task.run = late_run, .b = b, .k = *k, .done = done, .arg = arg };
+	*k = (struct checked){ 0 };
+	l->doc = (struct broker_doc){ .root = strdup(d->root),
+				      .path = strdup(d->path),
+				      .suffix = strdup(d->suffix),
+				      .send = d->send };
+	if (!l->doc.root || !l->doc.path || !l->doc.suffix) {
+		tell(done, arg, ENOMEM, 0, false);
+		late_free(l);
+	} else if (pool_post(b->pool, &l->task) < 0) {
+		tell(done, arg, EAGAIN, 0, false); /* full or gone; the file stays as it is */
+		late_free(l);
+	}
+}
+
 void broker_check(struct broker *b, const struct broker_doc *d, broker_checked_fn *done, void *arg)
 {
 	struct request_source src = { d->text, d->len, d->form, d->defaults };
@@ -400,14 +476,19 @@ void broker_check(struct broker *b, const struct broker_doc *d, broker_checked_f
 		tell(done, arg, ESHUTDOWN, 0, false);
 		return;
 	}
-	r = check_request(b, &src, NULL, &k, &unfinished, &e);
-	if (r == 0) /* only a file is looked at again */
+	r = request_parse(&src, &k.request, &unfinished, &e);
+	if (r == 0) { /* only a file is looked at again */
 		r = key_of(d->text, d->len, &k.body.file_sha);
+		if (r < 0)
+			err_sys(&e, -r, "the request could not be checked");
+	}
 	if (r < 0 && unfinished && (!d->final || d->len == 0))
 		tell(done, arg, 0, 0, false);
 	else if (r < 0)
 		refuse(b, &(struct broker_name){ d->root, d->path, d->suffix }, &e, done, arg);
+	else if (image_unknown(k.request))
+		check_later(b, d, &k, done, arg);
 	else
-		check_accept(b, d, &k, done, arg);
+		check_known(b, d, &k, done, arg);
 	check_done(&k);
 }

@@ -51,6 +51,17 @@ struct broker_options {
 
 /* broker_new - everything in o is borrowed until broker_stop; 0 or -errno with a sentence */
 int broker_new(const struct broker_options *o, struct broker **out, struct err *e);
+/* broker_set_files - how the files under prompts/ are read; before the first operation. Without it images
+ * by path are refused
+ *   open  path below the tree of root, which no link may leave: a descriptor or -errno
+ *   read  append the bytes of a prompt's file: 0 or -errno
+ * Both block on the disk and are called on the pool only. */
+struct broker_files {
+	int (*open)(void *arg, const char *root, const char *path);
+	int (*read)(void *arg, const struct broker_name *name, struct buf *out);
+	void *arg;
+};
+void broker_set_files(struct broker *b, const struct broker_files *files);
 /* broker_recover - file_sha answers the SHA-256 of the prompt file now (0 or -ENOENT); blocks on the disk */
 typedef int broker_file_sha_fn(void *arg, const struct broker_name *name, struct key *out);
 void broker_recover(struct broker *b, broker_file_sha_fn *file_sha, void *arg);

@@ -8,7 +8,9 @@
 #include "base/auto.h"
 #include "base/mono.h"
 #include "base/str.h"
+#include "jobs/fallback.h"
 #include "jobs/flight.h"
+#include "jobs/image.h"
 #include "jobs/inside.h"
 
 #include "base/banned.h"
@@ -85,6 +87,7 @@ static struct flight *flight_new(struct broker *b, const struct job *j)
 	f->refs = 1;
 	f->key = j->body.key;
 	f->mode = j->terms.cache;
+	f->images = j->terms.images != NULL;
 	f->request = json_deep_copy(j->body.request); /* a count shared by threads is no barrier */
 	f->canon = str_dup_n(j->body.canon, j->body.canon_len);
 	f->canon_len = j->body.canon_len;
@@ -172,7 +175,9 @@ void flight_fail_jobs(struct broker *b, struct list *jobs, const struct err *e)
 	while ((l = list_pop(jobs))) {
 		struct job *j = LIST_ENTRY(l, struct job, in_flight);
 
-		job_end(b, j, e->kind == ERR_CANCELLED ? BROKER_CANCELLED : BROKER_FAILED, e);
+		if (!fallback_take(b, j, e))
+			job_end(b, j, e->kind == ERR_CANCELLED ? BROKER_CANCELLED : BROKER_FAILED,
+				e);
 		job_unref(b, j);
 	}
 }
@@ -197,10 +202,20 @@ void flight_fail(struct flight *f, const struct err *e)
 
 /* ---- the start ---- */
 
+/* Everybody who waits has another model to ask: nobody needs the breaker's probe. */
+static bool can_wait_elsewhere(struct flight *f)
+{
+	LOCK_SCOPE(&f->b->lock);
+	LIST_EACH(l, &f->jobs)
+		if (!fallback_left(LIST_ENTRY(l, struct job, in_flight)))
+			return false;
+	return true;
+}
+
 static void flight_call(struct flight *f)
 {
 	struct broker *b = f->b;
-	struct infer_spec spec = { .request = f->request };
+	struct infer_spec spec = { .request = f->request, .load = f->images ? image_load : NULL };
 	struct infer_call *c = NULL;
 	struct err e = { 0 };
 	int r;
@@ -222,6 +237,11 @@ static void flight_call(struct flight *f)
 	f->refs++; /* the call's */
 	lock_drop(&b->lock);
 	spec.backend = json_string_value(json_object_get(f->request, "backend"));
+	if (can_wait_elsewhere(f) && infer_ready(b->o.infer, spec.backend, &e) == -EHOSTDOWN) {
+		flight_fail(f, &e);
+		flight_unref(f);
+		return;
+	}
 	r = infer_call(b->o.infer, &spec, &purchase_sink, f, &c);
 	lock_take(&b->lock);
 	if (r == 0 && f->calling) {

@@ -47,20 +47,31 @@ struct job_terms {
 	double timeout_s; /* the request's own, queue included; 0: none */
 	double ttl_s;
 	bool user_max_tokens;
-	json_t *dropped; /* array */
+	char *image_dir;    /* the paths were relative to it at the check; NULL: the top */
+	json_t *dropped;    /* array */
+	json_t *fallback;   /* array of models as written; NULL none */
+	size_t fallback_at; /* the next one to be asked */
+	json_t *images; /* object, hash -> path as written, null: inline in the prompt's file; NULL none */
 };
 
 struct job_body {
 	struct key key, file_sha;
-	json_t *request; /* effective */
-	char *canon;	 /* its canonical bytes */
+	struct key asked; /* of the first model, where `fallback` has led to another */
+	json_t *request;  /* effective */
+	char *canon;	  /* its canonical bytes */
 	size_t canon_len;
+};
+
+/* what only an ask keeps, for it has no file and its answer is the next question's history */
+struct job_ask {
+	json_t *images; /* object, hash -> base64 of the inline ones; NULL none */
+	json_t *calls;	/* tool calls of the answer; NULL none */
 };
 
 struct job_times {
 	uint64_t accepted_ns, changed_ns;	       /* CLOCK_REALTIME */
 	uint64_t accepted_mono, sent_mono, first_mono; /* 0: not yet */
-	unsigned attempts;
+	unsigned attempts, attempts_before;	       /* before: of models that failed */
 };
 
 struct job {
@@ -73,6 +84,7 @@ struct job {
 	struct job_terms terms;
 	struct job_body body;
 	struct job_times times;
+	struct job_ask ask;
 	struct { /* where it stands */
 		enum broker_state state;
 		enum job_step step;
@@ -92,6 +104,7 @@ struct job {
 
 struct broker {
 	struct broker_options o;
+	struct broker_files files;
 	struct lock lock;
 	struct map by_id, by_name, flights, holds;
 	struct lock sweeping; /* of pins; held over a look into the ledger and a removal */
@@ -127,6 +140,8 @@ int job_table_locked(struct broker *b, struct job *j, bool by_name);
 void job_untable_locked(struct broker *b, struct job *j);
 void job_view_locked(const struct job *j, struct broker_view *out);
 void job_set_state_locked(struct broker *b, struct job *j, enum broker_state s);
+/* job_keep_calls - an ask: the tool calls of its answer, for its history; before its stream is sealed */
+void job_keep_calls(struct job *j, const json_t *calls);
 /* job_stream_locked - its stream, made with what has come so far */
 struct stream *job_stream_locked(struct job *j);
 
@@ -152,15 +167,27 @@ struct route {
 };
 int route_model(struct broker *b, const char *model, struct route *out, struct err *e);
 
-/* check.c -> the request of a text, routed, checked and keyed; used by ask too */
+/* check.c -> the request of a text, routed, checked and keyed; used by ask too
+ *   1. request_parse into checked.request
+ *   2. image_learn when image_unknown; that waits for the disk
+ *   3. check_request */
 struct checked {
 	struct request *request;
 	struct job_terms terms;
 	struct job_body body;
+	struct job_ask ask;
 };
-int check_request(struct broker *b, const struct request_source *src, const json_t *history,
-		  struct checked *out, bool *out_unfinished, struct err *e);
+/* check_request - history: what broker_ask_history gave; path: of the prompt, NULL for an ask */
+int check_request(struct broker *b, const char *path, const json_t *history, struct checked *c,
+		  struct err *e);
 void check_done(struct checked *c);
+/* check_target - backend, model, address and the default max_tokens into an effective request */
+int check_target(struct broker *b, const struct route *route, json_t *effective);
+/* check_key - what the backend says to it, its canonical bytes and its key; body->request is there */
+int check_key(struct broker *b, const struct route *route, struct job_body *body, json_t *dropped,
+	      struct err *e);
+/* check_is_embedding - an effective request for vectors */
+bool check_is_embedding(const json_t *effective);
 
 /* sweep.c: answers of rows that went */
 struct sweep {

@@ -43,6 +43,8 @@ static void job_free(struct job *j)
 	terms_done(&j->terms);
 	json_decref(j->body.request);
 	free(j->body.canon);
+	json_decref(j->ask.images);
+	json_decref(j->ask.calls);
 	free(j->root);
 	free(j->path);
 	free(j->suffix);
@@ -63,6 +65,12 @@ void job_unref(struct broker *b, struct job *j)
 	lock_drop(&b->lock);
 	if (!left)
 		job_free(j);
+}
+
+void job_keep_calls(struct job *j, const json_t *calls)
+{
+	if (json_array_size(calls) && !j->ask.calls)
+		j->ask.calls = json_deep_copy(calls);
 }
 
 /* ---- the tables ---- */
@@ -166,6 +174,7 @@ void job_view_locked(const struct job *j, struct broker_view *out)
 		.accepted_ns = j->times.accepted_ns,
 		.changed_ns = j->times.changed_ns,
 		.code = j->error ? j->error->code : 0,
+		.embedding = check_is_embedding(j->body.request),
 	};
 }
 

@@ -8,6 +8,7 @@
 #include "base/fault.h"
 #include "base/mono.h"
 #include "core/price.h"
+#include "core/vectors.h"
 #include "jobs/flight.h"
 #include "jobs/inside.h"
 
@@ -300,16 +301,45 @@ static void flight_settle(struct flight *f, struct keeping *k)
 	object_done(&o);
 }
 
+/* What came for an embedding request must be vectors, one for each input, before anybody is told. */
+static int take_embedding(struct flight *f, struct err *e)
+{
+	const json_t *input = json_object_get(f->request, "input");
+	struct answer *a = f->answer;
+	json_t *packed = NULL;
+	int r;
+
+	if (!check_is_embedding(f->request))
+		return 0;
+	r = vectors_pack(a->embedding, json_is_array(input) ? json_array_size(input) : 1, &packed,
+			 e);
+	if (r == -ENOMEM)
+		return err_sys(e, ENOMEM, "the embedding could not be kept");
+	if (r < 0)
+		return r;
+	json_decref(a->embedding);
+	a->embedding = packed;
+	if (!a->finish_reason)
+		a->finish_reason = strdup("stop"); /* vectors have no other end */
+	return a->finish_reason ? 0 : err_sys(e, ENOMEM, "the embedding could not be kept");
+}
+
 static void flight_store_run(struct pool_task *t)
 {
 	struct flight *f = CONTAINER_OF(t, struct flight, task);
 	struct keeping k = { .ttl_s = flight_ttl(f),
-			     .may_store = may_store(f, f->answer),
 			     .id = { .key = f->key },
 			     .bytes = BUF_INIT(OBJECT_MAX) };
 	struct err e = { 0 };
-	int r;
+	int r = take_embedding(f, &e);
 
+	if (r < 0) {
+		e.attempts = f->attempts;
+		flight_fail(f, &e);
+		flight_unref(f);
+		return;
+	}
+	k.may_store = may_store(f, f->answer);
 	f->paid = settle_asks(f);
 	r = keep(f, &k);
 	if (r < 0) {

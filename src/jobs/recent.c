@@ -48,7 +48,8 @@ void recent_keep(struct recent *r, int64_t id, const json_t *sample)
 	struct buf *text;
 	unsigned i;
 
-	if (!r || json_string_length(json_object_get(sample, "text")) >= TEXT_MAX)
+	if (!r || json_object_get(sample, "embedding") ||
+	    json_string_length(json_object_get(sample, "text")) >= TEXT_MAX)
 		return;
 	LOCK_SCOPE(&r->lock);
 	i = r->next++ % SLOTS;

@@ -18,7 +18,7 @@ struct recent;
 /* recent_new - NULL when out of memory, which the others take for "remembers nothing" */
 struct recent *recent_new(void);
 struct recent *recent_free(struct recent *r);
-/* recent_keep - remember the text of request id; long ones are not worth it */
+/* recent_keep - remember the text of request id; long ones are not worth it, vectors have none */
 void recent_keep(struct recent *r, int64_t id, const json_t *sample);
 /* recent_text - append it: 0, -ENOENT */
 int recent_text(struct recent *r, int64_t id, struct buf *out);

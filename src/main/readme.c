@@ -39,9 +39,14 @@ static const char names[] =
 	"  below it that do not say otherwise.\n"
 	"- `rm prompts/sky.json` removes the request and its response; what was paid for stays in `cache/`.\n"
 	"\n"
-	"Fields: prompt or messages, system, model, temperature, top_p, max_tokens, stop, seed,\n"
-	"response_format, cache, timeout, priority, extra_body and more; an unknown one is an error that\n"
-	"names the nearest. inferfs(5) lists them.\n"
+	"Fields: prompt, messages or input (embeddings), images, system, model, temperature, top_p,\n"
+	"max_tokens, stop, seed, tools, response_format, cache, timeout, priority, extra_body and more; an\n"
+	"unknown one is an error that names the nearest. inferfs(5) lists them.\n"
+	"\n"
+	"    echo '{\"prompt\": \"What is this?\", \"images\": [\"cat.png\"]}' > prompts/cat.json\n"
+	"    echo '{\"input\": [\"one text\", \"another\"]}' > prompts/vectors.json\n"
+	"\n"
+	"Images are paths relative to the request's own directory; what they name lies below `prompts/`.\n"
 	"\n";
 
 static const char answers[] =
@@ -54,6 +59,8 @@ static const char answers[] =
 	"| `stream` | the answer while it is being generated |\n"
 	"| `response.json` | everything about the answer; waits |\n"
 	"| `request.json` | what was asked, canonical; its SHA-256 is the key in `cache/` |\n"
+	"| `tool_calls.json`, `reasoning` | only when the model gave them |\n"
+	"| `embedding.json`, `embedding.npy` | the vectors, for `input`: then there is no `text` |\n"
 	"| `usage.json` | tokens, cost, time, attempts |\n"
 	"| `error.json` | why it failed: errno, sentence, line and column |\n"
 	"| `ctl` | write `cancel` or `retry` |\n"

@@ -190,7 +190,11 @@ static int open_tree(struct serve *s, struct err *e)
 	if (rc < 0)
 		return rc;
 	o.prompts_fd = rc;
-	return vfs_new(&o, &s->vfs, e); /* it owns the descriptor from here on */
+	rc = vfs_new(&o, &s->vfs, e); /* it owns the descriptor from here on */
+	if (rc == 0)
+		broker_set_files(s->broker,
+				 &(struct broker_files){ vfs_file_open, vfs_file_read, s->vfs });
+	return rc;
 }
 
 static void *recover(void *arg)

@@ -22,6 +22,8 @@ static const char *const names[] = {
 	[CACHEDIR_RESPONSE] = "response.json",
 	[CACHEDIR_RAW] = "raw.json",
 	[CACHEDIR_META] = "meta.json",
+	[CACHEDIR_EMBEDDING_JSON] = "embedding.json",
+	[CACHEDIR_EMBEDDING_NPY] = "embedding.npy",
 };
 
 static bool is_local(struct store *store)
@@ -71,6 +73,15 @@ const char *cachedir_name(enum cachedir_kind kind)
 	return names[kind];
 }
 
+bool cachedir_has(const struct cachedir_slot *s, enum cachedir_kind kind)
+{
+	bool vectors = s->known && s->vectors;
+
+	if (kind == CACHEDIR_TEXT)
+		return !vectors;
+	return kind < CACHEDIR_EMBEDDING_JSON || vectors;
+}
+
 enum cachedir_kind cachedir_child(enum cachedir_kind parent, const char *name)
 {
 	unsigned first = 0, last = 0;
@@ -80,7 +91,7 @@ enum cachedir_kind cachedir_child(enum cachedir_kind parent, const char *name)
 		last = CACHEDIR_SAMPLES;
 	} else if (parent == CACHEDIR_SAMPLE) {
 		first = CACHEDIR_TEXT;
-		last = CACHEDIR_META;
+		last = CACHEDIR_LAST;
 	}
 	for (unsigned i = first; first && i <= last; i++)
 		if (!strcmp(names[i], name))
@@ -275,6 +286,8 @@ static int lookup_fixed(struct vfs *v, enum cachedir_kind parent, struct cachedi
 	/* rm -r must find it to unlink it */
 	if (r == -ENOENT && dying(s->dying_ns))
 		r = 0;
+	if (!r && !cachedir_has(s, kind))
+		r = -ENOENT;
 	if (!r)
 		r = cachedir_slot_ref(v->cachedir, s->idx);
 	if (!r)

@@ -34,9 +34,12 @@ enum cachedir_kind {
 	CACHEDIR_TEXT,
 	CACHEDIR_RESPONSE,
 	CACHEDIR_RAW,
-	CACHEDIR_META
+	CACHEDIR_META,
+	CACHEDIR_EMBEDDING_JSON, /* vectors have these instead of text */
+	CACHEDIR_EMBEDDING_NPY
 };
-#define CACHEDIR_FILES	    4 /* from CACHEDIR_TEXT on */
+#define CACHEDIR_LAST	    CACHEDIR_EMBEDDING_NPY
+#define CACHEDIR_FILES	    6 /* from CACHEDIR_TEXT on */
 #define CACHEDIR_KIND_SHIFT 56
 #define CACHEDIR_NODE(kind, slot) \
 	VFS_NODE(VFS_CACHE, (uint64_t)(kind) << CACHEDIR_KIND_SHIFT | (uint64_t)(slot))
@@ -63,6 +66,7 @@ struct cachedir_slot {
 	bool known; /* the members below it are */
 	uint64_t created_ns;
 	uint64_t size[1 + CACHEDIR_FILES]; /* request.json, then the sample's files */
+	bool vectors;			   /* of an embedding */
 	uint64_t dying_ns;		   /* its last sample went; it answers until then */
 	struct cachedir_end end;	   /* of the listing of its samples */
 };
@@ -73,6 +77,7 @@ struct cachedir_object {
 	uint32_t index;
 	uint64_t created_ns, loaded_ns;
 	unsigned refs; /* under the lock */
+	bool vectors;
 	struct buf files[1 + CACHEDIR_FILES];
 };
 
@@ -155,6 +160,8 @@ int cachedir_sample(struct vfs *v, const struct key *key, uint32_t index, bool n
 /* cachedir_child - kind of a fixed name in a directory of this kind, CACHEDIR_ROOT: none */
 enum cachedir_kind cachedir_child(enum cachedir_kind parent, const char *name);
 const char *cachedir_name(enum cachedir_kind kind);
+/* cachedir_has - a sample has a file of this kind; one that is not known is taken for text */
+bool cachedir_has(const struct cachedir_slot *s, enum cachedir_kind kind);
 /* cachedir_shard - number of a shard by name, -1; cachedir_key - of an entry's name in a shard: 0, -ENOENT */
 int cachedir_shard(const char *name);
 int cachedir_key(uint32_t shard, const char *name, struct key *out);

@@ -207,8 +207,10 @@ static void list_fixed(struct vfs *v, struct vfs_dir *d, const struct vfs_again 
 		       const struct cachedir_slot *s)
 {
 	static const enum cachedir_kind in_entry[] = { CACHEDIR_REQUEST, CACHEDIR_SAMPLES };
-	static const enum cachedir_kind in_sample[] = { CACHEDIR_TEXT, CACHEDIR_RESPONSE,
-							CACHEDIR_RAW, CACHEDIR_META };
+	static const enum cachedir_kind in_sample[] = {
+		CACHEDIR_TEXT, CACHEDIR_RESPONSE,	CACHEDIR_RAW,
+		CACHEDIR_META, CACHEDIR_EMBEDDING_JSON, CACHEDIR_EMBEDDING_NPY
+	};
 	bool sample = CACHEDIR_KIND(a->nodeid) == CACHEDIR_SAMPLE;
 	const enum cachedir_kind *kinds = sample ? in_sample : in_entry;
 	unsigned n = sample ? ARRAY_LEN(in_sample) : ARRAY_LEN(in_entry);
@@ -218,7 +220,7 @@ static void list_fixed(struct vfs *v, struct vfs_dir *d, const struct vfs_again 
 		bool dir = kinds[i] == CACHEDIR_SAMPLES, full = a->plus && (dir || s->known);
 		struct vfs_entry e;
 
-		if (hide_has(v->hide, node))
+		if (hide_has(v->hide, node) || (sample && !cachedir_has(s, kinds[i])))
 			continue;
 		full = full && cachedir_slot_ref(v->cachedir, s->idx) == 0;
 		if (full)
@@ -263,6 +265,8 @@ bool cachedir_list(struct vfs *v, const struct vfs_req *q, const struct vfs_agai
 	}
 	if (!r && a->plus && kind == CACHEDIR_ENTRY)
 		(void)cachedir_learn(v, &s, true); /* else request.json comes without attributes */
+	if (!r && kind == CACHEDIR_SAMPLE && cachedir_learn(v, &s, nowait) == -EAGAIN && nowait)
+		return false; /* which files it has, the object says */
 	if (nowait && (kind <= CACHEDIR_SHARD || (kind == CACHEDIR_SAMPLES && !v->cachedir->local)))
 		return false;
 	if (!r)

@@ -7,6 +7,7 @@
 
 #include "base/mono.h"
 #include "core/response.h"
+#include "core/vectors.h"
 
 #include "base/banned.h"
 
@@ -43,6 +44,21 @@ void cachedir_load_put(struct cachedir *c, struct cachedir_object *o)
 		object_free(o);
 }
 
+static struct buf *file(struct cachedir_object *o, enum cachedir_kind kind)
+{
+	return &o->files[1 + kind - CACHEDIR_TEXT];
+}
+
+static int make_content(struct cachedir_object *o, const json_t *sample)
+{
+	int r;
+
+	if (!o->vectors)
+		return response_text(sample, file(o, CACHEDIR_TEXT));
+	r = vectors_json(sample, file(o, CACHEDIR_EMBEDDING_JSON));
+	return r ? r : vectors_npy(sample, file(o, CACHEDIR_EMBEDDING_NPY));
+}
+
 static struct cachedir_object *make(const struct object *obj)
 {
 	struct cachedir_object *o = calloc(1, sizeof(*o));
@@ -58,18 +74,18 @@ static struct cachedir_object *make(const struct object *obj)
 	o->created_ns = obj->created_real_ns;
 	o->loaded_ns = mono_ns();
 	o->refs = 1;
+	o->vectors = json_is_object(json_object_get(obj->sample, "embedding"));
 	for (unsigned i = 0; i < ARRAY_LEN(o->files); i++)
 		buf_init(&o->files[i], FILE_MAX);
 	r = object_request(obj, &o->files[0]);
 	if (!r)
-		r = response_text(obj->sample, &o->files[1 + CACHEDIR_TEXT - CACHEDIR_TEXT]);
+		r = make_content(o, obj->sample);
 	if (!r)
-		r = response_sample_json(&s, &obj->key,
-					 &o->files[1 + CACHEDIR_RESPONSE - CACHEDIR_TEXT]);
+		r = response_sample_json(&s, &obj->key, file(o, CACHEDIR_RESPONSE));
 	if (!r)
-		r = buf_add(&o->files[1 + CACHEDIR_RAW - CACHEDIR_TEXT], obj->raw, obj->raw_len);
+		r = buf_add(file(o, CACHEDIR_RAW), obj->raw, obj->raw_len);
 	if (!r)
-		r = response_meta_json(&s, &obj->key, &o->files[1 + CACHEDIR_META - CACHEDIR_TEXT]);
+		r = response_meta_json(&s, &obj->key, file(o, CACHEDIR_META));
 	if (r < 0) {
 		object_free(o);
 		return NULL;

@@ -103,8 +103,8 @@ static int remove_sample(struct vfs *v, const struct cachedir_slot *entry, const
 		r = cachedir_slot_find(v->cachedir, &entry->key, index, &s);
 	if (r < 0)
 		return r;
-	for (unsigned kind = CACHEDIR_TEXT; kind <= CACHEDIR_META; kind++)
-		if (!hide_has(v->hide, CACHEDIR_NODE(kind, s.idx)))
+	for (enum cachedir_kind kind = CACHEDIR_TEXT; kind <= CACHEDIR_LAST; kind++)
+		if (cachedir_has(&s, kind) && !hide_has(v->hide, CACHEDIR_NODE(kind, s.idx)))
 			return -ENOTEMPTY;
 	r = evict(v, &entry->key, index);
 	if (r < 0)

@@ -186,6 +186,7 @@ void cachedir_slot_learn(struct cachedir *c, struct cachedir_slot *s,
 		return;
 	r->s.known = true;
 	r->s.created_ns = o->created_ns;
+	r->s.vectors = o->vectors;
 	for (unsigned i = 0; i < ARRAY_LEN(r->s.size); i++)
 		r->s.size[i] = o->files[i].len;
 	*s = r->s;

@@ -244,6 +244,8 @@ static bool shown(const struct response_name *name, const struct broker_view *vi
 		return false;
 	if (!(name->when & when))
 		return false;
+	if (view->state == BROKER_DONE && name->when & (view->embedding ? NAME_TEXT : NAME_VECTORS))
+		return false;
 	if (!(name->when & WHEN_IF_ANY) || view->state != BROKER_DONE)
 		return true;
 	return name->kind == RESP_REASONING ? view->has_reasoning : view->has_tool_calls;
@@ -254,6 +256,8 @@ static bool exists(const struct response_name *name, const struct broker_view *v
 {
 	if (shown(name, view))
 		return true;
+	if (view->embedding && name->when & NAME_TEXT && !broker_is_final(view->state))
+		return false; /* there will be none */
 	return view->state != BROKER_DONE && (name->when & (NAME_WAITS | NAME_STREAM)) != 0;
 }
 

@@ -30,6 +30,10 @@ enum response_kind {
 	RESP_S_RESPONSE,
 	RESP_S_RAW,
 	RESP_S_META,
+	RESP_EMBEDDING_JSON,
+	RESP_EMBEDDING_NPY,
+	RESP_S_EMBEDDING_JSON,
+	RESP_S_EMBEDDING_NPY,
 	RESP_KINDS
 };
 
@@ -43,7 +47,9 @@ enum response_when {
 	WHEN_ALWAYS = 0x1f,
 	WHEN_IF_ANY = 1 << 5, /* done: only when the answer has it */
 	NAME_WAITS = 1 << 6,  /* openable at any time: open waits until final */
-	NAME_STREAM = 1 << 7  /* openable at any time: read waits */
+	NAME_STREAM = 1 << 7, /* openable at any time: read waits */
+	NAME_TEXT = 1 << 8,   /* only where the answer is text */
+	NAME_VECTORS = 1 << 9 /* only where it is an embedding */
 };
 
 struct response_name {

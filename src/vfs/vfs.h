@@ -55,5 +55,9 @@ struct vfs *vfs_free(struct vfs *v);
 
 /* vfs_file_sha - for broker_recover: SHA-256 of a prompt's file */
 int vfs_file_sha(void *vfs, const struct broker_name *name, struct key *out);
+/* vfs_file_read / vfs_file_open - for broker_set_files; they block on the disk. An image is opened beneath
+ * its root and nowhere else: -EXDEV for a path or link that leads out, -ELOOP for a magic link */
+int vfs_file_read(void *vfs, const struct broker_name *name, struct buf *out);
+int vfs_file_open(void *vfs, const char *root, const char *path);
 
 #endif

@@ -43,7 +43,11 @@ static int open_below(struct fixture *f)
 	f->options.ledger = f->ledger;
 	f->options.answers = f->answers;
 	f->options.store = f->store;
-	return broker_new(&f->options, &f->broker, &e);
+	if (broker_new(&f->options, &f->broker, &e) < 0)
+		return -1;
+	if (f->files.open)
+		broker_set_files(f->broker, &f->files);
+	return 0;
 }
 
 int fixture_open(struct fixture *f)
@@ -53,7 +57,7 @@ int fixture_open(struct fixture *f)
 	};
 	struct err e = { 0 };
 
-	*f = (struct fixture){ .dir = "/tmp/inferfs-unit.XXXXXX" };
+	*f = (struct fixture){ .dir = "/tmp/inferfs-unit.XXXXXX", .files = f->files };
 	if (!mkdtemp(f->dir) || store_open(&so, &f->store, &e) < 0)
 		return -1;
 	f->backends[0] = echo_config("echo");

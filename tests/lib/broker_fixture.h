@@ -23,6 +23,8 @@ struct fixture {
 	struct backend_config backends[2];
 	const char *names[3];
 	struct broker_options options;
+	struct broker_files
+		files; /* set before fixture_open: how images are read; empty: not at all */
 };
 
 int fixture_open(struct fixture *f);

@@ -176,7 +176,8 @@ static bool has_key(const struct call *c)
 
 static bool is_generation(enum kind k)
 {
-	return k == KIND_CHAT || k == KIND_TEXT || k == KIND_FIM;
+	return k == KIND_CHAT || k == KIND_TEXT || k == KIND_FIM || k == KIND_INFILL ||
+	       k == KIND_RESPONSES;
 }
 
 static enum MHD_Result generate(struct call *c)

@@ -6,13 +6,14 @@
 #include "dialect_anthropic.h"
 #include "dialect_gemini.h"
 #include "dialect_mistral.h"
+#include "dialect_ollama.h"
 #include "dialect_openai.h"
 
 const char *const dialect_models[] = { "echo-small", "echo-large", "echo-embed", NULL };
 
 /* Longer prefixes first; the empty one takes the rest. */
 static const struct dialect *const dialects[] = {
-	&dialect_anthropic,   &dialect_gemini,		&dialect_mistral,
+	&dialect_anthropic,   &dialect_gemini,		&dialect_mistral, &dialect_ollama,
 	&dialect_openai_vllm, &dialect_openai_llamacpp, &dialect_openai,
 };
 

@@ -20,6 +20,8 @@ enum kind {
 	KIND_CHAT,
 	KIND_TEXT, /* legacy completions */
 	KIND_FIM,
+	KIND_INFILL,	/* llama.cpp's own fill-in-the-middle */
+	KIND_RESPONSES, /* OpenAI's items */
 	KIND_EMBED,
 	KIND_MODELS, /* the list */
 	KIND_MODEL,  /* one, its name is the rest of the path */

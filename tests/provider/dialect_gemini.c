@@ -467,7 +467,7 @@ static void embed(struct buf *b, const struct ask *ask)
 			json_object_get(json_array_get(requests, i), "outputDimensionality");
 
 		buf_str(b, i ? ",{\"values\":" : "{\"values\":");
-		openread_vector(b, plan_at(p, p->prompts[i]), p->prompts[i].len, dims);
+		openread_floats(b, plan_at(p, p->prompts[i]), p->prompts[i].len, dims);
 		buf_str(b, "}");
 	}
 	buf_fmt(b, "],\"usageMetadata\":{\"promptTokenCount\":%llu}}",

@@ -127,6 +127,61 @@ has "health" '"status":"ok"' "$(get /llamacpp/health)"
 has "token count" '"input_tokens":5' "$(post /llamacpp/v1/chat/completions/input_tokens "$chat")"
 has "llamacpp timings" '"timings":{' "$(post /llamacpp$chat_path "$chat")"
 
+# Ollama: streams unless told not to, strings only, objects as arguments.
+oll=/ollama/api/chat
+is "ollama no such model" 404 "$(code $oll '{"model":"nope","messages":[{"role":"user","content":"x"}]}')"
+is "ollama error form" '{"error":"model '"'nope'"' not found"}' "$(cat "$tmp/body")"
+is "ollama refuses parts" 400 "$(code $oll '{"model":"m","messages":[{"role":"user","content":[]}]}')"
+is "ollama refuses a data URI" 400 "$(code $oll '{"model":"m","messages":[{"role":"user","content":"x","images":["data:x"]}]}')"
+is "ollama refuses text as arguments" 400 "$(code $oll '{"model":"m","messages":[{"role":"assistant","content":"","tool_calls":[{"function":{"name":"f","arguments":"{}"}}]}]}')"
+is "ollama refuses a level" 400 "$(code $oll '{"model":"m","think":"xhigh","messages":[{"role":"user","content":"x"}]}')"
+got=$(post $oll '{"model":"m","messages":[{"role":"user","content":"a b"}]}')
+is "ollama streams by itself" 4 "$(printf '%s\n' "$got" | wc -l | tr -d ' ')"
+has "ollama line" '"message":{"role":"assistant","content":" a"},"done":false}' "$got"
+has "ollama last line" '"done":true,"done_reason":"stop"' "$got"
+has "ollama counts" '"prompt_eval_count":2,' "$got"
+has "ollama whole" '"content":"echo: x"' "$(post $oll '{"model":"m","stream":false,"messages":[{"role":"user","content":"x"}]}')"
+has "ollama generate" '"response":"echo: a|b"' "$(post /ollama/api/generate '{"model":"m","stream":false,"prompt":"a","suffix":"b"}')"
+has "ollama embed" '"embeddings":[[' "$(post /ollama/api/embed '{"model":"m","input":["a","b"],"dimensions":2}')"
+has "ollama tags" '"name":"echo-small"' "$(get /ollama/api/tags)"
+has "ollama show" '"echo.context_length":32768' "$(post /ollama/api/show '{"model":"m"}')"
+script '[{"tool_calls":[{"name":"now","arguments":{"tz":"UTC"}}],"reasoning":"hm"}]'
+got=$(post $oll '{"model":"m","messages":[{"role":"user","content":"x"}]}')
+has "ollama call" '"tool_calls":[{"function":{"index":0,"name":"now","arguments":{"tz":"UTC"}}}]' "$got"
+has "ollama thinking" '"thinking":"hm"' "$got"
+has "ollama reason of calls" '"done_reason":"stop"' "$got"
+script '[{"end_without_done":true}]'
+lacks "ollama without the end" '"done":true' "$(post $oll '{"model":"m","messages":[{"role":"user","content":"x"}]}')"
+script '[{"error_event":{"error":"broke"},"error_at":1}]'
+is "ollama error line" '{"error":"broke"}' "$(post $oll '{"model":"m","messages":[{"role":"user","content":"x"}]}' | tail -n 1)"
+ctl reset >/dev/null
+
+# Responses and infill.
+resp=/v1/responses
+has "responses" '"type":"output_text","annotations":[],"logprobs":[],"text":"echo: hi"' "$(post $resp '{"model":"m","input":"hi"}')"
+got=$(post $resp '{"model":"m","stream":true,"input":[{"role":"user","content":[{"type":"input_text","text":"a b"}]}]}')
+has "responses event" 'event: response.output_text.delta' "$got"
+has "responses delta" '"delta":" b"}' "$got"
+has "responses end" '"type":"response.completed"' "$(printf '%s\n' "$got" | tail -n 2)"
+lacks "responses have no end mark" '[DONE]' "$got"
+is "responses refuse stop" 400 "$(code $resp '{"model":"m","input":"x","stop":["a"]}')"
+is "responses want encrypted reasoning" 400 "$(code $resp '{"model":"m","input":[{"type":"reasoning","id":"r"}]}')"
+is "responses want the call" 400 "$(code $resp '{"model":"m","input":[{"type":"function_call_output","call_id":"c","output":"x"}]}')"
+script '[{"tool_calls":[{"name":"now","arguments":{}}],"reasoning":"hm","finish_reason":"length"}]'
+got=$(post $resp '{"model":"m","input":"x"}')
+has "responses reasoning" '"encrypted_content":"' "$got"
+lacks "responses hide it" 'hm' "$got"
+has "responses call" '"type":"function_call"' "$got"
+has "responses incomplete" '"incomplete_details":{"reason":"max_output_tokens"}' "$got"
+ctl reset >/dev/null
+is "tools of gpt-5.4 in chat" 400 "$(code $chat_path '{"model":"gpt-5.4","tools":[{}],"messages":[{"role":"user","content":"x"}]}')"
+is "max_tokens of o3" 400 "$(code $chat_path '{"model":"o3","max_tokens":3,"messages":[{"role":"user","content":"x"}]}')"
+has "completions suffix" '"text":"echo: a|b"' "$(post /v1/completions '{"model":"m","prompt":"a","suffix":"b"}')"
+has "infill" '{"content":"echo: a|b","stop":true,"stop_type":"eos"' "$(post /llamacpp/infill '{"input_prefix":"a","input_suffix":"b"}')"
+got=$(post /llamacpp/infill '{"stream":true,"input_prefix":"a","input_suffix":"b"}')
+has "infill event" 'data: {"content":" a|b","stop":false}' "$got"
+lacks "infill has no end mark" '[DONE]' "$got"
+
 # Streams.
 got=$(post $chat_path "$stream")
 is "stream text" "$text" "$(printf '%s' "$got" | join)"

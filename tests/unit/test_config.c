@@ -145,9 +145,10 @@ static void test_twice(void **state)
 static void test_limits_refused(void **state)
 {
 	static const char *const texts[] = {
-		"[inferfs]\nbudget_usd = 5\n",	   "[inferfs]\nbudget_usd_per_day = 5\n",
-		"[backend mistral]\nrpm = 10\n",   "[backend mistral]\ntpm = 10\n",
-		"[namespace a]\nbudget_usd = 1\n", "[store]\nmax_bytes = 1G\n",
+		"[inferfs]\nbudget_usd = 5\n",
+		"[inferfs]\nbudget_usd_per_day = 5\n",
+		"[namespace a]\nbudget_usd = 1\n",
+		"[store]\nmax_bytes = 1G\n",
 	};
 
 	(void)state;
@@ -156,14 +157,12 @@ static void test_limits_refused(void **state)
 	refused("[inferfs]\ncache = disk:/x?max_bytes=5\n", "c.ini:2: ", "max_bytes");
 	refused("[inferfs]\ncache = disk:/x?ttl=1&max_bytes=5\n", "c.ini:2: ", "max_bytes");
 	/* an empty one is how the documentation writes "none" */
-	config_free(
-		good("[inferfs]\nbudget_usd =\n[backend mistral]\nrpm =\n[store]\nmax_bytes =\n"));
+	config_free(good("[inferfs]\nbudget_usd =\n[store]\nmax_bytes =\n"));
 }
 
 static void test_later_refused(void **state)
 {
 	(void)state;
-	refused("[backend ollama]\n", "c.ini:1: ", "11434/v1");
 	refused("[inferfs]\ncache = redis://h/0\n", "c.ini:2: ", "later version");
 	refused("[inferfs]\ncache = rediss://h/0\n", "c.ini:2: ", "later version");
 	refused("[inferfs]\ncache = s3://b/p\n", "c.ini:2: ", "later version");
@@ -416,7 +415,7 @@ static void test_builtins_without_keys(void **state)
 	(void)state;
 	assert_string_equal(vllm->at.url, "http://localhost:8000/v1");
 	assert_string_equal(llama->at.url, "http://127.0.0.1:8080/v1");
-	assert_string_equal(ollama->at.url, "http://127.0.0.1:11434/v1");
+	assert_string_equal(ollama->at.url, "http://127.0.0.1:11434");
 	assert_int_equal(llama->dialect, BACKEND_LLAMACPP);
 	assert_true(vllm->free_of_charge && llama->free_of_charge && ollama->free_of_charge);
 	assert_true(echo->free_of_charge);
@@ -494,7 +493,7 @@ static void test_url_from_environment(void **state)
 	c = good("[backend mine]\ntype = openai\nurl = https://h/v1\n");
 	assert_string_equal(config_backend_find(c, "openai")->at.url, "http://127.0.0.1:9999/v1");
 	assert_string_equal(config_backend_find(c, "vllm")->at.url, "http://127.0.0.1:9999/v1");
-	assert_string_equal(config_backend_find(c, "ollama")->at.url, "http://127.0.0.1:11434/v1");
+	assert_string_equal(config_backend_find(c, "ollama")->at.url, "http://127.0.0.1:11434");
 	assert_string_equal(config_backend_find(c, "mine")->at.url, "https://h/v1");
 	assert_false(config_backend_find(c, "openai")->at.default_url);
 	assert_null(config_backend_find(c, "openai")->provider);
@@ -509,23 +508,66 @@ static void test_ollama_host(void **state)
 	static const struct {
 		const char *host, *url;
 	} rows[] = {
-		{ "", "http://127.0.0.1:11434/v1" },
-		{ "0.0.0.0", "http://127.0.0.1:11434/v1" },
-		{ "0.0.0.0:5000", "http://127.0.0.1:5000/v1" },
-		{ "127.0.0.1:5001", "http://127.0.0.1:5001/v1" },
-		{ "http://localhost:5002/", "http://localhost:5002/v1" },
-		{ "far.example:80", "http://127.0.0.1:11434/v1" },
+		{ "", "http://127.0.0.1:11434" },
+		{ "0.0.0.0", "http://127.0.0.1:11434" },
+		{ "0.0.0.0:5000", "http://127.0.0.1:5000" },
+		{ "http://0.0.0.0:5000", "http://127.0.0.1:5000" },
+		{ "127.0.0.1:5001", "http://127.0.0.1:5001" },
+		{ "http://localhost:5002/", "http://localhost:5002" },
+		{ "http://localhost", "http://localhost" },
+		{ "box", "http://box:11434" },
+		{ "far.example:80", "http://far.example:80" },
+		{ "https://far.example/ollama/", "https://far.example/ollama" },
+		{ "ollama.com", "https://ollama.com" },
+		{ "notollama.com", "http://notollama.com:11434" },
 	};
 
 	(void)state;
+	setenv("OLLAMA_API_KEY", "cloud-123456789", 1);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct config *c;
+		const struct backend_config *o;
 
 		setenv("OLLAMA_HOST", rows[i].host, 1);
-		c = good("");
-		assert_string_equal(config_backend_find(c, "ollama")->at.url, rows[i].url);
+		c = good("[backend mine]\ntype = ollama\n");
+		o = config_backend_find(c, "ollama");
+		assert_string_equal(o->at.url, rows[i].url);
+		assert_string_equal(config_backend_find(c, "mine")->at.url, rows[i].url);
+		/* the cloud's key goes to the cloud only */
+		if (strcmp(rows[i].host, "ollama.com") == 0)
+			assert_string_equal(o->at.key, "cloud-123456789");
+		else
+			assert_null(o->at.key);
+		assert_null(o->at.key_hint);
+		assert_true(o->free_of_charge);
 		config_free(c);
 	}
+}
+
+static void test_ollama_section(void **state)
+{
+	struct config *c =
+		good("[backend ollama]\nurl = http://10.0.0.2:11434\n"
+		     "[backend cloud]\ntype = ollama\nurl = https://api.ollama.com\n"
+		     "[backend keyed]\ntype = ollama\nkey_env = PATH\nstall_timeout = 7\n");
+	const struct backend_config *o = config_backend_find(c, "ollama");
+
+	(void)state;
+	assert_string_equal(o->type->name, "ollama");
+	assert_string_equal(o->at.url, "http://10.0.0.2:11434");
+	assert_false(o->at.default_url);
+	assert_string_equal(o->provider, "ollama");
+	/* it loads a model before its first byte */
+	assert_true(o->limits.stall_timeout_s >= 600);
+	o = config_backend_find(c, "cloud");
+	assert_null(o->at.key);
+	assert_non_null(strstr(o->at.key_hint, "OLLAMA_API_KEY"));
+	o = config_backend_find(c, "keyed");
+	assert_string_equal(o->at.key, getenv("PATH"));
+	assert_true(o->at.default_url);
+	assert_true(o->limits.stall_timeout_s <= 7);
+	config_free(c);
+	refused("[backend ollama]\ndialect = vllm\n", "c.ini:1: ", "dialect");
 }
 
 static void test_explicit_keys(void **state)
@@ -697,6 +739,7 @@ int main(void)
 		cmocka_unit_test_setup(test_keys_of_two_names, clean),
 		cmocka_unit_test_setup(test_url_from_environment, clean),
 		cmocka_unit_test_setup(test_ollama_host, clean),
+		cmocka_unit_test_setup(test_ollama_section, clean),
 		cmocka_unit_test_setup(test_explicit_keys, clean),
 		cmocka_unit_test_setup(test_section_replaces_builtin, clean),
 		cmocka_unit_test_setup(test_price, clean),

@@ -98,12 +98,80 @@ static void test_check(void **state)
 		assert_true(strstr(e.field, "extra_body.") != NULL);
 		json_decref(o);
 	}
-	o = json_loads("{\"endpoint\":\"embedding\"}", 0, NULL);
-	assert_int_equal(t->check(&fixture.config, o, NULL, false, &e), -EOPNOTSUPP);
+	o = json_loads("{\"endpoint\":\"embedding\",\"input\":\"x\",\"dimensions\":65537}", 0,
+		       NULL);
+	assert_int_equal(t->check(&fixture.config, o, NULL, false, &e), -EINVAL);
+	assert_string_equal(e.field, "dimensions");
+	json_decref(o);
+	o = json_loads("{\"endpoint\":\"embedding\",\"input\":\"x\"}", 0, NULL);
+	assert_int_equal(t->check(&fixture.config, o, NULL, false, &e), 0);
 	json_decref(o);
 	o = json_loads(HEAD USER("x") ",\"top_k\":4,\"extra_body\":{\"delay_ms\":1.5}}", 0, NULL);
 	assert_int_equal(t->check(&fixture.config, o, NULL, false, &e), 0);
 	json_decref(o);
+}
+
+static struct answer *answer_of(struct ask_call *c, const char *request)
+{
+	struct infer_spec s = { .index = 0 };
+
+	assert_int_equal(ask_begin(&fixture, c, request, &s), 0);
+	ask_await(c);
+	assert_non_null(c->answer);
+	return c->answer;
+}
+
+static double number(const struct answer *a, size_t input, size_t i)
+{
+	return json_number_value(json_array_get(json_array_get(a->embedding, input), i));
+}
+
+/* Equal texts have equal vectors of length 1, other texts others. */
+static void test_embedding(void **state)
+{
+	struct ask_call c;
+	struct answer *a =
+		answer_of(&c, "{\"endpoint\":\"embedding\",\"model\":\"e\",\"dimensions\":40,"
+			      "\"input\":[\"one two\",\"\",\"one two\"]}");
+	double square = 0;
+
+	(void)state;
+	assert_int_equal(json_array_size(a->embedding), 3);
+	assert_int_equal(json_array_size(json_array_get(a->embedding, 1)), 40);
+	for (size_t i = 0; i < 40; i++) {
+		assert_true(number(a, 0, i) == number(a, 2, i));
+		square += number(a, 1, i) * number(a, 1, i);
+	}
+	assert_true(square > 0.999999 && square < 1.000001);
+	assert_true(number(a, 0, 0) != number(a, 1, 0));
+	assert_int_equal(a->text.len, 0);
+	assert_int_equal(a->usage.input, 4);
+	assert_int_equal(a->usage.output, 0);
+	assert_string_equal(a->finish_reason, "stop");
+	ask_done(&c);
+	a = answer_of(&c, "{\"endpoint\":\"embedding\",\"input\":\"x\"}");
+	assert_int_equal(json_array_size(a->embedding), 1);
+	assert_int_equal(json_array_size(json_array_get(a->embedding, 0)), 16);
+	ask_done(&c);
+}
+
+static void test_tool_calls(void **state)
+{
+	struct ask_call c;
+	struct answer *a = answer_of(
+		&c, HEAD USER("x") ",\"extra_body\":{\"reasoning\":\"hm\",\"tool_calls\":["
+				   "{\"function\":{\"name\":\"f\",\"arguments\":{\"a\":1}}}]}}");
+	const json_t *call = json_array_get(a->tool_calls, 0);
+
+	(void)state;
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(call, "function"), "arguments")),
+		"{\"a\":1}");
+	assert_true(json_is_string(json_object_get(call, "id")));
+	assert_string_equal(a->finish_reason, "tool_calls");
+	assert_string_equal(buf_str(&a->reasoning), "hm");
+	assert_int_equal(a->text.len, 0);
+	ask_done(&c);
 }
 
 static void answer_is(const char *request, uint32_t index, const char *text, int64_t in,
@@ -227,6 +295,8 @@ int main(void)
 		cmocka_unit_test(test_error_by_name),
 		cmocka_unit_test(test_finish_reason_error_fails),
 		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_embedding),
+		cmocka_unit_test(test_tool_calls),
 		cmocka_unit_test(test_cancel_while_paced),
 		cmocka_unit_test(test_timeout_while_delayed),
 		cmocka_unit_test(test_answers),

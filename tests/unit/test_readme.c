@@ -40,10 +40,10 @@ static int clean(void **state)
 
 static int probe(const char *url, struct buf *out)
 {
-	const char *answer = strstr(url, ":8000/v1/models")    ? on_8000
-			     : strstr(url, ":8080/v1/models")  ? on_8080
-			     : strstr(url, ":11434/v1/models") ? on_11434
-							       : NULL;
+	const char *answer = strstr(url, ":8000/v1/models")   ? on_8000
+			     : strstr(url, ":8080/v1/models") ? on_8080
+			     : strstr(url, ":11434/api/tags") ? on_11434
+							      : NULL;
 
 	probes++;
 	return answer ? buf_adds(out, answer) : -ECONNREFUSED;
@@ -138,11 +138,11 @@ static void test_local_server(void **state)
 	(void)state;
 	on_8080 = "{\"object\":\"list\",\"data\":[{\"id\":\"stories.gguf\"},{\"id\":\"b\"}]}";
 	chosen("", "llamacpp/stories.gguf", "llamacpp/stories.gguf, echo/echo");
-	on_11434 = "{\"data\":[{\"id\":\"llama3.2\"}]}";
+	on_11434 = "{\"models\":[{\"name\":\"llama3.2\"},{\"name\":\"b\"}]}";
 	chosen("", NULL, "ollama/llama3.2");
 	on_8080 = NULL;
 	chosen("", "ollama/llama3.2", "ollama/llama3.2");
-	on_11434 = "{\"data\":null}"; /* a server without models */
+	on_11434 = "{\"models\":null}"; /* a server without models */
 	chosen("", NULL, "ollama/MODEL");
 }
 

@@ -84,6 +84,7 @@ struct bad_row {
 };
 
 #define P "'prompt':'x',"
+#define F "{'type':'function','function':{'name':'now'}}"
 
 static const struct bad_row bad_rows[] = {
 	/* not an object */
@@ -92,7 +93,7 @@ static const struct bad_row bad_rows[] = {
 	{ "7", -EINVAL, "", "found 7" },
 	{ "null", -EINVAL, "", "found null" },
 	/* nothing, or too much, to ask */
-	{ "{}", -EINVAL, "", "\"prompt\" or \"messages\"" },
+	{ "{}", -EINVAL, "", "\"prompt\", \"messages\" or \"input\"" },
 	{ "{'model':'a/b'}", -EINVAL, "", "nothing is asked" },
 	{ "{'prompt':null}", -EINVAL, "", "nothing is asked" },
 	{ "{'prompt':'x','messages':[{'role':'user','content':'x'}]}", -EINVAL, "messages",
@@ -169,6 +170,9 @@ static const struct bad_row bad_rows[] = {
 	{ "{" P "'tools':{}}", -EINVAL, "tools", "a list" },
 	{ "{" P "'images':'a.png'}", -EINVAL, "images", "a list" },
 	{ "{" P "'fallback':'a/b'}", -EINVAL, "fallback", "a list" },
+	{ "{" P "'fallback':[]}", -EINVAL, "fallback", "1 to 16" },
+	{ "{" P "'fallback':['a/b',1]}", -EINVAL, "fallback", "1 to 16" },
+	{ "{" P "'fallback':['']}", -EINVAL, "fallback", "1 to 16" },
 	{ "{" P "'parallel_tool_calls':1}", -EINVAL, "parallel_tool_calls", "true or false" },
 	/* stop */
 	{ "{" P "'stop':''}", -EINVAL, "stop", "not empty" },
@@ -195,27 +199,96 @@ static const struct bad_row bad_rows[] = {
 	{ "{'endpoint':'completion','messages':[{'role':'user','content':'x'}]}", -EINVAL,
 	  "messages", "completion endpoint takes no messages" },
 	{ "{" P "'endpoint':'completion','system':'s'}", -EINVAL, "system",
-	  "set \"system\" to null" },
+	  "no meaning at the completion endpoint" },
 	/* what later versions can do */
 	{ "{" P "'n':2}", -EOPNOTSUPP, "n", "n: 2 is not supported" },
 	{ "{" P "'namespace':'exp1'}", -EOPNOTSUPP, "namespace", "not supported by this version" },
-	{ "{" P "'tools':[]}", -EOPNOTSUPP, "tools", "not supported" },
-	{ "{" P "'tool_choice':'auto'}", -EOPNOTSUPP, "tool_choice", "not supported" },
-	{ "{" P "'parallel_tool_calls':true}", -EOPNOTSUPP, "parallel_tool_calls",
-	  "not supported" },
-	{ "{" P "'images':['a.png']}", -EOPNOTSUPP, "images", "not supported" },
-	{ "{'input':'x'}", -EOPNOTSUPP, "input", "not supported" },
-	{ "{'input':['x','y'],'dimensions':5}", -EOPNOTSUPP, "input", "not supported" },
-	{ "{'input':5}", -EINVAL, "input", "a string or a list of strings" },
-	{ "{" P "'suffix':'x'}", -EOPNOTSUPP, "suffix", "not supported" },
-	{ "{" P "'fallback':['a/b']}", -EOPNOTSUPP, "fallback", "not supported" },
 	{ "{" P "'model':'auto'}", -EOPNOTSUPP, "model", "\"auto\" is not supported" },
 	{ "{" P "'auto_route':true}", -EOPNOTSUPP, "auto_route", "true is not supported" },
 	{ "{" P "'max_cost_usd':0.5}", -EOPNOTSUPP, "max_cost_usd", "not supported" },
 	{ "{" P "'max_cost_usd':0}", -EOPNOTSUPP, "max_cost_usd", "not supported" },
-	{ "{" P "'endpoint':'fim'}", -EOPNOTSUPP, "endpoint", "\"fim\" is not supported" },
-	{ "{" P "'endpoint':'embedding'}", -EOPNOTSUPP, "endpoint", "\"embedding\"" },
-	{ "{" P "'endpoint':'responses'}", -EOPNOTSUPP, "endpoint", "\"responses\"" },
+	/* one question, and an endpoint that takes it */
+	{ "{'prompt':'x','input':'y'}", -EINVAL, "input", "prompt and input are both given" },
+	{ "{'messages':[{'role':'user','content':'x'}],'input':'y'}", -EINVAL, "input",
+	  "messages and input are both" },
+	{ "{'input':5}", -EINVAL, "input", "a string or a list of strings" },
+	{ "{'input':[]}", -EINVAL, "input", "not empty" },
+	{ "{'input':['x',5]}", -EINVAL, "input", "a list of strings" },
+	{ "{'input':'x','endpoint':'chat'}", -EINVAL, "input", "the chat endpoint takes no input" },
+	{ "{" P "'endpoint':'embedding'}", -EINVAL, "prompt", "give \"input\"" },
+	{ "{'endpoint':'embedding','messages':[{'role':'user','content':'x'}]}", -EINVAL,
+	  "messages", "takes no messages" },
+	{ "{" P "'dimensions':5}", -EINVAL, "dimensions", "no meaning at the chat endpoint" },
+	{ "{'input':'x','temperature':0}", -EINVAL, "temperature",
+	  "no meaning at the embedding endpoint" },
+	{ "{'input':'x','max_tokens':1}", -EINVAL, "max_tokens", "remove it" },
+	{ "{'input':'x','system':'s'}", -EINVAL, "system", "embedding endpoint" },
+	{ "{'input':'x','suffix':'s'}", -EINVAL, "suffix", "embedding endpoint" },
+	{ "{'messages':[{'role':'user','content':'x'}],'suffix':'s'}", -EINVAL, "suffix",
+	  "no meaning at the chat endpoint" },
+	{ "{" P "'suffix':'s','endpoint':'completion'}", -EINVAL, "suffix", "completion" },
+	{ "{" P "'suffix':'s','system':'y'}", -EINVAL, "system", "the fim endpoint; remove it" },
+	{ "{" P "'endpoint':'fim','tools':[]}", -EINVAL, "tools", "the fim endpoint" },
+	{ "{'endpoint':'fim','messages':[{'role':'user','content':'x'}]}", -EINVAL, "messages",
+	  "the fim endpoint takes no messages" },
+	{ "{" P "'endpoint':'completion','images':['a.png']}", -EINVAL, "images",
+	  "completion endpoint" },
+	/* images by name */
+	{ "{" P "'images':[5]}", -EINVAL, "images[0]", "must be a path" },
+	{ "{" P "'images':['a.png','']}", -EINVAL, "images[1]", "must be a path of 1 to" },
+	{ "{" P "'images':['/etc/passwd']}", -EINVAL, "images[0]", "relative" },
+	{ "{" P "'images':['a\\u0001b']}", -EINVAL, "images[0]", "control characters" },
+	{ "{'messages':[{'role':'user','content':'x'}],'images':['a.png']}", -EINVAL, "images",
+	  "images goes with prompt" },
+	/* tools */
+	{ "{" P "'tools':[5]}", -EINVAL, "tools[0]", "must be an object like" },
+	{ "{" P "'tools':[{}]}", -EINVAL, "tools[0].type", "is missing; give \"function\"" },
+	{ "{" P "'tools':[{'name':'f','input_schema':{}}]}", -EINVAL, "tools[0].type",
+	  "is missing" },
+	{ "{" P "'tools':[{'type':'web_search'}]}", -EOPNOTSUPP, "tools", "\"extra_body\"" },
+	{ "{" P "'tools':[{'type':'function'}]}", -EINVAL, "tools[0].function",
+	  "is missing; give an object" },
+	{ "{" P "'tools':[{'type':'function','function':{}}]}", -EINVAL, "tools[0].function.name",
+	  "is missing" },
+	{ "{" P "'tools':[{'type':'function','function':{'name':''}}]}", -EINVAL,
+	  "tools[0].function.name", "1 to 256" },
+	{ "{" P "'tools':[{'type':'function','function':{'name':'f','parameter':{}}}]}", -EINVAL,
+	  "tools[0].function.parameter", "did you mean \"parameters\"?" },
+	{ "{" P "'tools':[{'type':'function','function':{'name':'f','cache':1}}]}", -EINVAL,
+	  "tools[0].function.cache", "extra_body" },
+	{ "{" P "'tools':[{'type':'function','function':{'name':'f'},'strict':true}]}", -EINVAL,
+	  "tools[0].strict", "is not known" },
+	{ "{" P "'tools':[{'type':'function','function':{'name':'f','parameters':'{}'}}]}", -EINVAL,
+	  "tools[0].function.parameters", "must be an object" },
+	{ "{" P "'tools':[{'type':'function','function':{'name':'f','strict':1}}]}", -EINVAL,
+	  "tools[0].function.strict", "true or false" },
+	{ "{" P "'tools':[" F "," F "]}", -EINVAL, "tools[1].function.name", "earlier tool" },
+	{ "{" P "'tool_choice':'auto'}", -EINVAL, "tool_choice", "there are no tools" },
+	{ "{" P "'tools':[" F "],'tool_choice':'any'}", -EINVAL, "tool_choice", "\"required\"" },
+	{ "{" P "'tools':[" F "],'tool_choice':5}", -EINVAL, "tool_choice", "found 5" },
+	{ "{" P "'tools':[" F "],'tool_choice':{'type':'tool','name':'f'}}", -EINVAL, "tool_choice",
+	  "must be \"none\"" },
+	{ "{" P "'tools':[" F "],'tool_choice':{'type':'function','function':{'name':'nows'}}}",
+	  -EINVAL, "tool_choice", "did you mean \"now\"?" },
+	{ "{" P "'tools':[" F "],'tool_choice':{'type':'function','function':{'name':'zebra'}}}",
+	  -EINVAL, "tool_choice", "not in tools" },
+	{ "{" P "'tools':[" F "],'tool_choice':{'type':'function','function':{'nme':'f'}}}",
+	  -EINVAL, "tool_choice.function.nme", "\"name\"" },
+	/* answer formats */
+	{ "{" P "'response_format':{}}", -EINVAL, "response_format.type", "is missing" },
+	{ "{" P "'response_format':{'type':'json'}}", -EINVAL, "response_format.type", "json" },
+	{ "{" P "'response_format':{'type':'json_objekt'}}", -EINVAL, "response_format.type",
+	  "did you mean \"json_object\"?" },
+	{ "{" P "'response_format':{'type':'json_schema'}}", -EINVAL, "response_format.json_schema",
+	  "is missing" },
+	{ "{" P "'response_format':{'type':'json_schema','json_schema':{'schema':{}}}}", -EINVAL,
+	  "response_format.json_schema.name", "is missing" },
+	{ "{" P "'response_format':{'type':'json_schema','json_schema':{'name':'a'}}}", -EINVAL,
+	  "response_format.json_schema.schema", "is missing" },
+	{ "{" P "'response_format':{'type':'text','json_schema':{'name':'a','schema':{}}}}",
+	  -EINVAL, "response_format.json_schema", "set type" },
+	{ "{" P "'response_format':{'type':'json_object','schema':{}}}", -EINVAL,
+	  "response_format.schema", "extra_body" },
 	/* a mistake is told before a lack */
 	{ "{" P "'n':2,'temperature':'x'}", -EINVAL, "temperature", "found \"x\"" },
 };
@@ -244,6 +317,8 @@ static void test_bad_rows(void **state)
 		check_bad(bad_rows[i].text, NULL, &bad_rows[i]);
 }
 
+#define I(members) "{'role':'user','content':[{'type':'image'," members "}]}"
+
 /* one message, in a list of two, so that the index is seen to be right */
 static const struct bad_row bad_messages[] = {
 	{ "5", -EINVAL, "messages[1]", "must be an object like" },
@@ -267,7 +342,7 @@ static const struct bad_row bad_messages[] = {
 	{ "{'role':'user','content':[{'type':1}]}", -EINVAL, "messages[1].content[0].type",
 	  "found 1" },
 	{ "{'role':'user','content':[{'type':'txt','text':'x'}]}", -EINVAL,
-	  "messages[1].content[0].type", "must be \"text\", found \"txt\"" },
+	  "messages[1].content[0].type", "must be \"text\" or \"image\", found \"txt\"" },
 	{ "{'role':'user','content':[{'type':'text'}]}", -EINVAL, "messages[1].content[0].text",
 	  "is missing" },
 	{ "{'role':'user','content':[{'type':'text','text':5}]}", -EINVAL,
@@ -287,14 +362,61 @@ static const struct bad_row bad_messages[] = {
 	  "true or false" },
 	{ "{'role':'assistant','content':'x','tool_calls':{}}", -EINVAL, "messages[1].tool_calls",
 	  "must be a list" },
-	{ "{'role':'tool','content':'x','tool_call_id':'1'}", -EOPNOTSUPP, "messages[1].role",
-	  "tools" },
-	{ "{'role':'assistant','content':null,'tool_calls':[{'id':'1'}]}", -EOPNOTSUPP,
-	  "messages[1].tool_calls", "tools are not supported" },
-	{ "{'role':'user','content':[{'type':'image','path':'a.png'}]}", -EOPNOTSUPP,
-	  "messages[1].content[0]", "images are not supported" },
-	{ "{'role':'user','content':[{'type':'text','text':'x'},{'type':'image_url','image_url':'u'}]}",
-	  -EOPNOTSUPP, "messages[1].content[1]", "images are not supported" },
+	/* tools */
+	{ "{'role':'tool','content':'x'}", -EINVAL, "messages[1].tool_call_id", "is missing" },
+	{ "{'role':'tool','tool_call_id':'1'}", -EINVAL, "messages[1].content", "is missing" },
+	{ "{'role':'tool','content':'x','tool_call_id':''}", -EINVAL, "messages[1].tool_call_id",
+	  "the id of the call" },
+	{ "{'role':'tool','content':'x','tool_call_id':'1','toolname':'y'}", -EINVAL,
+	  "messages[1].toolname", "a tool message has role, content, tool_call_id, name" },
+	{ "{'role':'user','content':'x','tool_call_id':'1'}", -EINVAL, "messages[1].tool_call_id",
+	  "is not known" },
+	{ "{'role':'assistant','tool_calls':[5]}", -EINVAL, "messages[1].tool_calls[0]",
+	  "an object like" },
+	{ "{'role':'assistant','tool_calls':[{'function':{'name':'f','arguments':'{}'}}]}", -EINVAL,
+	  "messages[1].tool_calls[0].id", "is missing" },
+	{ "{'role':'assistant','tool_calls':[{'id':'1'}]}", -EINVAL,
+	  "messages[1].tool_calls[0].function", "is missing" },
+	{ "{'role':'assistant','tool_calls':[{'id':'1','function':{'arguments':'{}'}}]}", -EINVAL,
+	  "messages[1].tool_calls[0].function.name", "is missing" },
+	{ "{'role':'assistant','tool_calls':[{'id':'1','function':{'name':'f','arguments':[]}}]}",
+	  -EINVAL, "messages[1].tool_calls[0].function.arguments", "found a list" },
+	/* images */
+	{ "{'role':'system','content':[{'type':'image','path':'a.png'}]}", -EINVAL,
+	  "messages[1].content[0]", "of the role user" },
+	{ "{'role':'assistant','content':[{'type':'image_url','image_url':'https://h/a'}]}",
+	  -EINVAL, "messages[1].content[0]", "of the role user" },
+	{ "{'role':'user','content':[{'type':'input_image','image_url':'https://h/a'}]}", -EINVAL,
+	  "messages[1].content[0]", "form of the responses API" },
+	{ I("'path':'a.png','url':'https://h/a'"), -EINVAL, "messages[1].content[0]",
+	  "one of path, url and data" },
+	{ I("'detail':'low'"), -EINVAL, "messages[1].content[0]", "one of path, url and data" },
+	{ I("'path':'/etc/passwd'"), -EINVAL, "messages[1].content[0].path", "relative" },
+	{ I("'path':5"), -EINVAL, "messages[1].content[0].path", "found 5" },
+	{ I("'file':'a.png'"), -EINVAL, "messages[1].content[0].file", "is not known" },
+	{ I("'url':'file:///etc/passwd'"), -EINVAL, "messages[1].content[0].url", "https://" },
+	{ I("'url':'a.png'"), -EINVAL, "messages[1].content[0].url", "https://" },
+	{ I("'path':'a.png','media_type':'image/tiff'"), -EINVAL,
+	  "messages[1].content[0].media_type", "found \"image/tiff\"" },
+	{ I("'path':'a.png','detail':''"), -EINVAL, "messages[1].content[0].detail", "a word" },
+	{ I("'data':''"), -EINVAL, "messages[1].content[0].data", "base64" },
+	{ I("'data':'Zm9v'"), -EINVAL, "messages[1].content[0]", "is no image" },
+	{ I("'data':'R0lGODlh!'"), -EINVAL, "messages[1].content[0]", "not base64 at byte 10" },
+	{ I("'data':'R0lG ODlh'"), -EINVAL, "messages[1].content[0]", "not base64" },
+	{ I("'data':'R0lG*Dlh'"), -EINVAL, "messages[1].content[0]", "not base64 at byte 5" },
+	{ I("'data':'R0lGODlhYR=='"), -EINVAL, "messages[1].content[0]", "not base64" },
+	{ I("'data':'R0lGODlh','media_type':'image/png'"), -EINVAL, "messages[1].content[0]",
+	  "its bytes are image/gif" },
+	{ "{'role':'user','content':[{'type':'image_url','image_url':5}]}", -EINVAL,
+	  "messages[1].content[0].image_url", "an object like" },
+	{ "{'role':'user','content':[{'type':'image_url','image_url':{'uri':'x'}}]}", -EINVAL,
+	  "messages[1].content[0].image_url.uri", "did you mean \"url\"?" },
+	{ "{'role':'user','content':[{'type':'image_url','image_url':{'url':'data:image/png,x'}}]}",
+	  -EINVAL, "messages[1].content[0].image_url.url", "data: URI of another form" },
+	{ "{'role':'user','content':[{'type':'image_url','image_url':'data:text/plain;base64,Zg=='}]}",
+	  -EINVAL, "messages[1].content[0].media_type", "found \"text/plain\"" },
+	{ "{'role':'user','content':[{'type':'image_url','image_url':'data:image/png;base64,R0lGODlh'}]}",
+	  -EINVAL, "messages[1].content[0]", "its bytes are image/gif" },
 };
 
 static void test_bad_messages(void **state)
@@ -345,8 +467,7 @@ static void test_places(void **state)
 			 -EINVAL);
 	assert_int_equal(e.line, 3);
 	assert_int_equal(e.column, 1);
-	assert_int_equal(parse_full("{'prompt':'x',\n'tools':[1]}", NULL, &r, NULL, &e),
-			 -EOPNOTSUPP);
+	assert_int_equal(parse_full("{'prompt':'x',\n'tools':[1]}", NULL, &r, NULL, &e), -EINVAL);
 	assert_int_equal(e.line, 2);
 	assert_int_equal(parse_full("{'prompt':'x',\n\n 'oops' 5}", NULL, &r, NULL, &e), -EINVAL);
 	assert_int_equal(e.line, 3);
@@ -477,6 +598,10 @@ struct body_row {
 };
 
 #define U "'messages':[{'content':'x','role':'user'}]"
+#define GIF                                                                            \
+	"{'media_type':'image/gif',"                                                   \
+	"'sha256':'610f5ae4d76e332636a17bd357fd6ce99029316a99d320280d4d77a746bf29e8'," \
+	"'type':'image'}"
 
 static const struct body_row body_rows[] = {
 	{ "{'prompt':'x'}", "{" U "}" },
@@ -510,7 +635,7 @@ static const struct body_row body_rows[] = {
 	/* stop */
 	{ "{" P "'stop':'a'}", "{" U ",'stop':['a']}" },
 	{ "{" P "'stop':['a','b']}", "{" U ",'stop':['a','b']}" },
-	{ "{" P "'stop':[]}", "{" U "}" },
+	{ "{" P "'stop':[]}", "{" U ",'stop':[]}" },
 	{ "{" P "'stop':null}", "{" U "}" },
 	/* objects */
 	{ "{" P "'logit_bias':{'50256':-100,'7':0.5}}",
@@ -521,6 +646,54 @@ static const struct body_row body_rows[] = {
 	  "{'extra_body':{'a':null,'b':{'c':[null]}}," U "}" },
 	{ "{" P "'extra_body':{}}", "{'extra_body':{}," U "}" },
 	{ "{" P "'reasoning_effort':'low'}", "{" U ",'reasoning_effort':'low'}" },
+	{ "{" P
+	  "'response_format':{'type':'json_schema','json_schema':{'name':'a','schema':{'type':"
+	  "'object'},'strict':true,'description':null}}}",
+	  "{" U ",'response_format':{'json_schema':{'name':'a','schema':{'type':'object'},"
+	  "'strict':true},'type':'json_schema'}}" },
+	/* tools */
+	{ "{" P "'tools':[]}", "{" U ",'tools':[]}" },
+	{ "{" P
+	  "'tools':[{'type':'function','function':{'name':'f','description':'d','strict':false,"
+	  "'parameters':{'type':'object'}}}],'tool_choice':'required','parallel_tool_calls':false}",
+	  "{" U ",'parallel_tool_calls':false,'tool_choice':'required','tools':[{'function':"
+	  "{'description':'d','name':'f','parameters':{'type':'object'},'strict':false},"
+	  "'type':'function'}]}" },
+	{ "{" P "'tools':[{'type':'function','function':{'name':'f','parameters':null}}],"
+	  "'tool_choice':{'type':'function','function':{'name':'f'}}}",
+	  "{" U ",'tool_choice':{'function':{'name':'f'},'type':'function'},"
+	  "'tools':[{'function':{'name':'f'},'type':'function'}]}" },
+	{ "{" P "'tool_choice':'auto','extra_body':{'tools':[{'type':'web_search'}]}}",
+	  "{'extra_body':{'tools':[{'type':'web_search'}]}," U ",'tool_choice':'auto'}" },
+	/* other endpoints */
+	{ "{" P "'suffix':'z'}", "{'prompt':'x','suffix':'z'}" },
+	{ "{" P "'endpoint':'fim'}", "{'prompt':'x','suffix':''}" },
+	{ "{" P "'endpoint':'fim','suffix':'','stop':[],'max_tokens':5}",
+	  "{'max_tokens':5,'prompt':'x','stop':[],'suffix':''}" },
+	{ "{'input':'x'}", "{'input':'x'}" },
+	{ "{'input':''}", "{'input':''}" },
+	{ "{'input':['x','y'],'dimensions':8.0,'endpoint':'embedding','extra_body':{'a':1}}",
+	  "{'dimensions':8,'extra_body':{'a':1},'input':['x','y']}" },
+	{ "{" P "'endpoint':'responses'}", "{" U "}" },
+	/* images */
+	{ "{" P "'images':[]}", "{" U "}" },
+	{ "{" P "'images':['a.png','../b c.jpg']}",
+	  "{'messages':[{'content':[{'text':'x','type':'text'},{'path':'a.png','type':'image'},"
+	  "{'path':'../b c.jpg','type':'image'}],'role':'user'}]}" },
+	{ "{'messages':[{'role':'user','content':[{'type':'image','url':'https://h/a.png','detail':'low',"
+	  "'path':null}]}]}",
+	  "{'messages':[{'content':[{'detail':'low','type':'image','url':'https://h/a.png'}],"
+	  "'role':'user'}]}" },
+	{ "{'messages':[{'role':'user','content':[{'type':'text','text':'x'},{'type':'image_url',"
+	  "'image_url':{'url':'http://h/a','detail':'high'}},{'type':'image_url','image_url':'https://h/b'}]}]}",
+	  "{'messages':[{'content':[{'text':'x','type':'text'},{'detail':'high','type':'image',"
+	  "'url':'http://h/a'},{'type':'image','url':'https://h/b'}],'role':'user'}]}" },
+	{ "{'messages':[{'role':'user','content':[{'type':'image','data':'R0lGODlh'}]}]}",
+	  "{'messages':[{'content':[" GIF "],'role':'user'}]}" },
+	{ "{'messages':[{'role':'user','content':[{'type':'image_url','image_url':{'url':"
+	  "'data:image/gif;base64,R0lGODlh','detail':null}},{'type':'image','media_type':'image/gif',"
+	  "'data':'R0lGODlh'}]}]}",
+	  "{'messages':[{'content':[" GIF "," GIF "],'role':'user'}]}" },
 	/* not sent */
 	{ "{" P "'stream':true,'stream_options':{'x':1},'user':5,'store':'y'}", "{" U "}" },
 	{ "{" P "'metadata':{'a':'b'},'priority':5,'ttl':60,'timeout':1.5,'request_id':'r','n':1}",
@@ -548,6 +721,20 @@ static const struct body_row body_rows[] = {
 	  "{'messages':[{'content':null,'role':'assistant'}]}" },
 	{ "{'messages':[{'role':'assistant','content':'So','prefix':true}]}",
 	  "{'messages':[{'content':'So','prefix':true,'role':'assistant'}]}" },
+	/* tool calls and their results */
+	{ "{'messages':[{'role':'user','content':'x'},{'role':'assistant','content':null,'tool_calls':"
+	  "[{'id':'1','type':'function','function':{'name':'f','arguments':'{}'},'extra_content':{'g':1}},"
+	  "{'id':'2','function':{'name':'f','arguments':{'b':1,'a':9007199254740993}}}]},"
+	  "{'role':'tool','tool_call_id':'1','content':[{'type':'text','text':'r'}],'name':'f'},"
+	  "{'role':'tool','tool_call_id':'2','content':'','name':null}]}",
+	  "{'messages':[{'content':'x','role':'user'},{'content':null,'role':'assistant','tool_calls':"
+	  "[{'extra_content':{'g':1},'function':{'arguments':'{}','name':'f'},'id':'1',"
+	  "'type':'function'},{'function':{'arguments':'{\\'a\\':9007199254740993,\\'b\\':1}',"
+	  "'name':'f'},'id':'2','type':'function'}]},"
+	  "{'content':'r','name':'f','role':'tool','tool_call_id':'1'},"
+	  "{'content':'','role':'tool','tool_call_id':'2'}]}" },
+	{ "{'messages':[{'role':'assistant','content':'','tool_calls':[{'type':'custom','id':'1','x':2}]}]}",
+	  "{'messages':[{'content':'','role':'assistant','tool_calls':[{'id':'1','type':'custom','x':2}]}]}" },
 	/* what a provider put into its answer goes back as it was */
 	{ "{'messages':[{'role':'assistant','content':'y','thought_signature':'abc','z':{'a':[1,null]}}]}",
 	  "{'messages':[{'content':'y','role':'assistant','thought_signature':'abc',"
@@ -627,6 +814,111 @@ static void test_endpoint_completion(void **state)
 	request_free(r);
 }
 
+static void test_endpoints(void **state)
+{
+	static const struct {
+		const char *text;
+		enum request_endpoint endpoint;
+	} rows[] = {
+		{ "{" P "'endpoint':'responses'}", REQUEST_RESPONSES },
+		{ "{" P "'suffix':'y'}", REQUEST_FIM },
+		{ "{" P "'endpoint':'fim'}", REQUEST_FIM },
+		{ "{'input':['x']}", REQUEST_EMBEDDING },
+		{ "{'input':'x','endpoint':'embedding'}", REQUEST_EMBEDDING },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct request *r = parse(rows[i].text, NULL);
+
+		assert_int_equal(r->endpoint, rows[i].endpoint);
+		request_free(r);
+	}
+}
+
+/* --- images ---------------------------------------------------------------------------------- */
+
+static void test_image_types(void **state)
+{
+	(void)state;
+	assert_string_equal(request_image_type("\x89PNG\r\n\x1a\n..", 10), "image/png");
+	assert_string_equal(request_image_type("\xff\xd8\xff\xe0", 4), "image/jpeg");
+	assert_string_equal(request_image_type("GIF87a", 6), "image/gif");
+	assert_string_equal(request_image_type("GIF89a", 6), "image/gif");
+	assert_string_equal(request_image_type("RIFF....WEBP", 12), "image/webp");
+	assert_null(request_image_type("RIFF....WAVE", 12));
+	assert_null(request_image_type("RIFF....WEB", 11));
+	assert_null(request_image_type("\x89PNG\r\n\x1a", 7));
+	assert_null(request_image_type("\xff\xd8", 2));
+	assert_null(request_image_type("GIF88a", 6));
+	assert_null(request_image_type("", 0));
+}
+
+static void test_image_set(void **state)
+{
+	struct request *r = parse("{" P "'images':['a.gif','b.gif'],'system':'s'}", NULL);
+	struct request_target t = { "b", "m", NULL, NULL, 0 };
+	struct err e = { 0 };
+	json_t *o = NULL;
+
+	(void)state;
+	assert_int_equal(r->n_images, 2);
+	assert_string_equal(json_string_value(r->images[1].path), "b.gif");
+	assert_string_equal(r->images[0].field, "images[0]");
+	assert_int_equal(request_effective(r, &t, &o), -EINVAL); /* not known yet */
+	assert_null(o);
+	assert_int_equal(request_image_set(r, 0, "plain text", 10, &e), -EINVAL);
+	assert_string_equal(e.field, "images[0]");
+	assert_non_null(strstr(e.message, "is no image"));
+	assert_int_equal(request_image_set(r, 1, "", 0, NULL), -EINVAL);
+	assert_int_equal(request_image_set(r, 2, "GIF89a", 6, NULL), -EINVAL);
+	assert_int_equal(request_image_set(r, 0, "GIF89a", 6, &e), 0);
+	assert_int_equal(request_image_set(r, 1, "GIF89a", 6, &e), 0);
+	assert_true(r->images[0].known);
+	assert_int_equal(request_effective(r, &t, &o), 0);
+	request_free(r);
+	expect_json(o, "{'backend':'b','endpoint':'chat','format':1,'messages':["
+		       "{'content':'s','role':'system'},{'content':[{'text':'x','type':'text'}," GIF
+		       "," GIF "],'role':'user'}],'model':'m'}");
+	json_decref(o);
+}
+
+/* An address has no bytes here, an inline image has its own. */
+static void test_images_listed(void **state)
+{
+	struct request *r = parse(
+		"{'messages':[{'role':'user','content':[{'type':'image','url':'https://h/a'},"
+		"{'type':'image','data':'R0lGODlh'},{'type':'image','path':'a','media_type':'image/jpg'}]}]}",
+		NULL);
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(r->n_images, 2);
+	assert_true(r->images[0].known);
+	assert_string_equal(json_string_value(r->images[0].data), "R0lGODlh");
+	assert_null(r->images[0].path);
+	assert_false(r->images[1].known);
+	assert_string_equal(r->images[1].field, "messages[0].content[2]");
+	assert_int_equal(request_image_set(r, 1, "GIF89a", 6, &e), -EINVAL);
+	assert_non_null(strstr(e.message, "\"image/jpeg\", but its bytes are image/gif"));
+	request_free(r);
+}
+
+static void test_too_many_images(void **state)
+{
+	AUTO_BUF struct buf b = BUF_INIT(1 << 20);
+	struct request *r = NULL;
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(buf_adds(&b, "{'prompt':'x','images':['a'"), 0);
+	for (int i = 0; i < REQUEST_IMAGES; i++)
+		assert_int_equal(buf_adds(&b, ",'a'"), 0);
+	assert_int_equal(buf_adds(&b, "]}"), 0);
+	assert_int_equal(parse_full(buf_str(&b), NULL, &r, NULL, &e), -EINVAL);
+	assert_non_null(strstr(e.message, "one image too many"));
+}
+
 static void test_cache_modes(void **state)
 {
 	static const struct {
@@ -692,8 +984,8 @@ static const struct merge_row merge_rows[] = {
 	{ "{'prompt':'x'}", "[{'temperature':null},{'temperature':0.5}]", "{" U "}" },
 	{ "{" P "'temperature':null}", "[{'temperature':0.5}]", "{" U "}" },
 	{ "{'prompt':'x'}", "[{'seed':1},{'seed':null},{'seed':2}]", "{" U ",'seed':1}" },
-	{ "{" P "'tools':null}", "[{'tools':[1]}]", "{" U "}" },
-	{ "{" P "'stop':[]}", "[{'stop':'a'}]", "{" U "}" },
+	{ "{" P "'tools':null}", "[{'tools':[" F "]}]", "{" U "}" },
+	{ "{" P "'stop':[]}", "[{'stop':'a'}]", "{" U ",'stop':[]}" },
 	/* two spellings are one field */
 	{ "{" P "'max_completion_tokens':5}", "[{'max_tokens':9}]", "{'max_tokens':5," U "}" },
 	{ "{" P "'max_tokens':null}", "[{'max_completion_tokens':9}]", "{" U "}" },
@@ -716,6 +1008,18 @@ static const struct merge_row merge_rows[] = {
 	  "[{'system':'s'}]",
 	  "{'messages':[{'content':'a','role':'system'},{'content':'x','role':'user'}]}" },
 	{ "{'prompt':'x'}", "[{'endpoint':'completion'}]", "{'prompt':'x'}" },
+	/* what only the defaults have goes where it has a meaning */
+	{ "{'prompt':'x'}", "[{'endpoint':'completion','system':'s'}]", "{'prompt':'x'}" },
+	{ "{'input':'x'}",
+	  "[{'system':'s','temperature':0,'max_completion_tokens':5,'dimensions':3}]",
+	  "{'dimensions':3,'input':'x'}" },
+	{ "{'prompt':'x'}", "[{'dimensions':3}]", "{" U "}" },
+	{ "{" P "'tools':null}", "[{'tool_choice':'auto'},{'tools':[" F "]}]", "{" U "}" },
+	{ "{'messages':[{'role':'user','content':'x'}]}", "[{'suffix':'s','images':['a.png']}]",
+	  "{" U "}" },
+	{ "{'prompt':'x'}", "[{'images':['a.png']}]",
+	  "{'messages':[{'content':[{'text':'x','type':'text'},{'path':'a.png','type':'image'}],"
+	  "'role':'user'}]}" },
 };
 
 static void test_merge_rows(void **state)
@@ -742,7 +1046,7 @@ static void test_bad_defaults(void **state)
 		{ "[{'prompt':'y'}]", { "", -EINVAL, "prompt", "not into defaults" } },
 		{ "[{'messages':[]}]", { "", -EINVAL, "messages", "not into defaults" } },
 		{ "[{'input':'y'}]", { "", -EINVAL, "input", "not into defaults" } },
-		{ "[{'tools':[]}]", { "", -EOPNOTSUPP, "tools", "not supported" } },
+		{ "[{'tools':[{'type':'x'}]}]", { "", -EOPNOTSUPP, "tools", "only functions" } },
 	};
 
 	(void)state;
@@ -959,7 +1263,7 @@ static void test_pinned_keys(void **state)
 	expect_key("{'prompt':'Why is the sky blue?'}", plain,
 		   "d2e0cd8df323ee23a0dff58277c2a4eb9571afc86b25a4e060435accb3acd556");
 	expect_key("{'messages':[{'role':'user','content':[{'type':'text',"
-		   "'text':'Why is the sky blue?'}]}],'stream':true,'n':1,'stop':[]}",
+		   "'text':'Why is the sky blue?'}]}],'stream':true,'n':1}",
 		   plain, "d2e0cd8df323ee23a0dff58277c2a4eb9571afc86b25a4e060435accb3acd556");
 	expect_key(
 		"{'top_p':0.90,'system':'Be brief.','prompt':'caf\\u00e9 \\ud83d\\ude00\\n',"
@@ -1003,10 +1307,14 @@ static void test_out_of_memory(void **state)
 {
 	static const char text[] =
 		"{'messages':[{'role':'user','content':[{'type':'text','text':'a'}]},"
-		"{'role':'assistant','content':'b','x':1}],'stop':'a','max_tokens':5.0,'use_cache':false,"
+		"{'role':'assistant','content':'b','x':1,'tool_calls':[{'id':'1','function':{'name':'f',"
+		"'arguments':{'a':1}}}]},{'role':'user','content':[{'type':'image','data':'R0lGODlh'},"
+		"{'type':'image_url','image_url':{'url':'https://h/a','detail':'low'}}]}],"
+		"'tools':[" F "],'tool_choice':{'type':'function','function':{'name':'now'}},"
+		"'response_format':{'type':'json_schema','json_schema':{'name':'a','schema':{}}},'stop':'a','max_tokens':5.0,'use_cache':false,"
 		"'metadata':{'a':'b'},'model':'m','request_id':'r','extra_body':{'a':[1]},'top_p':null}";
 	struct request_target t = { "b", "m", "u", "s", 0 };
-	json_t *defaults = json_of("[{'system':'s','temperature':0,'top_p':1}]");
+	json_t *defaults = json_of("[{'system':'s','temperature':0,'top_p':1,'suffix':'s'}]");
 	json_t *history = json_of(H);
 	AUTO_FREE char *p = quoted(text);
 	struct request_source src = { p, strlen(p), REQUEST_JSON, defaults };
@@ -1055,6 +1363,11 @@ int main(void)
 		cmocka_unit_test(test_settings_when_absent),
 		cmocka_unit_test(test_settings),
 		cmocka_unit_test(test_endpoint_completion),
+		cmocka_unit_test(test_endpoints),
+		cmocka_unit_test(test_image_types),
+		cmocka_unit_test(test_image_set),
+		cmocka_unit_test(test_images_listed),
+		cmocka_unit_test(test_too_many_images),
 		cmocka_unit_test(test_cache_modes),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_merge_rows),
