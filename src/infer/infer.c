@@ -11,6 +11,7 @@
 #include "base/mono.h"
 #include "base/str.h"
 #include "infer/call.h"
+#include "infer/catalog.h"
 #include "infer/infer.h"
 #include "infer/registry.h"
 #include "infer/secret.h"
@@ -19,6 +20,7 @@
 
 struct infer {
 	struct call_env env;
+	struct catalog *catalog;
 	struct call_backend *backends;
 	size_t n_backends;
 	struct loop_task stop;
@@ -175,6 +177,8 @@ static void on_stop(struct loop_task *t)
 	struct infer *i = CONTAINER_OF(t, struct infer, stop);
 
 	call_end_all(&i->env);
+	if (i->catalog)
+		catalog_end(i->catalog);
 	i->env.http = http_free(i->env.http);
 	lock_take(&i->env.lock);
 	i->is_stopped = true;
@@ -194,7 +198,17 @@ struct infer *infer_stop(struct infer *i)
 	call_await_loads(&i->env);
 	lock_drop(&i->env.lock);
 	i->env.loop = loop_stop(i->env.loop);
+	i->catalog = catalog_free(i->catalog);
 	return infer_free(i);
+}
+
+static bool make_catalog(struct infer *i)
+{
+	i->catalog = catalog_new(i->env.loop, i->env.http);
+	for (size_t k = 0; i->catalog && k < i->n_backends; k++)
+		if (catalog_add(i->catalog, i->backends[k].config, i->backends[k].target))
+			return false;
+	return i->catalog != NULL;
 }
 
 int infer_new(const struct infer_options *o, struct infer **out, struct err *e)
@@ -213,7 +227,7 @@ int infer_new(const struct infer_options *o, struct infer **out, struct err *e)
 		good = add_backend(i, &o->backends[k]) == 0;
 	i->env.loop = good ? loop_new() : NULL;
 	i->env.http = i->env.loop ? http_new(i->env.loop) : NULL;
-	if (!i->env.http) {
+	if (!i->env.http || !make_catalog(i)) {
 		(void)infer_stop(i);
 		return err_set(e, ERR_INTERNAL, "the network thread cannot start: out of memory");
 	}
@@ -229,6 +243,11 @@ static struct call_backend *find(struct infer *i, const char *name)
 		if (strcmp(i->backends[k].config->name, name) == 0)
 			return &i->backends[k];
 	return NULL;
+}
+
+struct catalog *infer_catalog(struct infer *i)
+{
+	return i->catalog;
 }
 
 const struct backend_config *infer_find(struct infer *i, const char *name)

@@ -22,6 +22,7 @@
 #include "infer/backend.h"
 #include "infer/gate.h"
 
+struct catalog;
 struct infer;
 struct infer_call;
 
@@ -67,6 +68,8 @@ struct infer *infer_stop(struct infer *i);
 
 /* infer_find - NULL: no such backend */
 const struct backend_config *infer_find(struct infer *i, const char *name);
+/* infer_catalog - the model lists; backends are numbered as in infer_options; borrowed until infer_stop */
+struct catalog *infer_catalog(struct infer *i);
 /* infer_types - every registered type, NULL-terminated; by name: infer_type */
 const struct backend_type *const *infer_types(void);
 const struct backend_type *infer_type(const char *name);

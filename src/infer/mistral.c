@@ -8,11 +8,11 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "infer/content.h"
 #include "infer/dialect.h"
 #include "infer/failure.h"
 #include "infer/mistral_messages.h"
 #include "infer/modelcard.h"
-#include "infer/parts.h"
 #include "infer/registry.h"
 
 #include "base/banned.h"
@@ -86,7 +86,7 @@ static int build(const struct backend_config *c, const json_t *effective, const 
 		 struct backend_body *out, struct err *e)
 {
 	struct body_rules rules = rules_of(effective);
-	int rc = parts_ready(effective, images, e);
+	int rc = content_images_there(c, effective, images, e);
 	json_t *body;
 
 	if (rc)

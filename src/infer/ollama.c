@@ -8,11 +8,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "infer/content.h"
 #include "infer/failure.h"
 #include "infer/modelcard.h"
 #include "infer/ollama_body.h"
 #include "infer/ollama_reply.h"
-#include "infer/parts.h"
 #include "infer/registry.h"
 
 #include "base/banned.h"
@@ -80,10 +80,11 @@ static int check_tools(const struct body_check *k)
 	static const char *const choices[] = { "auto", "none", NULL };
 	const json_t *choice = json_object_get(k->effective, "tool_choice");
 	const json_t *many = json_object_get(k->effective, "parallel_tool_calls");
-	int rc = 0;
+	int rc = choice && !is_one_of(choice, choices)
+			 ? body_refuse(k, "tool_choice",
+				       "its models choose themselves: auto or none")
+			 : 0;
 
-	if (choice && !is_one_of(choice, choices))
-		rc = body_refuse(k, "tool_choice", "its models choose themselves: auto or none");
 	if (!rc && json_is_false(many) && json_object_get(k->effective, "tools"))
 		rc = body_refuse(k, "parallel_tool_calls", "how many calls come is not its choice");
 	return rc;
@@ -99,54 +100,22 @@ static int check_effort(const struct body_check *k)
 	return body_refuse(k, "reasoning_effort", "its levels are none, low, medium, high, max");
 }
 
-/* A model may write arguments that are no JSON; this API has no place for such a text. */
-static int check_arguments(const struct body_check *k, json_t *call)
-{
-	json_t *o = ollama_body_arguments(call);
-	int rc;
-
-	json_decref(o);
-	if (o)
-		return 0;
-	rc = body_refuse(k, "messages.tool_calls", "arguments must be a JSON object there");
-	if (rc)
-		return rc;
-	return json_object_set_new(json_object_get(call, "function"), "arguments",
-				   json_string("{}"))
-		       ? -ENOMEM
-		       : 0;
-}
-
-static int check_calls(const struct body_check *k)
-{
-	const json_t *m;
-	json_t *call;
-	size_t i, j;
-	int rc = 0;
-
-	json_array_foreach(json_object_get(k->effective, "messages"), i, m) {
-		json_array_foreach(json_object_get(m, "tool_calls"), j, call) {
-			if (!rc)
-				rc = check_arguments(k, call);
-		}
-	}
-	return rc;
-}
-
 static int check(const struct backend_config *c, json_t *effective, json_t *dropped, bool lossy,
 		 struct err *e)
 {
 	struct body_check k = { c, effective, dropped, lossy, e };
 	struct body_rules rules = rules_of(effective);
+	static const char *const media[] = { "image/png", "image/jpeg", "image/webp", NULL };
+	static const struct content_images takes = { false, false, media };
 	int rc = body_check(&k, &rules);
 
 	if (!rc)
-		rc = parts_check(&k, PARTS_NO_URL | PARTS_NO_DETAIL);
+		rc = content_images(&k, &takes);
 	if (!rc)
 		rc = check_tools(&k);
 	if (!rc)
 		rc = check_effort(&k);
-	return rc ? rc : check_calls(&k);
+	return rc ? rc : content_calls(&k);
 }
 
 /* ---- errors ---- */

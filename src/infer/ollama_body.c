@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "infer/content.h"
 #include "infer/ollama_body.h"
 #include "infer/parts.h"
 
@@ -31,23 +32,10 @@ static bool share(json_t *o, const char *name, json_t *value)
 
 /* ---- messages ---- */
 
-json_t *ollama_body_arguments(const json_t *call)
-{
-	const json_t *text = json_object_get(json_object_get(call, "function"), "arguments");
-	json_t *o = json_is_string(text)
-			    ? json_loadb(json_string_value(text), json_string_length(text), 0, NULL)
-			    : json_incref((json_t *)(uintptr_t)text);
-
-	if (json_is_object(o))
-		return o;
-	json_decref(o);
-	return NULL;
-}
-
 static json_t *call_of(const json_t *call)
 {
 	json_t *name = json_object_get(json_object_get(call, "function"), "name");
-	json_t *arguments = ollama_body_arguments(call);
+	json_t *arguments = content_arguments(call);
 
 	return json_pack("{s:O*, s:{s:O*, s:o*}}", "id", json_object_get(call, "id"), "function",
 			 "name", name, "arguments", arguments);
@@ -76,13 +64,13 @@ static bool set_images(json_t *out, const json_t *content, const json_t *images)
 	size_t i;
 
 	json_array_foreach(content, i, part) {
-		const char *data = parts_base64(part, images);
+		const json_t *data = content_image(part, images);
 
 		if (!data)
 			continue;
 		if (!list)
 			list = json_array();
-		if (json_array_append_new(list, json_string(data))) {
+		if (json_array_append(list, (json_t *)(uintptr_t)data)) {
 			json_decref(list);
 			return false;
 		}
@@ -267,7 +255,7 @@ static const char *fill(json_t *body, const json_t *effective, const json_t *ima
 int ollama_body_build(const struct backend_config *c, const json_t *effective, const json_t *images,
 		      struct backend_body *out, struct err *e)
 {
-	int rc = parts_ready(effective, images, e);
+	int rc = content_images_there(c, effective, images, e);
 	json_t *body;
 	bool good = false;
 

@@ -11,7 +11,5 @@
 /* ollama_body_build - as backend.h's build */
 int ollama_body_build(const struct backend_config *c, const json_t *effective, const json_t *images,
 		      struct backend_body *out, struct err *e);
-/* ollama_body_arguments - a tool call's arguments as an object, new; NULL: they are none */
-json_t *ollama_body_arguments(const json_t *call);
 
 #endif

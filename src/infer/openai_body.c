@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "infer/content.h"
 #include "infer/openai_body.h"
 #include "infer/openai_model.h"
 #include "infer/parts.h"
@@ -204,7 +205,7 @@ int openai_body_build(const struct backend_config *c, const json_t *effective, c
 		      struct backend_body *out, struct err *e)
 {
 	struct body_rules r = openai_body_rules(c, effective);
-	int rc = parts_ready(effective, images, e);
+	int rc = content_images_there(c, effective, images, e);
 	json_t *body;
 	bool good = false;
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "infer/content.h"
 #include "infer/openai_model.h"
 #include "infer/openai_responses.h"
 #include "infer/parts.h"
@@ -277,7 +278,7 @@ static bool fill(const struct backend_config *c, json_t *body, const json_t *eff
 int openai_responses_build(const struct backend_config *c, const json_t *effective,
 			   const json_t *images, struct backend_body *out, struct err *e)
 {
-	int rc = parts_ready(effective, images, e);
+	int rc = content_images_there(c, effective, images, e);
 	json_t *body;
 
 	if (rc)

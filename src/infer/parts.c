@@ -1,10 +1,11 @@
 /*
- * infer/parts.c - parts of messages
+ * infer/parts.c - parts of messages in OpenAI's form
  */
 #include <errno.h>
 #include <string.h>
 
 #include "base/auto.h"
+#include "infer/content.h"
 #include "infer/parts.h"
 
 #include "base/banned.h"
@@ -21,109 +22,16 @@ bool parts_is_image(const json_t *part)
 	return type && strcmp(type, "image") == 0;
 }
 
-const char *parts_base64(const json_t *part, const json_t *images)
-{
-	const char *hash = text_of(part, "sha256");
-
-	return hash ? json_string_value(json_object_get(images, hash)) : NULL;
-}
-
-/* ---- what cannot be expressed ---- */
-
-/* What is left of a content is written as the request's author would have: one text is a string. */
-static int tidy(json_t *message, json_t *content)
-{
-	const json_t *only = json_array_get(content, 0);
-
-	if (json_array_size(content) == 0)
-		return json_object_set_new(message, "content", json_string("")) ? -ENOMEM : 0;
-	if (json_array_size(content) > 1 || !json_is_string(json_object_get(only, "text")))
-		return 0;
-	return json_object_set(message, "content", json_object_get(only, "text")) ? -ENOMEM : 0;
-}
-
-static int check_part(const struct body_check *k, json_t *part, unsigned limits, bool *out_drop)
-{
-	const char *detail = text_of(part, "detail");
-	int rc;
-
-	*out_drop = false;
-	if (!parts_is_image(part))
-		return 0;
-	if ((limits & PARTS_NO_URL) && json_object_get(part, "url")) {
-		*out_drop = true;
-		return body_refuse(k, "messages.image.url",
-				   "it fetches no images; give the file's path");
-	}
-	if (!(limits & PARTS_NO_DETAIL) || !detail || strcmp(detail, "auto") == 0)
-		return 0;
-	rc = body_refuse(k, "messages.image.detail", "");
-	if (rc == 0)
-		(void)json_object_del(part, "detail"); /* it is there */
-	return rc;
-}
-
-static int check_message(const struct body_check *k, json_t *message, unsigned limits)
-{
-	json_t *content = json_object_get(message, "content");
-	size_t i = 0, before = json_array_size(content);
-	bool drop;
-
-	while (i < json_array_size(content)) {
-		int rc = check_part(k, json_array_get(content, i), limits, &drop);
-
-		if (rc)
-			return rc;
-		if (drop)
-			(void)json_array_remove(content, i); /* the index is there */
-		else
-			i++;
-	}
-	return i < before ? tidy(message, content) : 0;
-}
-
-int parts_check(const struct body_check *k, unsigned limits)
-{
-	json_t *messages = json_object_get(k->effective, "messages"), *m;
-	size_t i;
-
-	json_array_foreach(messages, i, m) {
-		int rc = check_message(k, m, limits);
-
-		if (rc)
-			return rc;
-	}
-	return 0;
-}
-
-int parts_ready(const json_t *effective, const json_t *images, struct err *e)
-{
-	const json_t *messages = json_object_get(effective, "messages"), *m, *part;
-	size_t i, k;
-
-	json_array_foreach(messages, i, m) {
-		json_array_foreach(json_object_get(m, "content"), k, part) {
-			if (parts_is_image(part) && text_of(part, "sha256") &&
-			    !parts_base64(part, images))
-				return err_set(e, ERR_INTERNAL,
-					       "the bytes of the image %.16s are not at hand",
-					       text_of(part, "sha256"));
-		}
-	}
-	return 0;
-}
-
-/* ---- other forms ---- */
-
 json_t *parts_url(const json_t *part, const json_t *images)
 {
-	const char *data = parts_base64(part, images), *type = text_of(part, "media_type");
+	const json_t *data = content_image(part, images);
+	const char *type = text_of(part, "media_type");
 	AUTO_BUF struct buf uri = BUF_INIT(BODY_MAX);
 
 	if (!data)
 		return json_incref(json_object_get(part, "url"));
 	(void)buf_addf(&uri, "data:%s;base64,", type ? type : "image/png"); /* failed tells */
-	(void)buf_adds(&uri, data);
+	(void)buf_add(&uri, json_string_value(data), json_string_length(data));
 	return uri.failed ? NULL : json_stringn(buf_str(&uri), uri.len);
 }
 

@@ -296,28 +296,43 @@ static int set_hint(struct config_backend *s, const char *env, struct err *e)
 }
 
 /* Explicit keys must be there, but for a variable: it may be set at the next mount, and until then a
- * request says which one. A server of one's own at its usual address is never sent a key by itself. */
+ * request says which one. */
+static int resolve_explicit(struct config_backend *s, struct err *e)
+{
+	struct backend_config *c = &s->c;
+	int rc = explicit_key(s, e);
+
+	if (rc == 0 && s->key_env) {
+		c->at.key_from = strdup(s->key_env);
+		return c->at.key_from ? 0 : no_memory(e);
+	}
+	if (rc == -ENOKEY && s->key_env)
+		return set_hint(s, s->key_env, e);
+	if (rc < 0)
+		err_prefix(e, "[backend %s]: ", c->name);
+	return rc;
+}
+
+/* a server that people run themselves: it wants no key, and one in the environment is not meant for it */
+static bool is_own(const struct backend_config *c, const struct builtin *b)
+{
+	if (is_ollama(c))
+		return !c->at.url || !ollama_cloud(c->at.url);
+	return builtin_dialect(c->dialect) || (b && b->local);
+}
+
+/* A server of one's own at its usual address is never sent a key by itself, nor is Ollama anywhere but in the
+ * cloud. */
 static int resolve_key(struct config_backend *s, const struct builtin *b, struct err *e)
 {
 	struct backend_config *c = &s->c;
 	const char *env = c->type->key_env ? c->type->key_env[0] : NULL;
-	bool cloud = is_ollama(c) && c->at.url && ollama_cloud(c->at.url);
-	bool own = !cloud && (builtin_dialect(c->dialect) || is_ollama(c) || (b && b->local));
+	bool own = is_own(c, b);
 	const char *from = NULL;
 	int rc;
 
-	if (s->key_env || s->key_file || s->key_credential) {
-		rc = explicit_key(s, e);
-		if (rc == 0 && s->key_env) {
-			c->at.key_from = strdup(s->key_env);
-			return c->at.key_from ? 0 : no_memory(e);
-		}
-		if (rc == -ENOKEY && s->key_env)
-			return set_hint(s, s->key_env, e);
-		if (rc < 0)
-			err_prefix(e, "[backend %s]: ", c->name);
-		return rc;
-	}
+	if (s->key_env || s->key_file || s->key_credential)
+		return resolve_explicit(s, e);
 	if (!env || (own && (c->at.default_url || is_ollama(c))))
 		return 0;
 	rc = secret_env_any(c->type->key_env, &c->at.key, &from, e);

@@ -57,6 +57,7 @@ static const struct tree_row rows[] = {
 	{ NODE_ROOT, VFS_NODE(VFS_PROMPTS, 1), "prompts", S_IFDIR | 0755, NULL, false },
 	{ NODE_ROOT, VFS_NODE(VFS_MIRROR, 1), "responses", S_IFDIR | 0755, NULL, false },
 	{ NODE_ROOT, VFS_NODE(VFS_CACHE, 0), "cache", S_IFDIR | 0755, NULL, false },
+	{ NODE_ROOT, VFS_NODE(VFS_MODELS, 0), "models", S_IFDIR | 0755, NULL, false },
 	{ NODE_ROOT, NODE_BACKENDS, "backends", S_IFDIR | 0755, NULL, false },
 	{ NODE_ROOT, NODE_STATS, "stats", S_IFDIR | 0755, NULL, false },
 	{ NODE_ROOT, NODE_ASK, "ask", S_IFREG | 0666, NULL, false },

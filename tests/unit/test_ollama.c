@@ -60,17 +60,10 @@ static void test_refuses(void **state)
 		  "messages.name" },
 		{ HEAD "\"messages\":[{\"role\":\"assistant\",\"content\":\"x\",\"prefix\":true}]}",
 		  "messages.prefix" },
-		{ HEAD USER(URL_PART) "}", "messages.image.url" },
-		{ HEAD USER("{\"type\":\"image\",\"sha256\":\"aa\",\"detail\":\"low\"}") "}",
+		{ HEAD USER(URL_PART) "}", "messages.image" },
+		{ HEAD USER(
+			  "{\"type\":\"image\",\"sha256\":\"aa\",\"media_type\":\"image/png\",\"detail\":\"low\"}") "}",
 		  "messages.image.detail" },
-		{ HEAD
-		  "\"messages\":[{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"1\","
-		  "\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{bro\"}}]}]}",
-		  "messages.tool_calls" },
-		{ HEAD
-		  "\"messages\":[{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"1\","
-		  "\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"[1]\"}}]}]}",
-		  "messages.tool_calls" },
 		{ TEXT ",\"reasoning_effort\":\"low\"}", "reasoning_effort" },
 		{ "{\"endpoint\":\"embedding\",\"input\":\"x\",\"temperature\":1}", "temperature" },
 		{ "{\"endpoint\":\"responses\",\"messages\":[]}", "endpoint" },
@@ -81,14 +74,34 @@ static void test_refuses(void **state)
 		cases_refuses(&config, rows[i][0], rows[i][1]);
 }
 
+#define ARGUMENTS(text)                                                                              \
+	HEAD "\"messages\":[{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"1\"," \
+	     "\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"" text "\"}}]}]}"
+
+/* A model may have written arguments that are no object; there is no place for such a text. */
+static void test_arguments_are_objects(void **state)
+{
+	static const char *const rows[] = { ARGUMENTS("{bro"), ARGUMENTS("[1]"), ARGUMENTS("7") };
+	struct err e = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		json_t *o = json_loads(rows[i], 0, NULL);
+
+		assert_int_equal(config.type->check(&config, o, NULL, false, &e), -EINVAL);
+		assert_string_equal(e.field, "messages.tool_calls");
+		json_decref(o);
+	}
+}
+
 static void test_drops_an_image(void **state)
 {
 	(void)state;
 	cases_drops(&config, "{" USER("{\"type\":\"text\",\"text\":\"a\"}," URL_PART) "}",
-		    "messages.image.url", "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}");
-	cases_drops(&config, "{" USER(URL_PART "," IMAGE_PART) "}", "messages.image.url",
+		    "messages.image", "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}");
+	cases_drops(&config, "{" USER(URL_PART "," IMAGE_PART) "}", "messages.image",
 		    "{" USER(IMAGE_PART) "}");
-	cases_drops(&config, "{" USER(URL_PART) "}", "messages.image.url",
+	cases_drops(&config, "{" USER(URL_PART) "}", "messages.image",
 		    "{\"messages\":[{\"role\":\"user\",\"content\":\"\"}]}");
 }
 
@@ -449,6 +462,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refuses),
+		cmocka_unit_test(test_arguments_are_objects),
 		cmocka_unit_test(test_broken),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_drops_an_image),

@@ -746,10 +746,6 @@ static void test_error_replies(void **state)
 		"\"param\":null,\"code\":\"model_not_found\"}}",
 		ENXIO, false, "does not exist");
 	cases_error(
-		&config, 403,
-		"{\"error\":{\"message\":\"Project has no access to model\",\"code\":\"model_not_found\"}}",
-		ENXIO, false, "no access");
-	cases_error(
 		&config, 404,
 		"{\"error\":{\"message\":\"The model `x` does not exist.\",\"type\":\"NotFoundError\",\"param\":"
 		"\"model\",\"code\":404}}",
