@@ -404,6 +404,14 @@ void catalog_peek(struct catalog *c, size_t n, struct catalog_list **out, struct
 	*e = s->error;
 }
 
+void catalog_stale(struct catalog *c, size_t n)
+{
+	if (n >= c->n)
+		return;
+	LOCK_SCOPE(&c->lock);
+	c->shelves[n]->due_ns = 0;
+}
+
 bool catalog_wait(struct catalog *c, size_t n, struct catalog_waiter *w)
 {
 	struct shelf *s = n < c->n ? c->shelves[n] : NULL;

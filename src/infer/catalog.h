@@ -54,6 +54,8 @@ bool catalog_look(struct catalog *c, size_t n, struct catalog_list **out);
 /* catalog_peek - the last known list without fetching one, *out as above; e: why the last fetch failed, kind
  * ERR_NONE when it did not */
 void catalog_peek(struct catalog *c, size_t n, struct catalog_list **out, struct err *e);
+/* catalog_stale - the list has changed: it is fetched anew at the next look */
+void catalog_stale(struct catalog *c, size_t n);
 /* catalog_wait - true: parked; false: nothing to wait for */
 bool catalog_wait(struct catalog *c, size_t n, struct catalog_waiter *w);
 /* catalog_unwait - true: it was parked and will not be woken */

@@ -13,6 +13,7 @@
 #include "infer/call.h"
 #include "infer/catalog.h"
 #include "infer/infer.h"
+#include "infer/manage.h"
 #include "infer/registry.h"
 #include "infer/secret.h"
 
@@ -21,6 +22,7 @@
 struct infer {
 	struct call_env env;
 	struct catalog *catalog;
+	struct manage *manage;
 	struct call_backend *backends;
 	size_t n_backends;
 	struct loop_task stop;
@@ -179,6 +181,8 @@ static void on_stop(struct loop_task *t)
 	call_end_all(&i->env);
 	if (i->catalog)
 		catalog_end(i->catalog);
+	if (i->manage)
+		manage_end(i->manage);
 	i->env.http = http_free(i->env.http);
 	lock_take(&i->env.lock);
 	i->is_stopped = true;
@@ -199,16 +203,23 @@ struct infer *infer_stop(struct infer *i)
 	lock_drop(&i->env.lock);
 	i->env.loop = loop_stop(i->env.loop);
 	i->catalog = catalog_free(i->catalog);
+	i->manage = manage_free(i->manage);
 	return infer_free(i);
 }
 
 static bool make_catalog(struct infer *i)
 {
 	i->catalog = catalog_new(i->env.loop, i->env.http);
-	for (size_t k = 0; i->catalog && k < i->n_backends; k++)
-		if (catalog_add(i->catalog, i->backends[k].config, i->backends[k].target))
+	if (i->catalog)
+		i->manage = manage_new(i->env.loop, i->env.http, i->catalog);
+	for (size_t k = 0; i->manage && k < i->n_backends; k++) {
+		const struct call_backend *b = &i->backends[k];
+
+		if (catalog_add(i->catalog, b->config, b->target) ||
+		    manage_add(i->manage, b->config, b->target))
 			return false;
-	return i->catalog != NULL;
+	}
+	return i->manage != NULL;
 }
 
 int infer_new(const struct infer_options *o, struct infer **out, struct err *e)
@@ -248,6 +259,11 @@ static struct call_backend *find(struct infer *i, const char *name)
 struct catalog *infer_catalog(struct infer *i)
 {
 	return i->catalog;
+}
+
+struct manage *infer_manage(struct infer *i)
+{
+	return i->manage;
 }
 
 const struct backend_config *infer_find(struct infer *i, const char *name)

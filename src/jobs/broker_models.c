@@ -3,9 +3,11 @@
 #include <stdlib.h>
 
 #include "base/auto.h"
+#include "base/log.h"
 #include "base/mono.h"
 #include "base/str.h"
 #include "core/price.h"
+#include "infer/manage.h"
 #include "jobs/broker_models.h"
 #include "jobs/inside.h"
 
@@ -94,4 +96,61 @@ int broker_models_text(struct broker *b, size_t backend, const struct catalog_li
 		return -ENOMEM;
 	rc = buf_adds(out, text);
 	return rc ? rc : buf_addc(out, '\n');
+}
+
+/* ---- models on the backend's own machine ---- */
+
+bool broker_models_managed(struct broker *b, size_t backend)
+{
+	return manage_can(infer_manage(b->o.infer), backend);
+}
+
+int broker_models_order(struct broker *b, size_t backend, const char *text)
+{
+	struct err e = { 0 };
+	int r = manage_order(infer_manage(b->o.infer), backend, text, &e);
+
+	if (r < 0)
+		log_msg(LOG_INFO, "%s/ctl: %s", b->o.backends[backend], e.message);
+	return r;
+}
+
+static json_t *count_or_null(int64_t n)
+{
+	return n < 0 ? json_null() : json_integer(n);
+}
+
+static json_t *order_json(const struct manage_view *v)
+{
+	static const char *const states[] = {
+		[MANAGE_RUNNING] = "running", [MANAGE_DONE] = "done", [MANAGE_FAILED] = "failed"
+	};
+	char began[40], changed[40];
+
+	str_iso8601(v->began_real_ns, began, sizeof(began));
+	str_iso8601(v->changed_real_ns, changed, sizeof(changed));
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:o}", "action",
+			 v->remove ? "delete" : "pull", "model", v->model, "state",
+			 states[v->state], "status", v->status, "completed",
+			 count_or_null(v->completed), "total", count_or_null(v->total), "began",
+			 began, "changed", changed, "error",
+			 v->error[0] ? json_string(v->error) : json_null());
+}
+
+void broker_models_orders(struct broker *b, size_t backend, json_t *status)
+{
+	struct manage *m = infer_manage(b->o.infer);
+	struct manage_view list[MANAGE_ORDERS_MAX];
+	json_t *orders, *loaded;
+	size_t n;
+
+	if (!manage_can(m, backend))
+		return;
+	n = manage_list(m, backend, list);
+	orders = json_array();
+	loaded = manage_loaded(m, backend);
+	for (size_t i = 0; i < n; i++)
+		(void)json_array_append_new(orders, order_json(&list[i])); /* one less at worst */
+	(void)json_object_set_new(status, "orders", orders);
+	(void)json_object_set_new(status, "loaded", loaded ? loaded : json_null());
 }

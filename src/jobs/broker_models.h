@@ -22,6 +22,12 @@ struct catalog_list *broker_models_unref(struct broker *b, struct catalog_list *
 int broker_models_text(struct broker *b, size_t backend, const struct catalog_list *l,
 		       const json_t *model, struct buf *out);
 
+/* broker_models_managed - the backend keeps models on its own machine, which broker_models_order changes */
+bool broker_models_managed(struct broker *b, size_t backend);
+/* broker_models_order - "pull NAME" or "delete NAME": 0 when it was begun, -errno of manage_order */
+int broker_models_order(struct broker *b, size_t backend, const char *text);
+/* broker_models_orders - what was ordered and how far it is, and what is loaded, into status.json */
+void broker_models_orders(struct broker *b, size_t backend, json_t *status);
 /* broker_models_status - {"count","listed","error"} for status.json, a new object; NULL: out of memory */
 json_t *broker_models_status(struct broker *b, size_t backend);
 

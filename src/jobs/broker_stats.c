@@ -199,6 +199,7 @@ int broker_stats_backend(struct broker *b, const char *name, struct buf *out)
 	set(o, "failed", json_integer((json_int_t)s.failed));
 	set(o, "retried", json_integer((json_int_t)s.retried));
 	set(o, "models", broker_models_status(b, number_of(b, name)));
+	broker_models_orders(b, number_of(b, name), o);
 	set(o, "last_success", time_or_null(s.last_ok_real_ns));
 	set(o, "last_failure", time_or_null(s.last_error_real_ns));
 	set(o, "last_error", s.last_error[0] ? json_string(s.last_error) : json_null());

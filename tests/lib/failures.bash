@@ -118,7 +118,7 @@ failure_backend() { # NAME URL KEY_ENV [LINE]...
 	local type=openai
 
 	[[ $1 == m* ]] && type=mistral
-	printf '%s\n' "[backend $1]" "type = $type" "url = $2" "key_env = $3" "price = free" "backoff_ms = 2" \
+	printf '%s\n' "[backend $1]" "type = $type" "url = $2" "key_env = $3" "price = free" "breaker_failures = 0" "backoff_ms = 2" \
 		"backoff_max_ms = 10" "concurrency = 200" "retries = ${RETRIES:-2}" "${@:4}"
 }
 failure_config() { # DIALECT

@@ -206,7 +206,7 @@ static enum MHD_Result read_and_generate(struct call *c)
 
 	c->ask.plan = &c->plan;
 	c->ask.id = c->seq;
-	if (!strcmp(c->method, "POST")) {
+	if (!strcmp(c->method, "POST") || !strcmp(c->method, "DELETE")) {
 		c->ask.root =
 			json_loadb(c->body.p ? c->body.p : "", c->body.len, JSON_ALLOW_NUL, NULL);
 		if (!json_is_object(c->ask.root))

@@ -27,6 +27,9 @@ enum kind {
 	KIND_MODEL,  /* one, its name is the rest of the path */
 	KIND_HEALTH,
 	KIND_COUNT, /* token counting */
+	KIND_PULL,  /* a model to the server's own disk: lines of progress */
+	KIND_DELETE,
+	KIND_LOADED, /* models in memory */
 };
 
 /* A path ending in '/' matches by prefix and the rest names the model (and the method, at Gemini). */
