@@ -35,9 +35,13 @@ static int auth(const struct backend_endpoint *at, struct buf *out)
 
 /* ---- models ---- */
 
-static const struct {
+struct ability {
 	const char *theirs, *ours;
-} abilities[] = { { "image_input", "images" }, { "thinking", "reasoning" }, { "batch", "batch" } };
+};
+
+static const struct ability abilities[] = { { "image_input", "images" },
+					    { "thinking", "reasoning" },
+					    { "batch", "batch" } };
 
 /* {"supported": true, ...}, or only true */
 static bool is_able(const json_t *capabilities, const char *name)
@@ -149,7 +153,5 @@ const struct backend_type anthropic_type = {
 	.error = failure_reply,
 	.auth = auth,
 	.default_max_tokens = anthropic_model_default,
-	.models_path = "/v1/models?limit=1000",
-	.models = models,
-	.models_header = models_header,
+	.models = { .path = "/v1/models?limit=1000", .read = models, .header = models_header },
 };

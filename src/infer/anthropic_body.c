@@ -140,16 +140,18 @@ static int check_prefix(const struct body_check *k)
 {
 	json_t *messages = json_object_get(k->effective, "messages"), *m;
 	size_t i, last = json_array_size(messages) - 1;
-	int rc = 0;
 
 	json_array_foreach(messages, i, m) {
-		if (rc || i == last || !json_is_true(json_object_get(m, "prefix")))
+		int rc;
+
+		if (i == last || !json_is_true(json_object_get(m, "prefix")))
 			continue;
 		rc = body_refuse(k, "messages.prefix", "only the last message can be one");
-		if (!rc)
-			(void)json_object_del(m, "prefix"); /* it is there */
+		if (rc)
+			return rc;
+		(void)json_object_del(m, "prefix"); /* it is there */
 	}
-	return rc;
+	return 0;
 }
 
 int anthropic_body_check(const struct backend_config *c, json_t *effective, json_t *dropped,

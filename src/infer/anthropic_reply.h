@@ -12,6 +12,7 @@
 
 #include "infer/backend.h"
 
+/* anthropic_reply_new - a is filled as events come; s->text gets the text as it comes */
 void *anthropic_reply_new(const struct backend_config *c, struct answer *a,
 			  const struct backend_sink *s);
 /* anthropic_reply_event - 1 at message_stop or after a whole message */

@@ -118,6 +118,21 @@ struct backend_manage {
 	const char *pull, *remove, *loaded;
 };
 
+/* the model list */
+struct backend_models {
+	const char *path; /* below the base URL; NULL: there is no list */
+	/* read - one page: append {"id", ...} of each model to out, with of these what the page tells:
+	 * "context_tokens", "max_output_tokens", "created", "owned_by", "capabilities" (list of words: chat,
+	 * completion, fim, embedding, tools, images, reasoning, batch), "size_bytes", "quantization",
+	 * "parameters", "family", "deprecated". next: what to append to path, with its ? or &, for the next
+	 * page, "" when this is the last. 0 or negative errno with e */
+	int (*read)(const struct backend_config *c, const json_t *page, json_t *out,
+		    char next[BACKEND_NEXT_MAX], struct err *e);
+	/* header - one more header line that the list needs; NULL: none */
+	void (*header)(const struct backend_config *c, char out[BACKEND_HEADER_MAX]);
+	const struct backend_manage *manage; /* its own machine keeps models; NULL: it does not */
+};
+
 struct backend_type {
 	size_t size;
 	unsigned api;
@@ -125,8 +140,6 @@ struct backend_type {
 	const char *url;	    /* default base URL; NULL: in-process or must be set */
 	const char *const *key_env; /* variables in order, NULL-terminated; NULL: none */
 	const char *const *url_env;
-	const char *const
-		*headers; /* sent with every request, "Name: value", NULL-terminated; NULL: none */
 	bool names_with_slash; /* model names may have slashes or be bare: "Qwen/Qwen3-0.6B" */
 	bool free_by_default;
 	enum backend_framing framing;
@@ -158,20 +171,9 @@ struct backend_type {
 	int (*auth)(const struct backend_endpoint *at, struct buf *out);
 	/* default_max_tokens - where the provider requires max_tokens; NULL or 0: none is needed */
 	int64_t (*default_max_tokens)(const char *model);
-	/* models - the model list, a page at a time: append {"id", ...} of each model to out, with of these what
-	 * the page tells: "context_tokens", "max_output_tokens", "created", "owned_by", "capabilities" (list
-	 * of words: chat, completion, fim, embedding, tools, images, reasoning, batch), "size_bytes",
-	 * "quantization", "parameters", "family", "deprecated". next: what to append to models_path, with its
-	 * ? or &, for the next page, "" when this is the last. 0 or negative errno with e */
-	const char *models_path; /* NULL: there is no list */
-	int (*models)(const struct backend_config *c, const json_t *page, json_t *out,
-		      char next[BACKEND_NEXT_MAX], struct err *e);
-	/* models_header - one more header line that the model list needs; NULL: none */
-	void (*models_header)(const struct backend_config *c, char out[BACKEND_HEADER_MAX]);
-	/* manage - where its own machine keeps models; NULL: it does not */
-	const struct backend_manage *manage;
+	struct backend_models models;
 	/* local - instead of HTTP (echo); NULL for all others: then build to error are
-	 * there; auth, default_max_tokens and models may be NULL always */
+	 * there; auth, default_max_tokens and what is in models may be NULL always */
 	const struct backend_local *local;
 };
 

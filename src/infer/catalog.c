@@ -229,7 +229,7 @@ static void read_page(struct shelf *s)
 		rc = err_set(&e, ERR_PROTOCOL, "%s answered something that is no list of models",
 			     s->config->name);
 	else
-		rc = type->models(s->config, page, s->page.models, next, &e);
+		rc = type->models.read(s->config, page, s->page.models, next, &e);
 	json_decref(page);
 	if (rc < 0)
 		fail_page(s, &e);
@@ -271,7 +271,7 @@ static const struct http_events events = { .head = on_head, .body = on_body, .en
 static void ask_page(struct shelf *s, const char *query)
 {
 	const struct backend_type *type = s->config->type;
-	AUTO_FREE char *url = str_printf("%s%s%s", s->config->at.url, type->models_path, query);
+	AUTO_FREE char *url = str_printf("%s%s%s", s->config->at.url, type->models.path, query);
 	char header[BACKEND_HEADER_MAX] = "";
 	struct http_request r = {
 		.target = s->target, .url = url, .header = header, .body_max = PAGE_BYTES_MAX
@@ -280,8 +280,8 @@ static void ask_page(struct shelf *s, const char *query)
 
 	buf_clear(&s->page.body);
 	s->page.status = 0;
-	if (type->models_header)
-		type->models_header(s->config, header);
+	if (type->models.header)
+		type->models.header(s->config, header);
 	if (url && http_start(s->catalog->http, &r, &events, s, &s->transfer) == 0)
 		return;
 	(void)err_set(&e, ERR_INTERNAL, "no memory to list the models of %s", s->config->name);
@@ -354,7 +354,7 @@ static bool may_fetch(struct shelf *s)
 
 	if (!s->target)
 		return true;
-	if (!b->type->models_path || !b->type->models)
+	if (!b->type->models.path || !b->type->models.read)
 		return false;
 	if (b->at.key || !b->at.key_hint)
 		return true;

@@ -248,13 +248,14 @@ int content_images(const struct body_check *k, const struct content_images *take
 {
 	json_t *m;
 	size_t i;
-	int rc = 0;
 
 	json_array_foreach(json_object_get(k->effective, "messages"), i, m) {
-		if (!rc)
-			rc = check_parts(k, takes, m);
+		int rc = check_parts(k, takes, m);
+
+		if (rc)
+			return rc;
 	}
-	return rc ? rc : check_detail(k, takes->detail);
+	return check_detail(k, takes->detail);
 }
 
 const json_t *content_image(const json_t *part, const json_t *images)
@@ -328,15 +329,16 @@ int content_calls(const struct body_check *k)
 {
 	const json_t *m, *call;
 	size_t i, j;
-	int rc = 0;
 
 	json_array_foreach(json_object_get(k->effective, "messages"), i, m) {
 		json_array_foreach(json_object_get(m, "tool_calls"), j, call) {
-			if (!rc)
-				rc = check_call(k, i, j, call);
+			int rc = check_call(k, i, j, call);
+
+			if (rc)
+				return rc;
 		}
 	}
-	return rc;
+	return 0;
 }
 
 const json_t *content_extra(const json_t *call, const char *provider, const char *name)

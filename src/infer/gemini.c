@@ -26,11 +26,13 @@ static int auth(const struct backend_endpoint *at, struct buf *out)
 }
 
 /* what a method of a model means in our words */
-static const struct {
-	const char *method, *word;
-} methods[] = { { "generateContent", "chat" },
-		{ "embedContent", "embedding" },
-		{ "batchGenerateContent", "batch" } };
+struct method {
+	const char *name, *word;
+};
+
+static const struct method methods[] = { { "generateContent", "chat" },
+					 { "embedContent", "embedding" },
+					 { "batchGenerateContent", "batch" } };
 
 static bool has_method(const json_t *model, const char *method)
 {
@@ -50,7 +52,7 @@ static json_t *capabilities(const json_t *model)
 	int rc = words ? 0 : -1;
 
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
-		if (has_method(model, methods[i].method))
+		if (has_method(model, methods[i].name))
 			rc |= json_array_append_new(words, json_string(methods[i].word));
 	if (json_is_true(json_object_get(model, "thinking")))
 		rc |= json_array_append_new(words, json_string("reasoning"));
@@ -121,6 +123,5 @@ const struct backend_type gemini_type = {
 	.reply_free = gemini_reply_free,
 	.error = failure_reply,
 	.auth = auth,
-	.models_path = "/v1beta/models?pageSize=1000",
-	.models = models,
+	.models = { .path = "/v1beta/models?pageSize=1000", .read = models },
 };

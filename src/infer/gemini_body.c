@@ -77,18 +77,19 @@ static int check_tools(const struct body_check *k)
 {
 	json_t *tools = json_object_get(k->effective, "tools"), *tool;
 	size_t i;
-	int rc = 0;
 
 	json_array_foreach(tools, i, tool) {
 		json_t *function = json_object_get(tool, "function");
+		int rc;
 
-		if (rc || !json_is_true(json_object_get(function, "strict")))
+		if (!json_is_true(json_object_get(function, "strict")))
 			continue;
 		rc = body_refuse(k, "tools.strict", "");
-		if (!rc)
-			(void)json_object_del(function, "strict"); /* it is there */
+		if (rc)
+			return rc;
+		(void)json_object_del(function, "strict"); /* it is there */
 	}
-	return rc ? rc : check_parallel(k);
+	return check_parallel(k);
 }
 
 static int check_effort(const struct body_check *k)

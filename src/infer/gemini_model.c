@@ -31,11 +31,13 @@ static unsigned version(const char *model)
 	return (unsigned)(p[0] - '0') * 100;
 }
 
-/* The budgets are the ones Google's own OpenAI-compatible door takes for these words. */
-static const struct {
+struct effort {
 	const char *effort, *level;
 	int budget;
-} efforts[] = {
+};
+
+/* The budgets are the ones Google's own OpenAI-compatible door takes for these words. */
+static const struct effort efforts[] = {
 	{ "none", NULL, 0 },	      { "minimal", "MINIMAL", 1024 }, { "low", "LOW", 1024 },
 	{ "medium", "MEDIUM", 8192 }, { "high", "HIGH", 24576 },
 };

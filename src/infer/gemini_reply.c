@@ -373,16 +373,16 @@ static int read_list(struct gemini_reply *g, const json_t *list, struct err *e)
 {
 	const json_t *one;
 	size_t i;
-	int rc = 0;
 
 	json_array_foreach(list, i, one) {
-		AUTO_FREE char *text = rc ? NULL : json_dumps(one, JSON_COMPACT | JSON_ENCODE_ANY);
+		AUTO_FREE char *text = json_dumps(one, JSON_COMPACT | JSON_ENCODE_ANY);
+		int rc = gemini_reply_event(g, "", text ? text : "", text ? strlen(text) : 0, false,
+					    e);
 
-		if (!rc)
-			rc = gemini_reply_event(g, "", text ? text : "", text ? strlen(text) : 0,
-						false, e);
+		if (rc)
+			return rc;
 	}
-	return rc;
+	return 0;
 }
 
 /* A service or proxy that does not stream gives the chunks as one JSON array. */

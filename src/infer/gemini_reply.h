@@ -12,6 +12,7 @@
 
 #include "infer/backend.h"
 
+/* gemini_reply_new - a is filled as chunks come; s->text gets the text as it comes */
 void *gemini_reply_new(const struct backend_config *c, struct answer *a,
 		       const struct backend_sink *s);
 /* gemini_reply_event - a chunk, or whole: an object, an array of chunks, or a list of embeddings */

@@ -87,7 +87,6 @@ static void list_headers(const struct backend_config *c, const char *auth, const
 	if (*auth && !same_header(theirs, auth))
 		headers[n++] = auth;
 	n = add_ours(theirs, usual_headers, headers, n);
-	n = add_ours(theirs, c->type->headers, headers, n);
 	for (; theirs && *theirs; theirs++)
 		headers[n++] = *theirs;
 	headers[n] = NULL;

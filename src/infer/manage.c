@@ -76,7 +76,7 @@ struct manage *manage_new(struct loop *loop, struct http *http, struct catalog *
 
 static const struct backend_manage *ways(const struct shop *s)
 {
-	return s->target ? s->config->type->manage : NULL;
+	return s->target ? s->config->type->models.manage : NULL;
 }
 
 bool manage_can(const struct manage *m, size_t n)

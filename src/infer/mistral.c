@@ -156,6 +156,5 @@ const struct backend_type mistral_type = {
 	.end = dialect_end,
 	.reply_free = dialect_free,
 	.error = failure_reply,
-	.models_path = "/v1/models",
-	.models = models,
+	.models = { .path = "/v1/models", .read = models },
 };

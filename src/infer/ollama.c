@@ -206,7 +206,5 @@ const struct backend_type ollama_type = {
 	.end = ollama_reply_end,
 	.reply_free = ollama_reply_free,
 	.error = error,
-	.models_path = "/api/tags",
-	.models = models,
-	.manage = &management,
+	.models = { .path = "/api/tags", .read = models, .manage = &management },
 };

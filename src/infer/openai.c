@@ -158,6 +158,5 @@ const struct backend_type openai_type = {
 	.end = openai_reply_end,
 	.reply_free = openai_reply_free,
 	.error = failure_reply,
-	.models_path = "/models",
-	.models = models,
+	.models = { .path = "/models", .read = models },
 };

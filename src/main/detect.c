@@ -65,7 +65,7 @@ static bool probed_before(const struct search *s, unsigned port)
 static int probe_one(struct search *s, const struct backend_config *b, detect_probe_fn *probe)
 {
 	AUTO_BUF struct buf body = BUF_INIT(BODY_MAX);
-	AUTO_FREE char *url = str_printf("%s%s", b->at.url, b->type->models_path);
+	AUTO_FREE char *url = str_printf("%s%s", b->at.url, b->type->models.path);
 	char next[BACKEND_NEXT_MAX];
 	json_t *page, *list;
 
@@ -75,7 +75,7 @@ static int probe_one(struct search *s, const struct backend_config *b, detect_pr
 		return 0;
 	page = json_loadb(buf_str(&body), body.len, 0, NULL);
 	list = json_array();
-	if (list && b->type->models(b, page, list, next, NULL) == 0) {
+	if (list && b->type->models.read(b, page, list, next, NULL) == 0) {
 		s->servers[s->n_servers].backend = b;
 		s->servers[s->n_servers++].model = first_model(list);
 	}
@@ -90,7 +90,7 @@ static int probe_servers(struct search *s, detect_probe_fn *probe)
 		const struct backend_config *b = &s->c->backends[i];
 		int rc;
 
-		if (!b->at.url || !backends_loopback(b->at.url) || !b->type->models ||
+		if (!b->at.url || !backends_loopback(b->at.url) || !b->type->models.read ||
 		    probed_before(s, backends_local_port(b->at.url)))
 			continue;
 		rc = probe_one(s, b, probe);

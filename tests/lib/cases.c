@@ -273,7 +273,7 @@ void cases_models(const struct backend_config *c, const char *page, const char *
 	char next[BACKEND_NEXT_MAX] = "x";
 	struct err e = { 0 };
 
-	if (c->type->models(c, o, out, next, &e))
+	if (c->type->models.read(c, o, out, next, &e))
 		fail_msg("%s", e.message);
 	assert_string_equal(next, "");
 	cases_json(out, list);

@@ -11,10 +11,10 @@ setup() {
 }
 teardown() { finish_test; }
 
-gemini() { # [LINE]...: mounts with Gemini at the provider; more lines go into its section
+gemini() { # mounts with Gemini at the provider
 	mount_inferfs "$(printf '%s\n' "[inferfs]" "model = g/gemini-3.8-flash" \
 		"[backend g]" "type = gemini" "url = http://127.0.0.1:$PORT/gemini" "price = free" "key_env = TEST_KEY" \
-		"backoff_ms = 2" "backoff_max_ms = 10" "$@")"
+		"backoff_ms = 2" "backoff_max_ms = 10")"
 }
 put() { fop put "$P/$1" "$2"; }
 body() { provider_requests ".requests[-1].body | fromjson | $1"; }

@@ -825,14 +825,14 @@ static void test_models(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(config.type->models(&config, page, out, next, &e), 0);
+	assert_int_equal(config.type->models.read(&config, page, out, next, &e), 0);
 	if (!json_equal(out, want))
 		fail_msg("%s", json_dumps(out, JSON_SORT_KEYS));
 	assert_string_equal(next, "&after_id=claude%20opus");
-	assert_int_equal(config.type->models(&config, last, out, next, &e), 0);
+	assert_int_equal(config.type->models.read(&config, last, out, next, &e), 0);
 	assert_string_equal(next, "");
-	assert_int_equal(config.type->models(&config, bad, out, next, &e), -EBADMSG);
-	config.type->models_header(&config, header);
+	assert_int_equal(config.type->models.read(&config, bad, out, next, &e), -EBADMSG);
+	config.type->models.header(&config, header);
 	assert_string_equal(header, "anthropic-version: 2026-10-21");
 	json_decref(page);
 	json_decref(want);

@@ -798,12 +798,12 @@ static void test_models(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(config.type->models(&config, page, out, next, &e), 0);
+	assert_int_equal(config.type->models.read(&config, page, out, next, &e), 0);
 	assert_true(json_equal(out, want));
 	assert_string_equal(next, "&pageToken=a%2Bb%3D");
-	assert_int_equal(config.type->models(&config, empty, out, next, &e), 0);
+	assert_int_equal(config.type->models.read(&config, empty, out, next, &e), 0);
 	assert_string_equal(next, "");
-	assert_int_equal(config.type->models(&config, bad, out, next, &e), -EBADMSG);
+	assert_int_equal(config.type->models.read(&config, bad, out, next, &e), -EBADMSG);
 	json_decref(page);
 	json_decref(want);
 	json_decref(out);
