@@ -86,7 +86,7 @@ failed_with() { # STEM ERRNO REGEX
 	is "$(provider_count)" 1
 	put d/f.json '{"messages":[{"role":"user","content":[{"type":"text","text":"what?"},{"type":"image","url":"https://host/i.png","detail":"low"}]}]}'
 	is "$(answer d/f)" "echo: what?"
-	is "$(body '.messages[0].content[1] | tojson')" '{"type":"image_url","image_url":{"detail":"low","url":"https://host/i.png"}}'
+	is "$(body '.messages[0].content[1] | tojson')" '{"image_url":{"detail":"low","url":"https://host/i.png"},"type":"image_url"}'
 }
 
 @test "an image that is replaced while its request waits is EINVAL, unsent; the next request has the new one" {
@@ -218,7 +218,7 @@ failed_with() { # STEM ERRNO REGEX
 	like "$(provider_requests '.requests[-1].body')" '"seed":9223372036854775807'
 	like "$(provider_requests '.requests[-1].body')" '"big":-9223372036854775808'
 	is "$(body '[.stop, .nothing, has("max_tokens")] | tojson')" '[[],null,false]'
-	jq -cn '{messages: [range(200) | {role: (if . % 2 == 0 then "user" else "assistant" end), content: "turn \(.) \ud83d\ude00"}] + [{role:"user",content:"end"}]}' >"$W/h.json"
+	jq -cn '{messages: ([range(200) | {role: (if . % 2 == 0 then "user" else "assistant" end), content: "turn \(.) \ud83d\ude00"}] + [{role:"user",content:"end"}])}' >"$W/h.json"
 	cp "$W/h.json" "$P/h.json"
 	is "$(answer h)" "echo: end"
 	is "$(body '.messages | length')" 201
