@@ -96,8 +96,8 @@ void broker_hold_release(struct broker *b, int64_t id)
 	kept_free(kept);
 }
 
-bool broker_hold_keep(struct broker *b, const struct ledger_row *row, const struct ledger_handout *h,
-		      size_t n)
+bool broker_hold_keep(struct broker *b, const struct ledger_row *row,
+		      const struct ledger_handout *h, size_t n)
 {
 	struct kept *k;
 	struct hold *at;

@@ -94,7 +94,8 @@ struct job {
 
 /* sweep.c: objects of rows that went, until it was looked whether anybody else names them */
 struct sweeps {
-	struct lock lock; /* of queue, pins, unpins; held over a look into the ledger and a removal */
+	struct lock
+		lock; /* of queue, pins, unpins; held over a look into the ledger and a removal */
 	struct list queue;
 	struct map pins;
 	uint64_t unpins;
@@ -221,8 +222,8 @@ void broker_ask_quiet(struct broker *b);
 int broker_hold_row(struct broker *b, int64_t id, struct ledger_row *row,
 		    struct ledger_handout **out_h, size_t *out_n);
 /* broker_hold_keep - a row was removed: when a reader has it open, keep what it needs; true: kept */
-bool broker_hold_keep(struct broker *b, const struct ledger_row *row, const struct ledger_handout *h,
-		      size_t n);
+bool broker_hold_keep(struct broker *b, const struct ledger_row *row,
+		      const struct ledger_handout *h, size_t n);
 void broker_hold_free(struct broker *b);
 /* unstored_has - the engine has not taken this object yet */
 bool unstored_has(struct broker *b, const struct answers_id *id);

@@ -109,7 +109,9 @@ static void settling_done(struct ledger_post *p, int result)
 	fault_at("committed");
 	if (x->unstored)
 		unstored_add(x->b, &x->object);
-	else if (list_empty(&x->jobs)) /* only asks had it: the store has it, and no response names it */
+	else if (
+		list_empty(
+			&x->jobs)) /* only asks had it: the store has it, and no response names it */
 		sweep_object(x->b, &x->object);
 	sweep_unpin(x->b, &x->object.key);
 	while ((l = list_pop(&x->jobs)))

@@ -227,7 +227,8 @@ static void scan_run(struct pool_task *t)
 
 void sweep_scan(struct broker *b)
 {
-	log_msg(LOG_INFO, "the last end was not a clean one: looking for answers that nobody names");
+	log_msg(LOG_INFO,
+		"the last end was not a clean one: looking for answers that nobody names");
 	atomic_store(&b->sweeps.scanned, 0);
 	b->sweeps.scan.run = scan_run;
 	if (pool_post(b->pool, &b->sweeps.scan) < 0)
@@ -271,7 +272,8 @@ void sweep_free(struct broker *b)
 
 	while ((l = list_pop(&b->sweeps.queue)))
 		free(LIST_ENTRY(l, struct swept, link));
-	map_each(&b->sweeps.pins, free_pin, &last); /* the link of the one before is no longer read */
+	map_each(&b->sweeps.pins, free_pin,
+		 &last); /* the link of the one before is no longer read */
 	free(last);
 	map_done(&b->sweeps.pins);
 	lock_done(&b->sweeps.lock);

@@ -143,8 +143,8 @@ struct ledger_post {
 
 /* a row that a posting removed, with its hand-outs, borrowed; root NULL: hand-outs of a FINISH whose row
  * had gone before */
-typedef void ledger_gone_fn(void *arg, const struct ledger_row *row,
-			    const struct ledger_handout *h, size_t n);
+typedef void ledger_gone_fn(void *arg, const struct ledger_row *row, const struct ledger_handout *h,
+			    size_t n);
 
 struct ledger_options {
 	const char *dir; /* the state directory, absolute */
@@ -174,9 +174,9 @@ void ledger_counters(struct ledger *l, int64_t out[LEDGER_COUNTERS]);
 
 /* what ledger_open found */
 struct ledger_past {
-	bool unclean;	    /* the last one was not closed, or had left over what ledger_swept would say */
+	bool unclean; /* the last one was not closed, or had left over what ledger_swept would say */
 	uint64_t torn_bytes; /* of a record that was being written when the daemon died */
-	uint64_t lost;	    /* records behind one that a power failure took */
+	uint64_t lost;	     /* records behind one that a power failure took */
 };
 void ledger_past(const struct ledger *l, struct ledger_past *out);
 /* ledger_swept - the objects of all rows that went were looked at (or not): a clean end may be noted */

@@ -207,7 +207,8 @@ static int apply(struct ledger_table *t, const struct ledger_change *c)
 
 bool ledger_apply_is_tree(const struct ledger_change *changes, size_t n)
 {
-	return n == 1 && (changes[0].op == LEDGER_OP_MOVE_TREE || changes[0].op == LEDGER_OP_SWAP_TREE);
+	return n == 1 &&
+	       (changes[0].op == LEDGER_OP_MOVE_TREE || changes[0].op == LEDGER_OP_SWAP_TREE);
 }
 
 int ledger_apply(struct ledger_table *t, const struct ledger_change *changes, size_t n)

@@ -56,7 +56,8 @@ static const char *const sql[LEDGER_SQLS] = {
 		"ON CONFLICT(id) DO UPDATE SET gen=?2,state=?3,root=?4,dir=?5,name=?6,suffix=?7,"
 		"key=?8,file_sha=?9,n=?10,cache_mode=?11,envelope=?12,facts=?13,error=?14,"
 		"accepted_ns=?15,final_ns=?16,text_bytes=?17",
-	[LEDGER_SQL_ASIDE] = "UPDATE requests SET root=char(1),dir='',name=CAST(id AS TEXT) WHERE id=?1",
+	[LEDGER_SQL_ASIDE] =
+		"UPDATE requests SET root=char(1),dir='',name=CAST(id AS TEXT) WHERE id=?1",
 	[LEDGER_SQL_DELETE] = "DELETE FROM requests WHERE id=?1",
 	[LEDGER_SQL_NEXT_BELOW] = SELECT_ROW "WHERE root=?1 AND (dir,name)>(?4,?5) AND dir>=?2 AND "
 					     "dir<?3 ORDER BY dir,name LIMIT 1",
@@ -81,9 +82,8 @@ static const char *const sql[LEDGER_SQLS] = {
 	[LEDGER_SQL_BLOB] = "SELECT bytes FROM blobs WHERE request=?1",
 	[LEDGER_SQL_HANDOUTS] = "SELECT request,pos,key,idx,variant,flags FROM handouts "
 				"WHERE request=?1 ORDER BY pos",
-	[LEDGER_SQL_NAMED] =
-		"SELECT request FROM handouts WHERE key=?1 AND idx=?2 AND variant=?3 "
-		"AND request>?4 ORDER BY request LIMIT 1",
+	[LEDGER_SQL_NAMED] = "SELECT request FROM handouts WHERE key=?1 AND idx=?2 AND variant=?3 "
+			     "AND request>?4 ORDER BY request LIMIT 1",
 	[LEDGER_SQL_CHILD] = SELECT_ROW
 	"WHERE root=?1 AND dir=?2 AND name>?3 ORDER BY name LIMIT 1",
 	[LEDGER_SQL_ACCEPTED] = SELECT_ROW "WHERE state=2 AND (accepted_ns,id)>(?1,?2) "

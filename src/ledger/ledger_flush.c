@@ -14,7 +14,7 @@
 #include "base/banned.h"
 
 struct ledger_flush_row {
-	struct ledger_entry *e;	  /* lives until the flush has ended; read under the lock only */
+	struct ledger_entry *e; /* lives until the flush has ended; read under the lock only */
 	int64_t id;
 	struct ledger_item *item; /* a reference; NULL: removed */
 	unsigned todo;
@@ -122,7 +122,7 @@ int ledger_flush_write(struct ledger_db *db, const struct ledger_flush *f)
 		rc = arrive(db, &f->rows[i]);
 	for (size_t i = 0; i < f->n_offers && !rc; i++)
 		rc = ledger_write_object(db, &f->offers[i].object,
-					 f->offers[i].stored ? LEDGER_SQL_STORED :
-							       LEDGER_SQL_UNSTORED);
+					 f->offers[i].stored ? LEDGER_SQL_STORED
+							     : LEDGER_SQL_UNSTORED);
 	return rc;
 }

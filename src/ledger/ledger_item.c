@@ -18,7 +18,9 @@ enum { STRINGS = 6 };
 
 static char **string_of(struct ledger_row *r, unsigned i)
 {
-	char **all[STRINGS] = { &r->root, &r->path, &r->suffix, &r->envelope, &r->facts, &r->error };
+	char **all[STRINGS] = {
+		&r->root, &r->path, &r->suffix, &r->envelope, &r->facts, &r->error
+	};
 
 	return all[i];
 }

@@ -31,7 +31,8 @@ struct ledger_item_link {
 
 struct ledger_item {
 	atomic_uint refs;
-	struct ledger_row row;	  /* its strings lie in the item; all NULL: a row that was gone before */
+	struct ledger_row
+		row; /* its strings lie in the item; all NULL: a row that was gone before */
 	struct ledger_blob *blob; /* NULL: not here */
 	bool blob_in_db;	  /* the database may have it */
 	bool handouts_in_db;	  /* not read yet: n is 0 */

@@ -27,7 +27,8 @@ struct buf *ledger_journal_begin(struct ledger_journal *j)
 	static const char room[sizeof(struct ledger_replay_record)];
 
 	buf_clear(&j->record);
-	(void)buf_add(&j->record, room, sizeof(room)); /* a failure stays set, and is seen at commit */
+	(void)buf_add(&j->record, room,
+		      sizeof(room)); /* a failure stays set, and is seen at commit */
 	return &j->record;
 }
 
@@ -173,7 +174,9 @@ void ledger_journal_close(struct ledger_journal *j)
 		return; /* never opened */
 	for (unsigned i = 0; i < 2; i++)
 		if (j->file[i].fd >= 0)
-			(void)close(j->file[i].fd); /* every write was checked, a sync was not asked for */
+			(void)close(
+				j->file[i]
+					.fd); /* every write was checked, a sync was not asked for */
 	buf_done(&j->record);
 	memset(j, 0, sizeof(*j));
 }

@@ -30,12 +30,12 @@
 
 struct ledger_journal_file {
 	int fd;
-	uint64_t size; /* of what counts; 0: no header yet */
+	uint64_t size;	      /* of what counts; 0: no header yet */
 	uint64_t first, last; /* sequences in it; 0: no record */
 };
 
 struct ledger_journal {
-	int dirfd; /* borrowed */
+	int dirfd;	 /* borrowed */
 	const char *dir; /* borrowed while opening and replaying, for sentences; NULL: not open */
 	uint64_t ledger, last;
 	uint64_t torn, lost; /* bytes and records found at the end that did not count */

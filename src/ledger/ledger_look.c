@@ -121,8 +121,8 @@ static const struct ledger_name *dirty_child(const struct ledger_table *t, const
 
 	LIST_EACH(l, &t->dirty) {
 		const struct ledger_name *n = LIST_ENTRY(l, const struct ledger_name, link);
-		const char *name = n->entry && strcmp(n->root, root) == 0 ? child_of(n->path, dir) :
-									    NULL;
+		const char *name = n->entry && strcmp(n->root, root) == 0 ? child_of(n->path, dir)
+									  : NULL;
 
 		if (!name || strcmp(name, after) <= 0 || (least && strcmp(name, least) >= 0))
 			continue;

@@ -244,8 +244,7 @@ int ledger_read_item(struct ledger_db *db, sqlite3_stmt *st, struct ledger_item 
 		return rc;
 	rc = ledger_read_handouts(db, row.id, &h, &n);
 	if (!rc) {
-		*out = ledger_item_new(
-			&(struct ledger_item_parts){ .row = &row, .h = h, .n = n });
+		*out = ledger_item_new(&(struct ledger_item_parts){ .row = &row, .h = h, .n = n });
 		rc = *out ? 0 : -ENOMEM;
 	}
 	free(h);

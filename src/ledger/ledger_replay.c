@@ -69,10 +69,11 @@ void ledger_replay_header(uint64_t ledger, struct ledger_replay_header *out)
 
 static int refuse(struct err *e, const char *dir, unsigned i, const char *why)
 {
-	return err_set(e, ERR_REQUEST,
-		       "%s/%s %s; it is left as it is: move it away to go on without the changes in "
-		       "it",
-		       dir, ledger_replay_name(i), why);
+	return err_set(
+		e, ERR_REQUEST,
+		"%s/%s %s; it is left as it is: move it away to go on without the changes in "
+		"it",
+		dir, ledger_replay_name(i), why);
 }
 
 static bool record_at(const struct image *m, size_t at, struct ledger_replay_record *out)
@@ -135,10 +136,11 @@ static int check_header(struct ledger_journal *j, unsigned i, const struct image
 	}
 	memcpy(&h, m->p, sizeof(h));
 	if (h.version != LEDGER_REPLAY_VERSION)
-		return err_set(e, ERR_UNSUPPORTED,
-			       "%s/%s was written by another version of inferfs (format %u, this one "
-			       "knows %d); mount and unmount once with that version",
-			       j->dir, ledger_replay_name(i), h.version, LEDGER_REPLAY_VERSION);
+		return err_set(
+			e, ERR_UNSUPPORTED,
+			"%s/%s was written by another version of inferfs (format %u, this one "
+			"knows %d); mount and unmount once with that version",
+			j->dir, ledger_replay_name(i), h.version, LEDGER_REPLAY_VERSION);
 	ledger_replay_header(h.ledger, &ours);
 	if (memcmp(&h, &ours, sizeof(h)) != 0)
 		return refuse(e, j->dir, i, "is damaged at its beginning");
@@ -185,7 +187,8 @@ static int open_one(struct ledger_journal *j, unsigned i, struct err *e)
 
 	f->fd = openat(j->dirfd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (f->fd < 0)
-		return errno == ENOENT ? 0 : err_sys(e, errno, "%s/%s cannot be opened", j->dir, name);
+		return errno == ENOENT ? 0
+				       : err_sys(e, errno, "%s/%s cannot be opened", j->dir, name);
 	rc = map_file(f, &m);
 	if (rc == -EINVAL)
 		return refuse(e, j->dir, i, "is not a file");
@@ -202,10 +205,9 @@ int ledger_journal_open(struct ledger_journal *j, int dirfd, const char *dir, ui
 {
 	int rc = 0;
 
-	*j = (struct ledger_journal){ .dirfd = dirfd,
-				      .dir = dir,
-				      .ledger = ledger,
-				      .file = { { .fd = -1 }, { .fd = -1 } } };
+	*j = (struct ledger_journal){
+		.dirfd = dirfd, .dir = dir, .ledger = ledger, .file = { { .fd = -1 }, { .fd = -1 } }
+	};
 	buf_init(&j->record, LEDGER_JOURNAL_RECORD_MAX);
 	for (unsigned i = 0; i < 2 && !rc; i++)
 		rc = open_one(j, i, e);
@@ -284,7 +286,7 @@ int ledger_journal_replay(struct ledger_journal *j, uint64_t after, ledger_journ
 	if (rc)
 		return err_sys(e, -rc, "the changes in %s/%s and .1 cannot be applied", j->dir,
 			       ledger_replay_name(0));
-	j->active = j->file[!older].first ? !older : older;
+	j->active = j->file[!older].first ? !older : j->file[older].first ? older : 0;
 	j->last = w.applied;
 	return 0;
 }

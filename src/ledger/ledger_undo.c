@@ -50,10 +50,11 @@ static void log_entry(struct ledger_table *t, struct ledger_entry *e)
 	if (e->logged)
 		return;
 	e->logged = true;
-	t->undo[t->n_undo++] = (struct ledger_undo){ .entry = e,
-						     .item = e->item ? ledger_item_ref(e->item) : NULL,
-						     .todo = e->todo,
-						     .named = e->name };
+	t->undo[t->n_undo++] =
+		(struct ledger_undo){ .entry = e,
+				      .item = e->item ? ledger_item_ref(e->item) : NULL,
+				      .todo = e->todo,
+				      .named = e->name };
 }
 
 static void log_name(struct ledger_table *t, struct ledger_name *n)

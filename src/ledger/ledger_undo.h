@@ -9,7 +9,8 @@
 #include "ledger/ledger_table.h"
 
 /* ledger_undo_swap - another item with the same content */
-void ledger_undo_swap(struct ledger_table *t, struct ledger_entry *e, struct ledger_item *take_item);
+void ledger_undo_swap(struct ledger_table *t, struct ledger_entry *e,
+		      struct ledger_item *take_item);
 void ledger_undo_done(struct ledger_table *t);
 /* ledger_table_show / _hide - the item counts, and is found by its objects; NULL is fine */
 void ledger_table_show(struct ledger_table *t, struct ledger_item *it);

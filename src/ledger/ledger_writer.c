@@ -20,9 +20,9 @@
 enum {
 	FLUSH_MS = 200,
 	COUNT_MS = 1000,
-	RETRY_MS = 1000,	/* after a failed flush */
-	FLUSH_BYTES = 8 << 20,	/* of journal: flushed at once */
-	HOLD_BYTES = 64 << 20,	/* then postings wait for the flush */
+	RETRY_MS = 1000,       /* after a failed flush */
+	FLUSH_BYTES = 8 << 20, /* of journal: flushed at once */
+	HOLD_BYTES = 64 << 20, /* then postings wait for the flush */
 	IDS_LOW = 32768
 };
 
