@@ -197,7 +197,7 @@ key_env = SECOND_KEY"
 	run grep -rl --exclude-dir=ask "$TEST_KEY" "$M/README.md" "$M/responses" "$M/cache" "$M/backends" "$M/stats" "$M/models/b" \
 		"$STATE" "$CACHE" "$LOG"
 	is "$output" ''
-	run grep -al "$TEST_KEY" "/proc/$pid/cmdline" "/proc/$pid/comm"
+	run grep -al "$TEST_KEY" "/proc/$pid/cmdline" "/proc/$pid/comm" "/proc/$pid/environ"
 	is "$output" ''
 	# no core can be written, and only root could look into its memory
 	is "$(awk '/Max core file size/ {print $5, $6}' "/proc/$pid/limits")" '0 0'
