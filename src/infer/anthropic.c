@@ -4,7 +4,9 @@
  * Requests are written by anthropic_body.c, which chooses the API version for each; answers are read by
  * anthropic_reply.c.
  */
-#include <stdio.h>
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* strptime, timegm */
+#endif
 #include <string.h>
 #include <time.h>
 
@@ -65,11 +67,8 @@ static int64_t seconds_of(const char *text)
 {
 	struct tm tm = { 0 };
 
-	if (!text || sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-			    &tm.tm_hour, &tm.tm_min, &tm.tm_sec) < 3)
+	if (!text || !strptime(text, "%Y-%m-%dT%H:%M:%S", &tm))
 		return -1;
-	tm.tm_year -= 1900;
-	tm.tm_mon -= 1;
 	return timegm(&tm);
 }
 

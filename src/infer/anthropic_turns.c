@@ -67,12 +67,15 @@ static void add_parts(struct turns *t, const json_t *content, json_t *blocks)
 /* Ids that other providers made may have characters which are refused here; call and result change alike. */
 static json_t *id_of(const json_t *id)
 {
-	AUTO_FREE char *text = strdup(json_string_length(id) ? json_string_value(id) : "call");
+	const char *from = json_string_length(id) ? json_string_value(id) : "call";
+	AUTO_BUF struct buf text = BUF_INIT(BODY_MAX);
 
-	for (char *p = text; p && *p; p++)
-		if (!isalnum((unsigned char)*p) && *p != '_' && *p != '-')
-			*p = '_';
-	return text ? json_string(text) : NULL;
+	for (; *from; from++) {
+		bool plain = isalnum((unsigned char)*from) || *from == '_' || *from == '-';
+
+		(void)buf_addc(&text, plain ? *from : '_'); /* text.failed tells */
+	}
+	return text.failed ? NULL : json_stringn(buf_str(&text), text.len);
 }
 
 static void add_thinking(struct turns *t, const json_t *call)
