@@ -301,6 +301,11 @@ double price_cost(const struct price_list *p, const struct price_of *of,
 	return of->batch ? usd * (1 - number(entry, "batch_discount", 0)) : usd;
 }
 
+int64_t price_context(const struct price_list *p, const struct price_of *of)
+{
+	return json_integer_value(json_object_get(find(p, of), "context_window"));
+}
+
 json_t *price_show(const struct price_list *p, const struct price_of *of)
 {
 	static const char *const members[] = { "input",		 "output",	   "cached_input",

@@ -48,6 +48,8 @@ double price_cost(const struct price_list *p, const struct price_of *of,
 		  const struct answer_usage *u);
 /* price_show - the entry for people: {"input","output",... ,"as_of"}, a new object; NULL: none */
 json_t *price_show(const struct price_list *p, const struct price_of *of);
+/* price_context - tokens that the model takes, 0 when the list does not say */
+int64_t price_context(const struct price_list *p, const struct price_of *of);
 /* price_as_of - the date of the list, "" when it has none */
 const char *price_as_of(const struct price_list *p);
 

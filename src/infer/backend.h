@@ -112,6 +112,12 @@ struct backend_local {
 	size_t (*token)(const char *text, size_t n);
 };
 
+/* a server that keeps models on its own machine: paths below the base URL. POST pull {"model"} answers lines
+ * {"status","completed","total"} or {"error"}; DELETE remove {"model"}; GET loaded {"models":[..]} */
+struct backend_manage {
+	const char *pull, *remove, *loaded;
+};
+
 struct backend_type {
 	size_t size;
 	unsigned api;
@@ -162,6 +168,8 @@ struct backend_type {
 		      char next[BACKEND_NEXT_MAX], struct err *e);
 	/* models_header - one more header line that the model list needs; NULL: none */
 	void (*models_header)(const struct backend_config *c, char out[BACKEND_HEADER_MAX]);
+	/* manage - where its own machine keeps models; NULL: it does not */
+	const struct backend_manage *manage;
 	/* local - instead of HTTP (echo); NULL for all others: then build to error are
 	 * there; auth, default_max_tokens and models may be NULL always */
 	const struct backend_local *local;

@@ -429,6 +429,15 @@ static void on_pause_over(struct loop_timer *t)
 		begin(c);
 }
 
+/* Some answers (Gemini's vectors) name no model; it is then the one that was asked. */
+static void name_model(const struct infer_call *c, struct answer *a)
+{
+	const char *asked = json_string_value(json_object_get(c->order.effective, "model"));
+
+	if (!a->model && asked)
+		a->model = strdup(asked); /* without memory it stays unknown */
+}
+
 /* The attempt is gone already; its answer or its error is ours. */
 static void on_attempt_end(void *arg, struct attempt_end *end)
 {
@@ -440,6 +449,7 @@ static void on_attempt_end(void *arg, struct attempt_end *end)
 	c->local = NULL;
 	wake_next(c->env, call_gate_hear(c, end));
 	if (end->answer) {
+		name_model(c, end->answer);
 		finish(c, end->answer, NULL);
 		return;
 	}

@@ -11,7 +11,9 @@
 #include "base/mono.h"
 #include "base/str.h"
 #include "infer/call.h"
+#include "infer/catalog.h"
 #include "infer/infer.h"
+#include "infer/manage.h"
 #include "infer/registry.h"
 #include "infer/secret.h"
 
@@ -19,6 +21,8 @@
 
 struct infer {
 	struct call_env env;
+	struct catalog *catalog;
+	struct manage *manage;
 	struct call_backend *backends;
 	size_t n_backends;
 	struct loop_task stop;
@@ -175,6 +179,10 @@ static void on_stop(struct loop_task *t)
 	struct infer *i = CONTAINER_OF(t, struct infer, stop);
 
 	call_end_all(&i->env);
+	if (i->catalog)
+		catalog_end(i->catalog);
+	if (i->manage)
+		manage_end(i->manage);
 	i->env.http = http_free(i->env.http);
 	lock_take(&i->env.lock);
 	i->is_stopped = true;
@@ -194,7 +202,24 @@ struct infer *infer_stop(struct infer *i)
 	call_await_loads(&i->env);
 	lock_drop(&i->env.lock);
 	i->env.loop = loop_stop(i->env.loop);
+	i->catalog = catalog_free(i->catalog);
+	i->manage = manage_free(i->manage);
 	return infer_free(i);
+}
+
+static bool make_catalog(struct infer *i)
+{
+	i->catalog = catalog_new(i->env.loop, i->env.http);
+	if (i->catalog)
+		i->manage = manage_new(i->env.loop, i->env.http, i->catalog);
+	for (size_t k = 0; i->manage && k < i->n_backends; k++) {
+		const struct call_backend *b = &i->backends[k];
+
+		if (catalog_add(i->catalog, b->config, b->target) ||
+		    manage_add(i->manage, b->config, b->target))
+			return false;
+	}
+	return i->manage != NULL;
 }
 
 int infer_new(const struct infer_options *o, struct infer **out, struct err *e)
@@ -213,7 +238,7 @@ int infer_new(const struct infer_options *o, struct infer **out, struct err *e)
 		good = add_backend(i, &o->backends[k]) == 0;
 	i->env.loop = good ? loop_new() : NULL;
 	i->env.http = i->env.loop ? http_new(i->env.loop) : NULL;
-	if (!i->env.http) {
+	if (!i->env.http || !make_catalog(i)) {
 		(void)infer_stop(i);
 		return err_set(e, ERR_INTERNAL, "the network thread cannot start: out of memory");
 	}
@@ -229,6 +254,16 @@ static struct call_backend *find(struct infer *i, const char *name)
 		if (strcmp(i->backends[k].config->name, name) == 0)
 			return &i->backends[k];
 	return NULL;
+}
+
+struct catalog *infer_catalog(struct infer *i)
+{
+	return i->catalog;
+}
+
+struct manage *infer_manage(struct infer *i)
+{
+	return i->manage;
 }
 
 const struct backend_config *infer_find(struct infer *i, const char *name)

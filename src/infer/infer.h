@@ -22,7 +22,9 @@
 #include "infer/backend.h"
 #include "infer/gate.h"
 
+struct catalog;
 struct infer;
+struct manage;
 struct infer_call;
 
 struct infer_sink {
@@ -67,6 +69,10 @@ struct infer *infer_stop(struct infer *i);
 
 /* infer_find - NULL: no such backend */
 const struct backend_config *infer_find(struct infer *i, const char *name);
+/* infer_catalog - the model lists; backends are numbered as in infer_options; borrowed until infer_stop */
+struct catalog *infer_catalog(struct infer *i);
+/* infer_manage - models on a backend's own machine; numbered so, too */
+struct manage *infer_manage(struct infer *i);
 /* infer_types - every registered type, NULL-terminated; by name: infer_type */
 const struct backend_type *const *infer_types(void);
 const struct backend_type *infer_type(const char *name);

@@ -187,6 +187,8 @@ static int models(const struct backend_config *c, const json_t *page, json_t *ou
 	return 0;
 }
 
+static const struct backend_manage management = { "/api/pull", "/api/delete", "/api/ps" };
+
 const struct backend_type ollama_type = {
 	.size = sizeof(struct backend_type),
 	.api = BACKEND_API,
@@ -206,4 +208,5 @@ const struct backend_type ollama_type = {
 	.error = error,
 	.models_path = "/api/tags",
 	.models = models,
+	.manage = &management,
 };

@@ -222,8 +222,7 @@ int broker_new(const struct broker_options *o, struct broker **out, struct err *
 	map_init(&b->by_name);
 	map_init(&b->flights);
 	map_init(&b->holds);
-	map_init(&b->pins);
-	lock_init(&b->sweeping, LOCK_JOB);
+	sweep_init(b);
 	list_init(&b->deadlines);
 	list_init(&b->orphans);
 	list_init(&b->asks);
@@ -236,6 +235,7 @@ int broker_new(const struct broker_options *o, struct broker **out, struct err *
 		free(b);
 		return err_sys(e, EAGAIN, "the broker's threads could not be started");
 	}
+	ledger_watch(b->o.ledger, sweep_gone, b);
 	*out = b;
 	return 0;
 }
@@ -304,6 +304,7 @@ struct broker *broker_stop(struct broker *b)
 	tick_stop(b);
 	infer_stop(b->o.infer); /* its last callbacks post to the pool and the ledger */
 	pool_stop(b->pool);
+	sweep_finish(b);
 	ledger_close(b->o.ledger); /* its last callbacks come here */
 	drop_jobs(b);
 	broker_hold_free(b);
@@ -312,8 +313,7 @@ struct broker *broker_stop(struct broker *b)
 	map_done(&b->by_id);
 	map_done(&b->by_name);
 	map_done(&b->flights);
-	map_done(&b->pins);
-	lock_done(&b->sweeping);
+	sweep_free(b);
 	cond_done(&b->tick);
 	lock_done(&b->lock);
 	free(b);

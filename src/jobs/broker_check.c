@@ -28,7 +28,7 @@ struct check {
 	struct buf error;
 	char *envelope, *facts;
 	int code;
-	struct sweep old;
+	struct answers_id object; /* of a hit */
 	broker_checked_fn *done;
 	void *arg;
 };
@@ -43,7 +43,6 @@ static void check_free(struct check *c)
 	buf_done(&c->error);
 	free(c->envelope);
 	free(c->facts);
-	sweep_run(c->b, &c->old); /* after the commit, or a no-op */
 	free(c);
 }
 
@@ -103,9 +102,8 @@ static void check_recorded(struct ledger_post *p, int result)
 	if (waiting && result == 0)
 		fault_at("accepted");
 	if (result < 0) {
-		ledger_row_done(&c->old.row); /* nothing changed: nothing to sweep */
-		free(c->old.h);
-		c->old = (struct sweep){ 0 };
+		if (c->hit)
+			sweep_object(b, &c->object); /* perhaps nobody else names it */
 		if (waiting)
 			untable(b, j);
 		tell(c->done, c->arg, -result, 0, false);
@@ -113,7 +111,6 @@ static void check_recorded(struct ledger_post *p, int result)
 		take_over(c, waiting);
 		if (waiting && c->send)
 			job_send(b, j);
-		sweep_run(b, &c->old); /* it keeps what open readers still need */
 		tell(c->done, c->arg, c->code, id, false);
 	}
 	job_unref(b, j);
@@ -171,7 +168,6 @@ static void refuse(struct broker *b, const struct broker_name *n, const struct e
 	c->change.row.state = LEDGER_REFUSED;
 	c->change.row.accepted_ns = c->change.row.final_ns = mono_real_ns();
 	ledger_count(b->o.ledger, LEDGER_C_REFUSED, 1);
-	sweep_collect(b, n->root, n->path, &c->old);
 	check_post(c);
 }
 
@@ -203,7 +199,6 @@ static void row_of_job(struct check *c, enum ledger_state state)
 	row->accepted_ns = j->times.accepted_ns;
 	c->envelope = terms_write(&j->terms);
 	ledger_count(c->b->o.ledger, LEDGER_C_REQUESTS, 1);
-	sweep_collect(c->b, j->root, j->path, &c->old);
 }
 
 static void check_fail(struct check *c, const struct err *e)
@@ -232,6 +227,7 @@ static void check_hit(struct check *c, const struct object *o, const struct buf 
 		return;
 	}
 	c->hit = true;
+	c->object = id;
 	c->job->state = BROKER_DONE;
 	row_of_job(c, LEDGER_DONE);
 	c->change.row.final_ns = mono_real_ns();

@@ -2,8 +2,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/str.h"
+#include "jobs/broker_models.h"
 #include "jobs/inside.h"
 
 #include "base/banned.h"
@@ -166,6 +168,15 @@ static void set_limits(json_t *o, const struct backend_config *c, const struct i
 	set(o, "rate_limit", told);
 }
 
+static size_t number_of(struct broker *b, const char *name)
+{
+	size_t i = 0;
+
+	while (b->o.backends[i] && strcmp(b->o.backends[i], name) != 0)
+		i++;
+	return i;
+}
+
 int broker_stats_backend(struct broker *b, const char *name, struct buf *out)
 {
 	const struct backend_config *c = infer_find(b->o.infer, name);
@@ -187,6 +198,8 @@ int broker_stats_backend(struct broker *b, const char *name, struct buf *out)
 	set(o, "succeeded", json_integer((json_int_t)s.ok));
 	set(o, "failed", json_integer((json_int_t)s.failed));
 	set(o, "retried", json_integer((json_int_t)s.retried));
+	set(o, "models", broker_models_status(b, number_of(b, name)));
+	broker_models_orders(b, number_of(b, name), o);
 	set(o, "last_success", time_or_null(s.last_ok_real_ns));
 	set(o, "last_failure", time_or_null(s.last_error_real_ns));
 	set(o, "last_error", s.last_error[0] ? json_string(s.last_error) : json_null());

@@ -260,6 +260,7 @@ static int keep(struct flight *f, struct keeping *k)
 		return r;
 	r = offer(f, &k->id, k->ttl_s, &k->bytes);
 	if (r == -EEXIST) {
+		sweep_object(b, &k->id); /* ours; unless it is the same as the winner's */
 		k->id = (struct answers_id){ .key = f->key };
 		return answers_put(b->o.answers, &k->id, k->bytes.data, k->bytes.len);
 	}
@@ -350,8 +351,10 @@ static void flight_store_run(struct pool_task *t)
 	} else {
 		flight_settle(f, &k);
 	}
-	if (k.pinned)
+	if (k.pinned) { /* kept, and then not recorded */
+		sweep_object(f->b, &k.id);
 		sweep_unpin(f->b, &k.id.key);
+	}
 	buf_done(&k.bytes);
 	flight_unref(f);
 }

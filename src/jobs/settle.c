@@ -102,27 +102,19 @@ static void show(struct broker *b, struct job *j, int result)
 	job_unref(b, j);
 }
 
-/* a name that went while the answer was being recorded took its row along: that one was handed nothing */
-static bool somebody_left(struct settling *x)
-{
-	LOCK_SCOPE(&x->b->lock);
-	LIST_EACH(l, &x->jobs)
-		if (!LIST_ENTRY(l, struct job, in_flight)->named)
-			return true;
-	return list_empty(&x->jobs);
-}
-
 static void settling_done(struct ledger_post *p, int result)
 {
 	struct settling *x = CONTAINER_OF(p, struct settling, post);
 	struct list *l;
 
 	fault_at("committed");
-	sweep_unpin(x->b, &x->object.key);
 	if (x->unstored)
 		unstored_add(x->b, &x->object);
-	else if (somebody_left(x)) /* the store has it; perhaps no response names it */
+	else if (
+		list_empty(
+			&x->jobs)) /* only asks had it: the store has it, and no response names it */
 		sweep_object(x->b, &x->object);
+	sweep_unpin(x->b, &x->object.key);
 	while ((l = list_pop(&x->jobs)))
 		show(x->b, LIST_ENTRY(l, struct job, in_flight), result);
 	for (size_t i = 0; i < x->n; i++)
@@ -283,6 +275,7 @@ void settle_jobs(struct broker *b, struct list *jobs, const struct settle *s)
 		struct err e;
 
 		err_sys(&e, ENOMEM, "the answer could not be recorded");
+		sweep_object(b, s->object);
 		sweep_unpin(b, &s->object->key);
 		flight_fail_jobs(b, jobs, &e);
 		return;

@@ -67,6 +67,22 @@ static int wait_for_lock(const struct ledger_options *o, struct ledger **out, st
 	return rc;
 }
 
+static void log_past(const struct ledger *l)
+{
+	struct ledger_past past;
+
+	ledger_past(l, &past);
+	if (past.torn_bytes)
+		log_msg(LOG_INFO,
+			"the ledger's journal ended in the middle of a record (%llu bytes): it had not "
+			"been confirmed to anybody",
+			(unsigned long long)past.torn_bytes);
+	if (past.lost)
+		log_msg(LOG_WARNING,
+			"%llu changes were lost in a power failure, or with ledger.db-wal",
+			(unsigned long long)past.lost);
+}
+
 static int open_ledger(struct serve *s, struct err *e)
 {
 	struct ledger_options o = {
@@ -80,6 +96,8 @@ static int open_ledger(struct serve *s, struct err *e)
 	if (fd < 0)
 		return fd;
 	rc = wait_for_lock(&o, &s->ledger, e);
+	if (rc == 0)
+		log_past(s->ledger);
 	if (rc < 0)
 		return rc;
 	answers = str_printf("%s/answers", o.dir);

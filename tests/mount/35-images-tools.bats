@@ -86,7 +86,7 @@ failed_with() { # STEM ERRNO REGEX
 	is "$(provider_count)" 1
 	put d/f.json '{"messages":[{"role":"user","content":[{"type":"text","text":"what?"},{"type":"image","url":"https://host/i.png","detail":"low"}]}]}'
 	is "$(answer d/f)" "echo: what?"
-	is "$(body '.messages[0].content[1] | tojson')" '{"image_url":{"detail":"low","url":"https://host/i.png"},"type":"image_url"}'
+	is "$(body '.messages[0].content[1] | [.type,.image_url.url,.image_url.detail] | join(" ")')" "image_url https://host/i.png low"
 }
 
 @test "an image that is replaced while its request waits is EINVAL, unsent; the next request has the new one" {
@@ -258,14 +258,13 @@ PY
 	is "$(ls "$R/e/samples/0" | xargs)" "embedding.json embedding.npy meta.json raw.json response.json"
 	is "$(jq -c '[.model,.dimensions,(.data|map(length))]' "$R/e/embedding.json")" '["small",4,[4,4]]'
 	is "$(numbers "$R/e/embedding.npy")" "2 4 $(jq -r '.data[][]' "$R/e/embedding.json" | xargs printf '%.3f ' | sed 's/ $//')"
-	is "$(jq -c '[.data[].embedding[]]' "$R/e/samples/0/raw.json" | jq -c 'map(.*1000|round)')" \
-		"$(jq -c '[.data[][]] | map(.*1000|round)' "$R/e/embedding.json")"
+	jq -r '.data[].embedding' "$R/e/samples/0/raw.json" | while read -r row; do base64 -d <<<"$row"; done | cmp - <(tail -c 32 "$R/e/embedding.npy")
 	is "$(jq -c '.samples[0] | [.text,.embedding]' "$R/e/response.json")" '[null,{"inputs":2,"dimensions":4,"file":"embedding.json"}]'
 	is "$(jq -c '[.usage.input_tokens]' "$R/e/response.json")" '[3]'
 	is "$("$TOOLS/errnoof" read "$R/e/text" || true)" 'open ENOENT'
 	is "$("$TOOLS/errnoof" read "$R/e/stream" || true)" 'open ENOENT'
 	entry=$(readlink "$R/e/entry")
-	is "$(ls "$R/$entry/samples/0" 2>/dev/null | xargs || true)" ''
+	cmp "$R/e/entry/samples/0/embedding.json" "$R/e/embedding.json"
 	key=${entry##*/}
 	is "$(ls "$M/cache/${key:0:2}/$key/samples/0" | xargs)" "embedding.json embedding.npy meta.json raw.json response.json"
 	cmp "$M/cache/${key:0:2}/$key/samples/0/embedding.npy" "$R/e/embedding.npy"

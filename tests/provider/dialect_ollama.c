@@ -9,13 +9,11 @@
 #include "script.h"
 
 static const struct route routes[] = {
-	{ "POST", "/api/chat", KIND_CHAT },
-	{ "POST", "/api/generate", KIND_TEXT },
-	{ "POST", "/api/embed", KIND_EMBED },
-	{ "GET", "/api/tags", KIND_MODELS },
-	{ "POST", "/api/show", KIND_MODEL },
-	{ "GET", "/api/version", KIND_HEALTH },
-	{ NULL, NULL, KIND_NONE },
+	{ "POST", "/api/chat", KIND_CHAT },   { "POST", "/api/generate", KIND_TEXT },
+	{ "POST", "/api/embed", KIND_EMBED }, { "GET", "/api/tags", KIND_MODELS },
+	{ "POST", "/api/show", KIND_MODEL },  { "GET", "/api/version", KIND_HEALTH },
+	{ "POST", "/api/pull", KIND_PULL },   { "DELETE", "/api/delete", KIND_DELETE },
+	{ "GET", "/api/ps", KIND_LOADED },    { NULL, NULL, KIND_NONE },
 };
 
 static int refuse_value(struct refusal *why, const char *field, const char *text)
@@ -90,7 +88,7 @@ static int read_ollama(struct ask *ask, struct refusal *why)
 {
 	const char *model = json_string_value(json_object_get(ask->root, "model"));
 
-	if (ask->kind == KIND_MODEL) {
+	if (ask->kind == KIND_MODEL || ask->kind == KIND_PULL || ask->kind == KIND_DELETE) {
 		ask->model = model ? model : "";
 		if (strcmp(ask->model, DIALECT_NO_MODEL) != 0)
 			return 0;
@@ -365,6 +363,19 @@ static void other(struct buf *b, const struct ask *ask)
 			add_card(b, dialect_models[i]);
 		}
 		buf_str(b, "]}");
+		break;
+	case KIND_PULL:
+		buf_str(b,
+			"{\"status\":\"pulling manifest\"}\n"
+			"{\"status\":\"pulling 0123456789ab\",\"digest\":\"sha256:0123456789ab\","
+			"\"total\":4000000000,\"completed\":1000000000}\n"
+			"{\"status\":\"verifying sha256 digest\"}\n{\"status\":\"success\"}\n");
+		break;
+	case KIND_DELETE:
+		break;
+	case KIND_LOADED:
+		buf_str(b, "{\"models\":[{\"name\":\"echo-small\",\"model\":\"echo-small\","
+			   "\"size\":1000000,\"size_vram\":0,\"context_length\":4096}]}");
 		break;
 	default:
 		buf_str(b, "{\"version\":\"0.33.0\"}");

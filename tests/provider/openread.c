@@ -219,17 +219,25 @@ static void add_base64(struct buf *b, uint64_t seed, size_t dims)
 	buf_free(&raw);
 }
 
-static size_t wanted_dimensions(const struct ask *ask)
+static size_t dimensions_of(const json_t *v)
 {
-	const json_t *v = json_object_get(ask->root, "dimensions");
-
-	if (!v)
-		v = json_object_get(ask->root, "output_dimension");
 	if (!json_is_integer(v) || json_integer_value(v) < 1)
 		return 8;
 	if (json_integer_value(v) > MAX_DIMENSIONS)
 		return MAX_DIMENSIONS;
 	return (size_t)json_integer_value(v);
+}
+
+static size_t wanted_dimensions(const struct ask *ask)
+{
+	const json_t *v = json_object_get(ask->root, "dimensions");
+
+	return dimensions_of(v ? v : json_object_get(ask->root, "output_dimension"));
+}
+
+void openread_floats(struct buf *b, const char *text, size_t n, const json_t *dimensions)
+{
+	add_floats(b, hash_text(text, n), dimensions_of(dimensions));
 }
 
 void openread_vector(struct buf *b, const struct ask *ask, size_t i)

@@ -344,6 +344,60 @@ printf '{"model":"m","messages":[{"role":"user","content":"%s"}]}' "$(cat "$tmp/
 is "big body" "$(($(wc -c <"$tmp/a") + 6))" "$(curl -sS -d "@$tmp/big" "$url$chat_path" | sed 's/.*"content":"\([^"]*\)".*/\1/' | tr -d '\n' | wc -c | tr -d ' ')"
 has "big body not kept" "\"body_sha256\":\"$(openssl dgst -sha256 -r <"$tmp/big" | cut -d' ' -f1)\",\"body\":null" "$(get '/_ctl/requests?last=1')"
 
+# Gemini and Anthropic: their own paths, bodies, streams and refusals.
+ctl reset >/dev/null
+g=/gemini/v1beta/models/gemini-3.8-flash
+gchat='{"systemInstruction":{"parts":[{"text":"be kind"}]},"contents":[{"role":"user","parts":[{"text":"hello big world"}]}]}'
+got=$(post $g:streamGenerateContent?alt=sse "$gchat")
+is "gemini text" "$text" "$(printf '%s' "$got" | sed -n 's/.*"text":"\([^"]*\)".*/\1/p' | tr -d '\n')"
+has "gemini finish" '"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":5,"candidatesTokenCount":4,"totalTokenCount":9}' "$got"
+lacks "gemini has no end mark" DONE "$got"
+has "gemini whole" "\"text\":\"$text\"" "$(post $g:generateContent "$gchat")"
+is "gemini method" 404 "$(code $g:think "$gchat")"
+is "gemini no model" 404 "$(code /gemini/v1beta/models/nope:generateContent "$gchat")"
+is "gemini unknown field" 400 "$(code $g:generateContent '{"messages":[],"contents":[{"role":"user","parts":[{"text":"x"}]}]}')"
+has "gemini error form" '"status":"INVALID_ARGUMENT"' "$(cat "$tmp/body")"
+is "gemini empty parts" 400 "$(code $g:generateContent '{"contents":[{"role":"user","parts":[]}]}')"
+is "gemini unsigned call" 400 "$(code $g:generateContent '{"contents":[{"role":"model","parts":[{"functionCall":{"name":"f"}}]}]}')"
+has "gemini embeddings" '{"embeddings":[{"values":[' "$(post /gemini/v1beta/models/e:batchEmbedContents '{"requests":[{"model":"models/e","content":{"parts":[{"text":"a"}]},"outputDimensionality":3}]}')"
+has "gemini count" '{"totalTokens":5}' "$(post $g:countTokens "$gchat")"
+has "gemini models" '"nextPageToken":"page+2"' "$(get /gemini/v1beta/models)"
+lacks "gemini models, last page" nextPageToken "$(get '/gemini/v1beta/models?pageToken=page%2B2')"
+script '[{"tool_calls":[{"name":"now","arguments":{"tz":"UTC"}}],"reasoning":"hm"}]'
+got=$(post $g:streamGenerateContent "$gchat")
+has "gemini thought" '{"text":"hm","thought":true}' "$got"
+has "gemini call" '"name":"now","args":{"tz":"UTC"}},"thoughtSignature":"' "$got"
+script '[{"end_without_done":true}]'
+lacks "gemini without its end" finishReason "$(post $g:streamGenerateContent "$gchat")"
+script '[{"status":429}]'
+has "gemini delay in the body" '"retryDelay":"0.01s"' "$(post $g:generateContent "$gchat")"
+ctl reset >/dev/null
+a=/anthropic/v1/messages
+apost() { curl -sS -N -m 20 -H "anthropic-version: $1" -d "$2" "$url$a"; }
+achat='{"model":"m","max_tokens":9,"stream":true,"system":"be kind","messages":[{"role":"user","content":"hello big world"}]}'
+got=$(apost 2026-10-21 "$achat")
+is "anthropic text" "$text" "$(printf '%s' "$got" | sed -n 's/.*"text_delta","text":"\([^"]*\)".*/\1/p' | tr -d '\n')"
+has "anthropic end" 'event: message_stop' "$got"
+has "anthropic usage" '"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":4,' "$got"
+is "anthropic without version" 400 "$(code $a "$achat")"
+has "anthropic sampling" 'temperature: Extra inputs' "$(apost 2026-10-21 '{"model":"m","max_tokens":9,"temperature":0,"messages":[{"role":"user","content":"x"}]}')"
+has "anthropic sampling, old version" '"text":"echo: x"' "$(apost 2023-06-01 '{"model":"m","max_tokens":9,"temperature":0,"messages":[{"role":"user","content":"x"}]}')"
+has "anthropic max_tokens" 'max_tokens: Field required' "$(apost 2026-10-21 '{"model":"m","messages":[{"role":"user","content":"x"}]}')"
+has "anthropic error form" '{"type":"error","error":{"type":"not_found_error"' "$(apost 2026-10-21 '{"model":"nope","messages":[{"role":"user","content":"x"}]}')"
+has "anthropic white space" 'trailing whitespace' "$(apost 2026-10-21 '{"model":"m","max_tokens":9,"messages":[{"role":"assistant","content":[{"type":"text","text":"x "}]}]}')"
+has "anthropic models" '"has_more":true' "$(get /anthropic/v1/models)"
+has "anthropic models, last page" '"has_more":false' "$(get '/anthropic/v1/models?after_id=x')"
+script '[{"tool_calls":[{"name":"now","arguments":{"tz":"UTC"}}],"reasoning":"hm","error_event":{"type":"error"},"error_at":1}]'
+got=$(apost 2026-10-21 "$achat")
+has "anthropic signature" '"type":"signature_delta","signature":"' "$got"
+has "anthropic call" '"type":"tool_use","id":"toolu_' "$got"
+has "anthropic error event" 'event: error' "$got"
+lacks "anthropic error ends it" message_stop "$got"
+ctl 'key?value=sesame' >/dev/null
+is "gemini key" 200 "$(curl -sS -o /dev/null -w '%{http_code}' -H 'x-goog-api-key: sesame' -d "$gchat" "$url$g:generateContent")"
+is "anthropic wrong key" 401 "$(curl -sS -o /dev/null -w '%{http_code}' -H 'x-api-key: no' -d "$achat" "$url$a")"
+ctl reset >/dev/null
+
 # Keys.
 ctl 'key?value=sesame' >/dev/null
 is "no key" 401 "$(code $chat_path "$chat")"
