@@ -101,7 +101,6 @@ struct job {
 
 struct broker {
 	struct broker_options o;
-	struct broker_files files;
 	struct lock lock;
 	struct map by_id, by_name, flights, holds;
 	struct lock sweeping; /* of pins; held over a look into the ledger and a removal */
