@@ -343,6 +343,26 @@ static bool right_string(const struct field *f, const json_t *v)
 	return f->type == TYPE_NAMESPACE ? is_namespace(v) : json_is_string(v);
 }
 
+static bool right_container(const struct field *f, const json_t *v)
+{
+	switch (f->type) {
+	case TYPE_OBJECT:
+	case TYPE_FORMAT:
+		return json_is_object(v);
+	case TYPE_TEXTS:
+	case TYPE_NUMBERS:
+		return all_members(v, f->type == TYPE_NUMBERS);
+	case TYPE_INPUT:
+		return is_input(v);
+	case TYPE_MODELS:
+		return is_models(v);
+	case TYPE_STOP:
+		return is_stop(v);
+	default:
+		return json_is_array(v);
+	}
+}
+
 static bool right(const struct field *f, const json_t *v)
 {
 	switch (f->type) {
@@ -358,26 +378,11 @@ static bool right(const struct field *f, const json_t *v)
 	case TYPE_BOOL:
 	case TYPE_USE_CACHE:
 		return json_is_boolean(v);
-	case TYPE_OBJECT:
-	case TYPE_FORMAT:
-		return json_is_object(v);
-	case TYPE_TEXTS:
-	case TYPE_NUMBERS:
-		return all_members(v, f->type == TYPE_NUMBERS);
-	case TYPE_MESSAGES:
-	case TYPE_IMAGES:
-	case TYPE_TOOLS:
-		return json_is_array(v);
-	case TYPE_INPUT:
-		return is_input(v);
-	case TYPE_MODELS:
-		return is_models(v);
-	case TYPE_STOP:
-		return is_stop(v);
 	case TYPE_TOOL_CHOICE:
 	case TYPE_ANY:
-	default:
 		return true;
+	default:
+		return right_container(f, v);
 	}
 }
 

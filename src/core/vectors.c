@@ -16,7 +16,7 @@
 
 #include "base/banned.h"
 
-#define DATA_MAX (256u << 20)
+#define DATA_MAX ((size_t)256 << 20)
 
 /* ---- packing ---- */
 
@@ -80,7 +80,7 @@ int vectors_pack(const json_t *vectors, size_t inputs, json_t **out, struct err 
 	for (size_t i = 0; i < inputs && !rc; i++)
 		rc = add_vector(json_array_get(vectors, i), i, dimensions, &data, e);
 	if (rc == -EFBIG)
-		return err_set(e, ERR_PROTOCOL, "the embeddings are larger than %u MiB",
+		return err_set(e, ERR_PROTOCOL, "the embeddings are larger than %zu MiB",
 			       DATA_MAX >> 20);
 	if (rc)
 		return rc;
@@ -172,22 +172,24 @@ static int write_rows(const struct buf *data, size_t inputs, size_t dimensions, 
 	return rc ? rc : buf_adds(out, "]]}\n");
 }
 
+static int write_model(const json_t *sample, struct buf *out)
+{
+	const json_t *model = json_object_get(sample, "model");
+	int rc = buf_adds(out, "{\"model\":");
+
+	if (rc)
+		return rc;
+	return json_is_string(model) ? canon_write(model, out) : buf_adds(out, "null");
+}
+
 int vectors_json(const json_t *sample, struct buf *out)
 {
 	AUTO_BUF struct buf data = BUF_INIT(DATA_MAX);
-	const json_t *model = json_object_get(sample, "model");
 	size_t inputs = 0, dimensions = 0;
 	int rc = unpack(json_object_get(sample, "embedding"), &data, &inputs, &dimensions);
-	json_t *name = NULL;
 
 	if (!rc)
-		name = json_is_string(model) ? json_incref((json_t *)(uintptr_t)model)
-					     : json_null();
-	if (!rc)
-		rc = buf_adds(out, "{\"model\":");
-	if (!rc)
-		rc = canon_write(name, out);
-	json_decref(name);
+		rc = write_model(sample, out);
 	if (!rc)
 		rc = buf_addf(out, ",\"dimensions\":%zu,\"data\":", dimensions);
 	return rc ? rc : write_rows(&data, inputs, dimensions, out);

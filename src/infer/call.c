@@ -33,10 +33,9 @@ struct infer_call *call_free(struct infer_call *c)
 {
 	if (!c)
 		return NULL;
-	buf_done(&c->order.body.body);
-	free(c->order.url);
+	order_done(&c->order);
 	free(c->last);
-	free(c->load_error);
+	free(c->load.error);
 	free(c);
 	return NULL;
 }
@@ -53,43 +52,21 @@ struct infer_call *call_new(struct call_env *env, struct call_backend *b,
 	c->sink = *sink;
 	c->arg = arg;
 	c->open.run = on_open;
-	c->cancel.run = on_cancel;
-	c->loaded.run = on_loaded;
+	c->cancel.task.run = on_cancel;
+	c->load.task.run = on_loaded;
 	c->limit.fire = on_limit;
 	c->pause.fire = on_pause_over;
 	list_init(&c->link);
 	list_init(&c->ready_link);
 	limit_waiter_init(&c->place, spec->priority);
 	c->limit_ns = c->deadline_ns = spec->deadline_ns;
-	c->order.effective = spec->request;
-	c->order.load = spec->load;
-	c->order.index = spec->index;
-	c->order.timeout_s = spec->timeout_s > 0 ? spec->timeout_s : b->config->limits.timeout_s;
-	buf_init(&c->order.body.body, 0);
+	order_init(&c->order, b->config, spec);
 	return c;
-}
-
-/* Once per call: attempts send the same bytes. */
-static int build(struct infer_call *c, const json_t *images, struct err *e)
-{
-	const struct backend_config *config = c->backend->config;
-	int rc;
-
-	if (c->order.built || config->type->local)
-		return 0;
-	rc = config->type->build(config, c->order.effective, images, &c->order.body, e);
-	if (rc)
-		return rc;
-	c->order.url = str_printf("%s%s", config->at.url ? config->at.url : "", c->order.body.path);
-	if (!c->order.url)
-		return err_set(e, ERR_INTERNAL, "no memory for a request to %s", config->name);
-	c->order.built = true;
-	return 0;
 }
 
 void call_prepare(struct infer_call *c)
 {
-	if (!c->order.load && build(c, NULL, NULL))
+	if (!c->order.load && order_build(&c->order, NULL, NULL))
 		buf_done(&c->order.body.body); /* begin() tries again and tells why */
 }
 
@@ -176,7 +153,7 @@ static void finish(struct infer_call *c, struct answer *take_answer, struct err 
 		c->sink.failed(c->arg, e);
 	}
 	lock_take(&env->lock);
-	kept = c->cancel_posted || c->loading;
+	kept = c->cancel.posted || c->load.under_way;
 	if (kept)
 		list_append(&env->cancelled, &c->link);
 	lock_drop(&env->lock);
@@ -305,7 +282,7 @@ static void load(struct infer_call *c)
 
 	c->order.load = NULL;
 	lock_take(&c->env->lock);
-	c->loading = true;
+	c->load.under_way = true;
 	c->env->loading++;
 	lock_drop(&c->env->lock);
 	wanted(c->arg, c);
@@ -321,7 +298,7 @@ static void begin(struct infer_call *c)
 			load(c);
 		return;
 	}
-	if (build(c, NULL, &e)) {
+	if (order_build(&c->order, NULL, &e)) {
 		finish(c, NULL, &e);
 		return;
 	}
@@ -334,7 +311,7 @@ static void let_go(struct infer_call *c)
 	bool last;
 
 	lock_take(&c->env->lock);
-	last = !c->cancel_posted && !c->loading;
+	last = !c->cancel.posted && !c->load.under_way;
 	if (last)
 		list_del(&c->link);
 	lock_drop(&c->env->lock);
@@ -344,15 +321,15 @@ static void let_go(struct infer_call *c)
 
 static void on_loaded(struct loop_task *t)
 {
-	struct infer_call *c = CONTAINER_OF(t, struct infer_call, loaded);
+	struct infer_call *c = CONTAINER_OF(t, struct infer_call, load.task);
 
 	lock_take(&c->env->lock);
-	c->loading = false;
+	c->load.under_way = false;
 	lock_drop(&c->env->lock);
 	if (c->flags & C_FINISHED)
 		let_go(c);
-	else if (c->load_error)
-		finish(c, NULL, c->load_error);
+	else if (c->load.error)
+		finish(c, NULL, c->load.error);
 	else if (c->order.built || c->backend->config->type->local)
 		go(c);
 	else
@@ -386,15 +363,6 @@ static void on_pump(struct loop_task *t)
 	env->pumping = false;
 	while ((e = list_pop(&env->ready)))
 		begin(CONTAINER_OF(e, struct infer_call, ready_link));
-}
-
-/* xorshift: chance only spreads retries, nothing is kept secret by it */
-static double chance(struct call_env *env)
-{
-	env->random ^= env->random << 13;
-	env->random ^= env->random >> 7;
-	env->random ^= env->random << 17;
-	return (double)(env->random >> 11) / (double)(1ull << 53);
 }
 
 /* A call that was told to come slower keeps its place, so that the queue behind it slows down too. */
@@ -454,7 +422,7 @@ static void on_attempt_end(void *arg, struct attempt_end *end)
 		return;
 	}
 	end->err.attempts = c->retry.attempts;
-	when.random = chance(c->env);
+	when.random = retry_chance(&c->env->random);
 	pause = retry_next(&c->retry, &c->backend->config->limits, &end->why, &when);
 	if (pause < 0)
 		finish(c, NULL, &end->err);
@@ -480,9 +448,9 @@ int call_submit(struct infer_call *c)
 
 static void keep_error(struct infer_call *c, const struct err *e)
 {
-	c->load_error = malloc(sizeof(*c->load_error));
-	if (c->load_error)
-		*c->load_error = *e;
+	c->load.error = malloc(sizeof(*c->load.error));
+	if (c->load.error)
+		*c->load.error = *e;
 }
 
 /* Nothing else touches the order while the call is loading: a finish only waits for this. */
@@ -493,11 +461,11 @@ void call_loaded(struct infer_call *c, const json_t *images, const struct err *e
 
 	if (e)
 		keep_error(c, e);
-	else if (build(c, images, &own))
+	else if (order_build(&c->order, images, &own))
 		keep_error(c, &own);
 	lock_take(&env->lock);
 	(void)loop_post(env->loop,
-			&c->loaded); /* refused: the end has it, call_free_rest frees it */
+			&c->load.task); /* refused: the end has it, call_free_rest frees it */
 	if (--env->loading == 0)
 		cond_broadcast(&env->loaded);
 	lock_drop(&env->lock);
@@ -512,18 +480,18 @@ void call_await_loads(struct call_env *env)
 void call_cancel(struct infer_call *c)
 {
 	assert(lock_held(&c->env->lock));
-	if (!c->cancel_posted)
-		c->cancel_posted = loop_post(c->env->loop, &c->cancel) == 0;
+	if (!c->cancel.posted)
+		c->cancel.posted = loop_post(c->env->loop, &c->cancel.task) == 0;
 }
 
 /* It may come after the end: then it is only the one who frees. */
 static void on_cancel(struct loop_task *t)
 {
-	struct infer_call *c = CONTAINER_OF(t, struct infer_call, cancel);
+	struct infer_call *c = CONTAINER_OF(t, struct infer_call, cancel.task);
 	struct err e;
 
 	lock_take(&c->env->lock);
-	c->cancel_posted = false;
+	c->cancel.posted = false;
 	lock_drop(&c->env->lock);
 	if (c->flags & C_FINISHED) {
 		let_go(c);

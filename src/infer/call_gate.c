@@ -23,9 +23,9 @@ int call_gate_admit(struct infer_call *c)
 
 	if (c->backend->config->type->local)
 		return 0;
-	c->order.tokens = c->backend->config->limits.tpm ? estimate(c) : 0;
+	c->tokens = c->backend->config->limits.tpm ? estimate(c) : 0;
 	lock_take(&c->env->lock);
-	wait = gate_admit(&c->backend->gate, now, c->order.tokens, &probe);
+	wait = gate_admit(&c->backend->gate, now, c->tokens, &probe);
 	lock_drop(&c->env->lock);
 	c->flags = (c->flags & ~(unsigned)C_GATED) | (probe ? C_PROBE : 0) | (wait ? C_GATED : 0);
 	if (!wait)
@@ -45,7 +45,7 @@ struct limit_waiter *call_gate_hear(struct infer_call *c, const struct attempt_e
 		return NULL;
 	lock_take(&c->env->lock);
 	gate_told(g, now, &end->quota);
-	gate_settle(g, c->order.tokens, took);
+	gate_settle(g, c->tokens, took);
 	if (end->answer)
 		gate_good(g);
 	else if (end->err.kind == ERR_RATE_LIMIT)

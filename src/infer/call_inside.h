@@ -9,22 +9,11 @@
 #include "infer/attempt.h"
 #include "infer/call.h"
 #include "infer/local.h"
+#include "infer/order.h"
 #include "infer/retry.h"
 
-/* what is asked, and the form it is sent in */
-struct order {
-	const json_t *effective;		       /* lent */
-	void (*load)(void *arg, struct infer_call *c); /* NULL: there are no images, or they came */
-	struct backend_body body;
-	bool built;
-	char *url; /* NULL: in process */
-	uint32_t index;
-	double timeout_s;
-	double tokens; /* estimate, where a limit of tokens wants one */
-};
-
 /* C_GATED: it has a place and waits for the gate; C_PROBE: the breaker waits for what becomes of it.
- * cancel_posted and loading, under env->lock, keep a finished call in memory */
+ * A cancel or a load that is on its way keeps a finished call in memory */
 enum {
 	C_OPENED = 1 << 0,
 	C_BEGUN = 1 << 1,
@@ -34,11 +23,17 @@ enum {
 };
 
 struct infer_call {
-	struct loop_task open, cancel, loaded;
-	bool cancel_posted;	/* env->lock */
-	bool loading;		/* env->lock */
-	struct err *load_error; /* NULL: the images came */
-	struct list link;	/* env->calls; env->cancelled */
+	struct loop_task open;
+	struct {
+		struct loop_task task;
+		bool posted; /* env->lock */
+	} cancel;
+	struct {
+		struct loop_task task;
+		bool under_way;	   /* env->lock */
+		struct err *error; /* NULL: the images came */
+	} load;
+	struct list link; /* env->calls; env->cancelled */
 	struct list ready_link;
 	struct limit_waiter place; /* env->lock */
 	struct call_env *env;
@@ -46,6 +41,7 @@ struct infer_call {
 	struct infer_sink sink;
 	void *arg;
 	struct order order;
+	double tokens; /* estimate, where a limit of tokens wants one */
 	struct loop_timer limit, pause;
 	struct {			      /* when */
 		uint64_t opened_ns, limit_ns; /* limit 0: none */

@@ -160,12 +160,12 @@ static bool fill_chat(const struct backend_config *c, json_t *body, const json_t
 	       set_effort(c, body, effective);
 }
 
-/* Bytes of floats are a quarter of their digits, and exact; OpenAI's own client asks for them too. */
+/* Bytes of floats are a quarter of their digits, and exact; OpenAI's own client asks for them. Its imitators may
+ * have numbers only, which is what they give when nothing is said. */
 static bool fill_embedding(const struct backend_config *c, json_t *body)
 {
 	(void)json_object_del(body, "stream"); /* set by body_begin */
-	return set(body, "encoding_format",
-		   json_string(c->dialect == BACKEND_OPENAI ? "base64" : "float"));
+	return !openai_model_here(c) || set(body, "encoding_format", json_string("base64"));
 }
 
 static bool fill_infill(json_t *body, const json_t *effective)

@@ -46,3 +46,12 @@ int64_t retry_next(struct retry *r, const struct backend_limits *l, const struct
 		return -1;
 	return (int64_t)(pause * 1e9);
 }
+
+/* xorshift: chance only spreads retries, nothing is kept secret by it */
+double retry_chance(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return (double)(*state >> 11) / (double)(1ull << 53);
+}

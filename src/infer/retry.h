@@ -40,4 +40,7 @@ struct retry_when {
 int64_t retry_next(struct retry *r, const struct backend_limits *l, const struct retry_why *w,
 		   const struct retry_when *t);
 
+/* retry_chance - the next number from 0 to below 1; *state is never 0 */
+double retry_chance(uint64_t *state);
+
 #endif

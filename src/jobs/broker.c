@@ -205,7 +205,7 @@ struct store *broker_store(struct broker *b)
 
 void broker_set_files(struct broker *b, const struct broker_files *files)
 {
-	b->files = *files;
+	b->o.files = *files;
 }
 
 int broker_new(const struct broker_options *o, struct broker **out, struct err *e)

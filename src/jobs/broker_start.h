@@ -30,6 +30,15 @@ struct broker_alias {
 	const char *from, *to;
 };
 
+/* how the files under prompts/ are read; both block on the disk and are called on the pool only
+ *   open  path below the tree of root, which no link may leave: a descriptor or -errno
+ *   read  append the bytes of a prompt's file: 0 or -errno */
+struct broker_files {
+	int (*open)(void *arg, const char *root, const char *path);
+	int (*read)(void *arg, const struct broker_name *name, struct buf *out);
+	void *arg;
+};
+
 struct broker_options {
 	struct infer *infer;
 	struct ledger *ledger;
@@ -47,20 +56,13 @@ struct broker_options {
 	unsigned pool_threads;
 	const char *const *backends; /* configured names, NULL-terminated */
 	const struct price_list *prices;
+	struct broker_files
+		files; /* or later by broker_set_files; none: images by path are refused */
 };
 
 /* broker_new - everything in o is borrowed until broker_stop; 0 or -errno with a sentence */
 int broker_new(const struct broker_options *o, struct broker **out, struct err *e);
-/* broker_set_files - how the files under prompts/ are read; before the first operation. Without it images
- * by path are refused
- *   open  path below the tree of root, which no link may leave: a descriptor or -errno
- *   read  append the bytes of a prompt's file: 0 or -errno
- * Both block on the disk and are called on the pool only. */
-struct broker_files {
-	int (*open)(void *arg, const char *root, const char *path);
-	int (*read)(void *arg, const struct broker_name *name, struct buf *out);
-	void *arg;
-};
+/* broker_set_files - before the first operation; the tree is made after the broker */
 void broker_set_files(struct broker *b, const struct broker_files *files);
 /* broker_recover - file_sha answers the SHA-256 of the prompt file now (0 or -ENOENT); blocks on the disk */
 typedef int broker_file_sha_fn(void *arg, const struct broker_name *name, struct key *out);

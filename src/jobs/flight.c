@@ -87,7 +87,6 @@ static struct flight *flight_new(struct broker *b, const struct job *j)
 	f->refs = 1;
 	f->key = j->body.key;
 	f->mode = j->terms.cache;
-	f->images = j->terms.images != NULL;
 	f->request = json_deep_copy(j->body.request); /* a count shared by threads is no barrier */
 	f->canon = str_dup_n(j->body.canon, j->body.canon_len);
 	f->canon_len = j->body.canon_len;
@@ -215,7 +214,7 @@ static bool can_wait_elsewhere(struct flight *f)
 static void flight_call(struct flight *f)
 {
 	struct broker *b = f->b;
-	struct infer_spec spec = { .request = f->request, .load = f->images ? image_load : NULL };
+	struct infer_spec spec = { .request = f->request };
 	struct infer_call *c = NULL;
 	struct err e = { 0 };
 	int r;
@@ -227,6 +226,8 @@ static void flight_call(struct flight *f)
 		lock_drop(&b->lock);
 		return;
 	}
+	if (LIST_ENTRY(f->jobs.next, struct job, in_flight)->terms.images)
+		spec.load = image_load;
 	spec.priority = LIST_ENTRY(f->jobs.next, struct job, in_flight)->terms.priority;
 	spec.timeout_s = LIST_ENTRY(f->jobs.next, struct job, in_flight)->terms.timeout_s > 0
 				 ? 0

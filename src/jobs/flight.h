@@ -24,7 +24,6 @@ struct flight {
 	struct list jobs; /* in order of acceptance */
 	struct buf sofar; /* text of the running attempt, for readers who come later */
 	struct infer_call *call;
-	bool images;		     /* the call wants them before it is sent */
 	bool tabled, calling, ended; /* ended: done, failed or a hit; late joiners start anew */
 	bool paid; /* asks had it before it was stored, and were counted as its buyers */
 	uint64_t orphan_until_mono; /* nobody waits; cancelled then */

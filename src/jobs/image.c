@@ -70,7 +70,7 @@ static int open_image(struct broker *b, const char *root, const char *dir, const
 
 	if (join(dir, path, &whole))
 		return -ENAMETOOLONG;
-	return b->files.open ? b->files.open(b->files.arg, root, buf_str(&whole)) : -ENOENT;
+	return b->o.files.open ? b->o.files.open(b->o.files.arg, root, buf_str(&whole)) : -ENOENT;
 }
 
 struct image_file {
@@ -284,7 +284,7 @@ static json_t *inlined_of(struct loading *l, struct source *s)
 
 	if (s->job->ask.images || s->inlined)
 		return s->inlined ? s->inlined : s->job->ask.images;
-	if (b->files.read && b->files.read(b->files.arg, &s->name, &text) == 0 &&
+	if (b->o.files.read && b->o.files.read(b->o.files.arg, &s->name, &text) == 0 &&
 	    key_of(buf_str(&text), text.len, &sha) == 0 && key_equal(&sha, &s->job->body.file_sha))
 		(void)request_image_inline(text.data, text.len, &s->inlined); /* then NULL */
 	return s->inlined;

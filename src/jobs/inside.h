@@ -120,7 +120,6 @@ struct sweeps {
 
 struct broker {
 	struct broker_options o;
-	struct broker_files files;
 	struct lock lock;
 	struct map by_id, by_name, flights, holds;
 	struct sweeps sweeps;

@@ -169,8 +169,10 @@ static void settle_ask(struct broker *b, struct job *j, const struct settle *s, 
 	lock_drop(&b->lock);
 	if (stream && !s->streamed)
 		(void)stream_append(stream, json_string_value(text), json_string_length(text));
-	job_keep_calls(j, s->sample ? json_object_get(s->sample, "tool_calls")
-				    : s->answer->tool_calls);
+	if (s->sample)
+		job_keep_calls(j, json_object_get(s->sample, "tool_calls"));
+	else if (s->answer) /* shown before it is an object */
+		job_keep_calls(j, s->answer->tool_calls);
 	if (stream)
 		stream_seal(stream);
 	stream_unref(stream);

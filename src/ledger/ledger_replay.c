@@ -286,7 +286,7 @@ int ledger_journal_replay(struct ledger_journal *j, uint64_t after, ledger_journ
 	if (rc)
 		return err_sys(e, -rc, "the changes in %s/%s and .1 cannot be applied", j->dir,
 			       ledger_replay_name(0));
-	j->active = j->file[!older].first ? !older : older;
+	j->active = j->file[!older].first ? !older : j->file[older].first ? older : 0;
 	j->last = w.applied;
 	return 0;
 }

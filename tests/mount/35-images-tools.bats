@@ -16,6 +16,7 @@ teardown() { finish_test; }
 put() { fop put "$P/$1" "$2"; }
 error() { jq -r "$2" "$R/$1/error.json"; } # STEM FILTER
 bytes() { base64 -d <<<"$1" >"$P/$2"; }    # BASE64 PATH
+names() { (cd "$1" && echo *); } # DIRECTORY
 body() { provider_requests ".requests[-1].body | fromjson | $1"; }
 failed_with() { # STEM ERRNO REGEX
 	wait_status "$1" failed
@@ -174,17 +175,17 @@ failed_with() { # STEM ERRNO REGEX
 	provider_script '[{"match":"\"tool_call_id\"","text":"It is noon."},
 		{"match":"what time","tool_calls":[{"id":"call_1","name":"now","arguments":"{\"tz\":\"CET\"}"},{"id":"call_2","name":"now","arguments":{"tz":"UTC"}}]}]'
 	mount_inferfs
-	tools='"tools":[{"type":"function","function":{"name":"now","description":"the time","parameters":{"type":"object","properties":{"tz":{"type":"string"}}}}}]'
-	is "$(put a.json '{"prompt":"what time?",'"$tools"',"tool_choice":{"type":"function","function":{"name":"then"}}}')" "put EINVAL"
+	local functions='"tools":[{"type":"function","function":{"name":"now","description":"the time","parameters":{"type":"object","properties":{"tz":{"type":"string"}}}}}]'
+	is "$(put a.json '{"prompt":"what time?",'"$functions"',"tool_choice":{"type":"function","function":{"name":"then"}}}')" "put EINVAL"
 	is "$(error a .field)" tool_choice
-	put a.json '{"prompt":"what time?",'"$tools"',"tool_choice":"auto","parallel_tool_calls":true}'
+	put a.json '{"prompt":"what time?",'"$functions"',"tool_choice":"auto","parallel_tool_calls":true}'
 	is "$(answer a)" ''
 	is "$(body '[.tools[0].function.name, .tool_choice, .parallel_tool_calls] | tojson')" '["now","auto",true]'
-	is "$(ls "$R/a" | grep tool)" tool_calls.json
+	is "$(names "$R/a")" "ctl entry request.json response.json samples status stream text tool_calls.json usage.json"
 	is "$(jq -c 'map([.id,.type,.function.name,(.function.arguments|fromjson|.tz)])' "$R/a/tool_calls.json")" \
 		'[["call_1","function","now","CET"],["call_2","function","now","UTC"]]'
 	is "$(getfattr --only-values -n user.inferfs.finish_reason "$R/a")" tool_calls
-	jq -c --argjson t "{$tools}" '.samples[0] | {tools: $t.tools, messages: [{role: "user", content: "what time?"},
+	jq -c --argjson t "{$functions}" '.samples[0] | {tools: $t.tools, messages: [{role: "user", content: "what time?"},
 		{role: "assistant", content: .text, tool_calls}, {role: "tool", tool_call_id: "call_1", content: "12:00"},
 		{role: "tool", tool_call_id: "call_2", content: [{type: "text", text: "11:00"}], name: "now"}]}' "$R/a/response.json" >"$W/b.json"
 	cp "$W/b.json" "$P/b.json"
@@ -196,7 +197,7 @@ failed_with() { # STEM ERRNO REGEX
 	umount_inferfs
 	remount
 	is "$(jq -r '.[1].id' "$R/a/tool_calls.json")" call_2
-	put c.json '{"prompt":"what time?",'"$tools"',"tool_choice":"auto","parallel_tool_calls":true}'
+	put c.json '{"prompt":"what time?",'"$functions"',"tool_choice":"auto","parallel_tool_calls":true}'
 	is "$(jq -r '.[0].id' "$R/c/tool_calls.json")" call_1
 	is "$(provider_count)" 2
 }
@@ -253,9 +254,9 @@ PY
 @test "embeddings: numbers as JSON and for numpy, no text, and all of it again from the cache" {
 	mount_inferfs
 	is "$(put e.json '{"input":["one","two words"],"dimensions":4}')" "put ok"
-	wait_status e done
-	is "$(ls "$R/e" | xargs)" "ctl embedding.json embedding.npy entry request.json response.json samples status usage.json"
-	is "$(ls "$R/e/samples/0" | xargs)" "embedding.json embedding.npy meta.json raw.json response.json"
+	wait_status e 'done'
+	is "$(names "$R/e")" "ctl embedding.json embedding.npy entry request.json response.json samples status usage.json"
+	is "$(names "$R/e/samples/0")" "embedding.json embedding.npy meta.json raw.json response.json"
 	is "$(jq -c '[.model,.dimensions,(.data|map(length))]' "$R/e/embedding.json")" '["small",4,[4,4]]'
 	is "$(numbers "$R/e/embedding.npy")" "2 4 $(jq -r '.data[][]' "$R/e/embedding.json" | xargs printf '%.3f ' | sed 's/ $//')"
 	jq -r '.data[].embedding' "$R/e/samples/0/raw.json" | while read -r row; do base64 -d <<<"$row"; done | cmp - <(tail -c 32 "$R/e/embedding.npy")
@@ -266,7 +267,7 @@ PY
 	entry=$(readlink "$R/e/entry")
 	cmp "$R/e/entry/samples/0/embedding.json" "$R/e/embedding.json"
 	key=${entry##*/}
-	is "$(ls "$M/cache/${key:0:2}/$key/samples/0" | xargs)" "embedding.json embedding.npy meta.json raw.json response.json"
+	is "$(names "$M/cache/${key:0:2}/$key/samples/0")" "embedding.json embedding.npy meta.json raw.json response.json"
 	cmp "$M/cache/${key:0:2}/$key/samples/0/embedding.npy" "$R/e/embedding.npy"
 	put f.json '{"input":["one","two words"],"dimensions":4}'
 	cmp "$R/f/embedding.npy" "$R/e/embedding.npy"

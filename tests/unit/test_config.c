@@ -547,9 +547,11 @@ static void test_ollama_host(void **state)
 static void test_ollama_section(void **state)
 {
 	struct config *c =
-		good("[backend ollama]\nurl = http://10.0.0.2:11434\n"
-		     "[backend cloud]\ntype = ollama\nurl = https://api.ollama.com\n"
-		     "[backend keyed]\ntype = ollama\nkey_env = PATH\nstall_timeout = 7\n");
+		setenv("OUR_TEST_KEY", "tk-123456789", 1)
+			? NULL
+			: good("[backend ollama]\nurl = http://10.0.0.2:11434\n"
+			       "[backend cloud]\ntype = ollama\nurl = https://api.ollama.com\n"
+			       "[backend keyed]\ntype = ollama\nkey_env = OUR_TEST_KEY\nstall_timeout = 7\n");
 	const struct backend_config *o = config_backend_find(c, "ollama");
 
 	(void)state;
@@ -563,7 +565,9 @@ static void test_ollama_section(void **state)
 	assert_null(o->at.key);
 	assert_non_null(strstr(o->at.key_hint, "OLLAMA_API_KEY"));
 	o = config_backend_find(c, "keyed");
-	assert_string_equal(o->at.key, getenv("PATH"));
+	assert_string_equal(o->at.key, "tk-123456789");
+	/* and it is no longer where /proc shows it */
+	assert_string_equal(getenv("OUR_TEST_KEY"), "");
 	assert_true(o->at.default_url);
 	assert_true(o->limits.stall_timeout_s <= 7);
 	config_free(c);

@@ -305,13 +305,16 @@ static void test_other_endpoints(void **state)
 	cases_sends(&config, FIM, NULL, "/completions",
 		    "{\"max_tokens\":3,\"model\":\"m\",\"prompt\":\"a\"," STREAM
 		    ",\"suffix\":\"b\"}");
+	cases_sends(&config, VECTOR, NULL, "/embeddings",
+		    "{\"dimensions\":3,\"input\":[\"a\",\"b\"],\"model\":\"m\"}");
+	config.at.default_url = true;
 	cases_sends(
 		&config, VECTOR, NULL, "/embeddings",
 		"{\"dimensions\":3,\"encoding_format\":\"base64\",\"input\":[\"a\",\"b\"],\"model\":\"m\"}");
+	config.at.default_url = false;
 	config.dialect = BACKEND_VLLM;
-	cases_sends(
-		&config, VECTOR, NULL, "/embeddings",
-		"{\"dimensions\":3,\"encoding_format\":\"float\",\"input\":[\"a\",\"b\"],\"model\":\"m\"}");
+	cases_sends(&config, VECTOR, NULL, "/embeddings",
+		    "{\"dimensions\":3,\"input\":[\"a\",\"b\"],\"model\":\"m\"}");
 	config.dialect = BACKEND_LLAMACPP;
 	cases_sends(
 		&config, FIM, NULL, "/../infill",

@@ -1,0 +1,29 @@
+/*
+ * infer/order.h - what one call sends: the effective request, and its body once it is built
+ *
+ * Attempts send the same bytes, so they are made once.
+ * Private to infer/. Threads: one at a time. Blocks: never.
+ */
+#ifndef INFER_ORDER_H
+#define INFER_ORDER_H
+
+#include "infer/infer.h"
+
+struct order {
+	const struct backend_config *config;
+	const json_t *effective;		       /* lent */
+	void (*load)(void *arg, struct infer_call *c); /* NULL: there are no images, or they came */
+	struct backend_body body;
+	bool built;
+	char *url; /* NULL: in process */
+	uint32_t index;
+	double timeout_s;
+};
+
+/* order_init - from what the caller said */
+void order_init(struct order *o, const struct backend_config *c, const struct infer_spec *spec);
+void order_done(struct order *o);
+/* order_build - images as the backend's build wants them; once: 0 when it is built, or needs no building */
+int order_build(struct order *o, const json_t *images, struct err *e);
+
+#endif
