@@ -51,7 +51,7 @@ WARN      := $(WARN_TEST) -Wconversion -Wmissing-prototypes -Wcast-qual
 FORTIFY   := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 BASE      := -std=gnu17 -D_GNU_SOURCE -O2 -g -pthread -fstack-protector-strong -fPIE -fvisibility=hidden
 LINK      := -pthread -pie -Wl,-z,relro,-z,now -Wl,--as-needed
-SAN       := -O1 -fno-omit-frame-pointer -U_FORTIFY_SOURCE
+SAN       := -DLOCK_CHECK=1 -O1 -fno-omit-frame-pointer -U_FORTIFY_SOURCE
 warn       = $(if $(filter src/%,$(1)),$(WARN),$(WARN_TEST)) $(if $(CHECK),-Werror)
 inc        = -Isrc -Isrc/include $(if $(filter tests/%,$(1)),-I. -Itests -Itests/lib)
 flags      = $(BASE) $(call warn,$(1)) $(call inc,$(1)) $(PKG_CF)
@@ -69,6 +69,7 @@ $(1)/archive.list: FORCE
 $(1)/obj/%.o: %.c $(1)/flags | need
 	$$(call say,CC,$$@)
 	$(Q)mkdir -p $$(@D) && $(2) $$(call flags,$$<) $(3) $$(CPPFLAGS) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
+$(1)/obj/src/core/price.o: src/core/prices.json
 $(1)/libinferfs.a: $(LIB:%.c=$(1)/obj/%.o) $(1)/archive.list
 	$$(call say,AR,$$@)
 	$(Q)rm -f $$@ && ar rcs $$@ $$(filter %.o,$$^)
@@ -198,7 +199,7 @@ MAN        = $(foreach n,1 3 5,$(wildcard src/man/*.$(n)))
 UNITDIR   ?= $(PREFIX)/lib/systemd/user
 BASHCOMP  ?= $(DATADIR)/bash-completion/completions
 PLACES     = $(BINDIR)/inferfs $(BINDIR)/inferctl $(SBINDIR)/mount.inferfs $(PREFIX)/include/inferfs/cache_engine.h \
-             $(BASHCOMP)/inferfs $(BASHCOMP)/inferctl $(UNITDIR)/inferfs@.service \
+             $(DATADIR)/inferfs/prices.json $(BASHCOMP)/inferfs $(BASHCOMP)/inferctl $(UNITDIR)/inferfs@.service \
              $(foreach m,$(MAN),$(DATADIR)/man/man$(subst .,,$(suffix $(m)))/$(notdir $(m)))
 put        = install -D -m $(1) $(2) '$(DESTDIR)$(3)'
 install: all ## install below PREFIX (/usr/local), DESTDIR in front; mount(8) wants SBINDIR=/sbin
@@ -206,6 +207,7 @@ install: all ## install below PREFIX (/usr/local), DESTDIR in front; mount(8) wa
 	$(call put,755,build/inferctl,$(BINDIR)/inferctl)
 	$(call put,755,mount-helpers/mount.inferfs,$(SBINDIR)/mount.inferfs)
 	$(call put,644,src/include/inferfs/cache_engine.h,$(PREFIX)/include/inferfs/cache_engine.h)
+	$(call put,644,src/core/prices.json,$(DATADIR)/inferfs/prices.json)
 	$(call put,644,mount-helpers/inferfs.bash,$(BASHCOMP)/inferfs)
 	ln -sf inferfs '$(DESTDIR)$(BASHCOMP)/inferctl'
 	sed 's|@BINDIR@|$(BINDIR)|g' mount-helpers/inferfs@.service > build/inferfs@.service

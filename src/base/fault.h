@@ -9,6 +9,10 @@
  *   last-byte  the answer's end mark was seen, nothing is stored
  *   object     the object is in answers/, not yet in the store or the ledger
  *   committed  the hand-out is in the ledger, nobody was told
+ *   journal    a record is in the journal, nobody was told
+ *   flush      the tables are written, the transaction is not committed
+ *   flushed    it is, the journal still has its records
+ *   cut        the journal was cut, as far as it could be
  *
  * Threads: any. Blocks: never.
  */

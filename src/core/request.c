@@ -373,6 +373,7 @@ static int copy_settings(struct request *r, const json_t *merged)
 	r->max_cost_usd = number_or(merged, "max_cost_usd", -1);
 	r->user_max_tokens = json_object_get(merged, "max_tokens") != NULL;
 	r->metadata = json_incref(json_object_get(merged, "metadata"));
+	r->fallback = json_incref(json_object_get(merged, "fallback"));
 	if (copy_text(merged, "model", &r->model))
 		return -ENOMEM;
 	return copy_text(merged, "request_id", &r->request_id);
@@ -437,6 +438,7 @@ struct request *request_free(struct request *r)
 	free(r->model);
 	free(r->request_id);
 	json_decref(r->metadata);
+	json_decref(r->fallback);
 	request_image_done(r);
 	json_decref(r->body);
 	free(r);

@@ -71,6 +71,7 @@ struct request {
 	double ttl_s;	      /* 0: the engine's default */
 	double max_cost_usd;  /* < 0: none */
 	json_t *metadata;     /* object of strings or NULL */
+	json_t *fallback;     /* array of models as written, or NULL */
 	json_t *body; /* object: messages (prompt, system expanded) or prompt/suffix/input, and every
 			   * field that is sent, validated, in the OpenAI spelling; max_tokens always so
 			   * named; stop always a list; no nulls at top level */
@@ -84,7 +85,7 @@ struct request {
  *                  are checked like the request's own; null removes what a farther one set
  *   out_unfinished may be NULL; set for a JSON text that only ends too early, and for empty text
  *
- * Fields of later versions (n > 1, namespace, fallback, model "auto", auto_route true ...) are
+ * Fields of later versions (n > 1, namespace, model "auto", auto_route true ...) are
  * ERR_UNSUPPORTED naming the field. Images named by path are not known yet: request_image_set.
  * Errors: negative errno of e's kind; -ENOMEM
  */

@@ -28,7 +28,7 @@ enum field_type {
 	TYPE_OBJECT,
 	TYPE_TEXTS,   /* object of strings */
 	TYPE_NUMBERS, /* object of numbers */
-	TYPE_LIST,
+	TYPE_MODELS,
 	TYPE_INPUT, /* a string or a list of strings, not empty */
 	TYPE_IMAGES,
 	TYPE_TOOLS,
@@ -135,7 +135,7 @@ static const struct field fields[] = {
 	{ "use_cache", TYPE_USE_CACHE, 0, ANYWHERE, 0, 0, NULL, NULL, "cache" },
 	{ "ttl", TYPE_INT, 0, ANYWHERE, 1, INFINITY, NULL, NULL, NULL },
 	{ "auto_route", TYPE_BOOL, 0, ANYWHERE, 0, 0, NULL, later_true, NULL },
-	{ "fallback", TYPE_LIST, 0, ANYWHERE, 0, 0, NULL, later_always, NULL },
+	{ "fallback", TYPE_MODELS, 0, ANYWHERE, PLAIN },
 	{ "timeout", TYPE_ABOVE, 0, ANYWHERE, 0, INFINITY, NULL, NULL, NULL },
 	{ "priority", TYPE_INT, 0, ANYWHERE, -20, 19, NULL, NULL, NULL },
 	{ "max_cost_usd", TYPE_NUMBER, 0, ANYWHERE, 0, INFINITY, NULL, later_always, NULL },
@@ -208,7 +208,7 @@ static void describe(const struct field *f, struct buf *out)
 		[TYPE_OBJECT] = "an object",
 		[TYPE_TEXTS] = "an object of strings",
 		[TYPE_NUMBERS] = "an object of numbers",
-		[TYPE_LIST] = "a list",
+		[TYPE_MODELS] = "a list of 1 to 16 models, each \"BACKEND/MODEL\"",
 		[TYPE_MESSAGES] = "a list of messages",
 		[TYPE_INPUT] = "a string or a list of strings that is not empty",
 		[TYPE_IMAGES] = "a list of paths",
@@ -247,6 +247,17 @@ static bool is_namespace(const json_t *v)
 	const char *s = json_string_value(v);
 
 	return s && *s && *s != '.' && strlen(s) <= 128 && !s[strspn(s, allowed)];
+}
+
+static bool is_models(const json_t *v)
+{
+	size_t i;
+	json_t *m;
+
+	json_array_foreach((json_t *)(uintptr_t)v, i, m)
+		if (!request_say_name(m, 1024))
+			return false;
+	return json_array_size(v) >= 1 && json_array_size(v) <= 16;
 }
 
 static bool is_choice(const struct field *f, const json_t *v)
@@ -343,6 +354,8 @@ static bool right_container(const struct field *f, const json_t *v)
 		return all_members(v, f->type == TYPE_NUMBERS);
 	case TYPE_INPUT:
 		return is_input(v);
+	case TYPE_MODELS:
+		return is_models(v);
 	case TYPE_STOP:
 		return is_stop(v);
 	default:

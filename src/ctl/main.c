@@ -10,6 +10,7 @@
 #include "ctl/ask.h"
 #include "ctl/command.h"
 #include "ctl/follow.h"
+#include "ctl/models.h"
 #include "ctl/mounts.h"
 #include "ctl/stats.h"
 #include "ctl/verify.h"
@@ -37,6 +38,11 @@ static const struct command commands[] = {
 	{ "stats", "[--json]", "what was asked, answered, bought and saved",
 	  "The numbers of stats/summary.json, one a line; with --json the file as it is.\n",
 	  stats_run, 0, 1, 1 },
+	{ "pull", "[--json] NAME", "fetch a model to a backend's own machine (Ollama)",
+	  "NAME is [BACKEND/]MODEL; a progress bar on a terminal. Interrupted, the pull goes on.\n",
+	  models_pull, 1, 2, 1 },
+	{ "delete", "[--json] NAME", "remove a model from a backend's own machine",
+	  "NAME is [BACKEND/]MODEL.\n", models_delete, 1, 2, 1 },
 	{ "verify", "[DIR]", "check every object of a disk store",
 	  "DIR is the store's directory (~/.cache/inferfs). Damaged objects are listed, nothing is changed;\n"
 	  "exits 1 when there are some. No mount is needed, and one may be running.\n",

@@ -300,6 +300,7 @@ static void event_failed(const struct attempt *a, struct attempt_end *end)
 	end->err = a->err;
 	end->why.retryable = a->err.kind == ERR_PROVIDER || a->err.kind == ERR_RATE_LIMIT ||
 			     a->err.kind == ERR_TIMEOUT;
+	end->why.retry_after_s = a->err.retry_after_s > 0 ? a->err.retry_after_s : -1;
 	end->why.late = true;
 }
 
@@ -349,8 +350,9 @@ static void succeeded(struct attempt *a, const struct http_head *h, struct attem
 
 	if (answer->finish_reason && strcmp(answer->finish_reason, "error") == 0) {
 		(void)err_set(&end->err, ERR_PROVIDER,
-			      "%s ended its answer with the finish reason \"error\"",
-			      a->config->name);
+			      "%s ended its answer with the finish reason \"error\"%s%s%s",
+			      a->config->name, answer->refusal ? " (" : "",
+			      answer->refusal ? answer->refusal : "", answer->refusal ? ")" : "");
 		return;
 	}
 	if (h->request_id[0]) {
@@ -382,6 +384,7 @@ static void on_end(void *arg, const struct http_result *r)
 
 	memset(&end, 0, sizeof(end));
 	end.why.retry_after_s = -1;
+	end.quota = r->head->quota;
 	if (!a->complete && !a->failed && !r->kind && status >= 200 && status <= 299)
 		look_at_rest(a, r->head);
 	if (a->complete)

@@ -22,6 +22,7 @@ struct attempt_end {
 	struct answer *answer; /* complete; the receiver takes it. NULL: failed */
 	struct err err;
 	struct retry_why why;
+	struct quota_set quota; /* what the answer's headers said is left */
 };
 
 struct attempt_sink {

@@ -25,9 +25,10 @@
 #include "base/err.h"
 #include "core/answer.h"
 
-#define BACKEND_API	 1u
-#define BACKEND_PATH_MAX 1536
-#define BACKEND_NEXT_MAX 512
+#define BACKEND_API	   1u
+#define BACKEND_PATH_MAX   1536
+#define BACKEND_NEXT_MAX   512
+#define BACKEND_HEADER_MAX 256
 
 enum backend_dialect { BACKEND_OPENAI, BACKEND_VLLM, BACKEND_LLAMACPP };
 enum backend_framing { BACKEND_SSE, BACKEND_NDJSON };
@@ -55,7 +56,9 @@ struct backend_limits {
 	double connect_timeout_s, stall_timeout_s;
 	unsigned retries;
 	double backoff_ms, backoff_max_ms;
-	unsigned breaker_failures; /* read and shown; the breaker itself is a later version's */
+	unsigned rpm;		   /* requests that may begin in a minute; 0 no limit */
+	uint64_t tpm;		   /* tokens in a minute, in and out; 0 no limit */
+	unsigned breaker_failures; /* requests in a row that finally failed; 0 never */
 	double breaker_seconds;
 	unsigned models_ttl_s;
 };
@@ -73,7 +76,7 @@ struct backend_config {
 
 struct backend_body {
 	char path[BACKEND_PATH_MAX]; /* below the base URL, "/chat/completions"; may have a query */
-	char header[256];	     /* one more header line of this request; "" none */
+	char header[BACKEND_HEADER_MAX]; /* one more header line of this request; "" none */
 	struct buf body;
 	bool stream; /* the reply is expected as events */
 };
@@ -107,6 +110,12 @@ struct backend_local {
 		      struct answer *a, struct backend_pace *out, struct err *e);
 	/* token - length of the first token of n > 0 bytes of text */
 	size_t (*token)(const char *text, size_t n);
+};
+
+/* a server that keeps models on its own machine: paths below the base URL. POST pull {"model"} answers lines
+ * {"status","completed","total"} or {"error"}; DELETE remove {"model"}; GET loaded {"models":[..]} */
+struct backend_manage {
+	const char *pull, *remove, *loaded;
 };
 
 struct backend_type {
@@ -152,11 +161,15 @@ struct backend_type {
 	/* models - the model list, a page at a time: append {"id", ...} of each model to out, with of these what
 	 * the page tells: "context_tokens", "max_output_tokens", "created", "owned_by", "capabilities" (list
 	 * of words: chat, completion, fim, embedding, tools, images, reasoning, batch), "size_bytes",
-	 * "quantization", "parameters", "family", "deprecated". next: query to append to models_path for the
-	 * next page, "" when this is the last. 0 or negative errno with e */
+	 * "quantization", "parameters", "family", "deprecated". next: what to append to models_path, with its
+	 * ? or &, for the next page, "" when this is the last. 0 or negative errno with e */
 	const char *models_path; /* NULL: there is no list */
 	int (*models)(const struct backend_config *c, const json_t *page, json_t *out,
 		      char next[BACKEND_NEXT_MAX], struct err *e);
+	/* models_header - one more header line that the model list needs; NULL: none */
+	void (*models_header)(const struct backend_config *c, char out[BACKEND_HEADER_MAX]);
+	/* manage - where its own machine keeps models; NULL: it does not */
+	const struct backend_manage *manage;
 	/* local - instead of HTTP (echo); NULL for all others: then build to error are
 	 * there; auth, default_max_tokens and models may be NULL always */
 	const struct backend_local *local;

@@ -45,6 +45,13 @@ static int refused(const struct body_check *k, const char *field, const char *wh
 
 static int note_dropped(const struct body_check *k, const char *field)
 {
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(k->dropped, i, name) {
+		if (strcmp(json_string_value(name), field) == 0)
+			return 0; /* many messages, one field */
+	}
 	return k->dropped && json_array_append_new(k->dropped, json_string(field)) ? -ENOMEM : 0;
 }
 
@@ -229,25 +236,16 @@ json_t *body_begin(const json_t *effective, const struct body_rules *r, bool dev
 	return body;
 }
 
-int body_finish(const struct backend_config *c, json_t *take_body, const json_t *effective,
-		struct backend_body *out, struct err *e)
+int body_write(const struct backend_config *c, json_t *take_body, struct backend_body *out,
+	       struct err *e)
 {
-	json_t *extra = json_object_get(effective, "extra_body");
-	json_t *body = NULL;
 	int rc = -ENOMEM;
 
-	/* a deep copy: the merge must not reach into the effective request through shared objects */
-	if (take_body && json_is_object(extra))
-		body = json_deep_copy(take_body);
-	else
-		body = json_incref(take_body);
-	json_decref(take_body);
-	if (body && (!json_is_object(extra) || json_object_update_recursive(body, extra) == 0)) {
-		out->stream = json_is_true(json_object_get(body, "stream"));
+	if (take_body) {
 		buf_init(&out->body, BODY_MAX);
-		rc = canon_write(body, &out->body);
+		rc = canon_write(take_body, &out->body);
 	}
-	json_decref(body);
+	json_decref(take_body);
 	if (rc == -EFBIG)
 		return err_set(e, ERR_CONTEXT, "the request to %s is larger than %u MiB", c->name,
 			       BODY_MAX >> 20);
@@ -255,4 +253,35 @@ int body_finish(const struct backend_config *c, json_t *take_body, const json_t 
 		return err_set(e, ERR_INTERNAL, "the request to %s could not be written: %s",
 			       c->name, strerror(-rc));
 	return 0;
+}
+
+int body_fits(const struct backend_config *c, const struct backend_body *body, size_t max_mib,
+	      struct err *e)
+{
+	if (body->body.len <= max_mib << 20)
+		return 0;
+	return err_set(e, ERR_CONTEXT,
+		       "the request to %s is larger than the %zu MiB that it takes; send fewer or "
+		       "smaller images",
+		       c->name, max_mib);
+}
+
+int body_finish(const struct backend_config *c, json_t *take_body, const json_t *effective,
+		struct backend_body *out, struct err *e)
+{
+	json_t *extra = json_object_get(effective, "extra_body");
+	json_t *body = NULL;
+
+	/* a deep copy: the merge must not reach into the effective request through shared objects */
+	if (take_body && json_is_object(extra))
+		body = json_deep_copy(take_body);
+	else
+		body = json_incref(take_body);
+	json_decref(take_body);
+	if (body && json_is_object(extra) && json_object_update_recursive(body, extra)) {
+		json_decref(body);
+		body = NULL;
+	}
+	out->stream = json_is_true(json_object_get(body, "stream"));
+	return body_write(c, body, out, e);
 }

@@ -48,8 +48,14 @@ int body_refuse(const struct body_check *k, const char *field, const char *why);
 bool body_is(const json_t *effective, const char *endpoint);
 /* body_begin - new object, NULL when out of memory; messages are copied, developer is system when asked */
 json_t *body_begin(const json_t *effective, const struct body_rules *r, bool developer_as_system);
-/* body_finish - take_body is consumed (NULL: out of memory); fills out->body and out->stream */
+/* body_write - take_body is consumed (NULL: out of memory); fills out->body as canonical JSON */
+int body_write(const struct backend_config *c, json_t *take_body, struct backend_body *out,
+	       struct err *e);
+/* body_finish - extra_body over it, then body_write; fills out->body and out->stream */
 int body_finish(const struct backend_config *c, json_t *take_body, const json_t *effective,
 		struct backend_body *out, struct err *e);
+/* body_fits - ERR_CONTEXT when the written body is larger than the provider takes */
+int body_fits(const struct backend_config *c, const struct backend_body *body, size_t max_mib,
+	      struct err *e);
 
 #endif

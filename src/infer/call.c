@@ -12,44 +12,9 @@
 #include "base/auto.h"
 #include "base/mono.h"
 #include "base/str.h"
-#include "infer/attempt.h"
-#include "infer/call.h"
-#include "infer/local.h"
-#include "infer/order.h"
-#include "infer/retry.h"
+#include "infer/call_inside.h"
 
 #include "base/banned.h"
-
-/* a cancel or a load that is on its way keeps a finished call in memory */
-enum { C_OPENED = 1 << 0, C_BEGUN = 1 << 1, C_FINISHED = 1 << 2 };
-
-struct infer_call {
-	struct loop_task open;
-	struct {
-		struct loop_task task;
-		bool posted; /* env->lock */
-	} cancel;
-	struct {
-		struct loop_task task;
-		bool under_way;	   /* env->lock */
-		struct err *error; /* NULL: the images came */
-	} load;
-	struct list link; /* env->calls; env->cancelled */
-	struct list ready_link;
-	struct limit_waiter place; /* env->lock */
-	struct call_env *env;
-	struct call_backend *backend;
-	struct infer_sink sink;
-	void *arg;
-	struct order order;
-	struct loop_timer limit, pause;
-	uint64_t opened_ns, limit_ns; /* limit 0: none */
-	struct attempt *attempt;
-	struct local *local;
-	struct retry retry;
-	unsigned flags;
-	struct err *last; /* why the attempt before failed; NULL: none did */
-};
 
 static const char *name_of(const struct infer_call *c)
 {
@@ -94,7 +59,7 @@ struct infer_call *call_new(struct call_env *env, struct call_backend *b,
 	list_init(&c->link);
 	list_init(&c->ready_link);
 	limit_waiter_init(&c->place, spec->priority);
-	c->limit_ns = spec->deadline_ns;
+	c->limit_ns = c->deadline_ns = spec->deadline_ns;
 	order_init(&c->order, b->config, spec);
 	return c;
 }
@@ -176,6 +141,7 @@ static void finish(struct infer_call *c, struct answer *take_answer, struct err 
 	lock_take(&env->lock);
 	count_end(&c->backend->status, take_answer ? NULL : e, c->retry.attempts);
 	lock_drop(&env->lock);
+	call_gate_end(c, take_answer ? NULL : e);
 	leave_place(c);
 	if (take_answer) {
 		c->sink.done(c->arg, take_answer, c->retry.attempts);
@@ -205,51 +171,6 @@ static void finish_internal(struct infer_call *c)
 
 /* ---- time ---- */
 
-static double seconds_since(uint64_t then)
-{
-	uint64_t now = mono_ns();
-
-	return now > then ? (double)(now - then) / 1e9 : 0;
-}
-
-static void say_waited_for(const struct infer_call *c, bool waiting, struct err *e)
-{
-	const struct backend_config *config = c->backend->config;
-	double s = seconds_since(c->opened_ns);
-	char url[160];
-
-	attempt_url(config, url, sizeof(url));
-	if (waiting && !c->retry.attempts)
-		(void)err_set(
-			e, ERR_TIMEOUT,
-			"time was over after %.3g s in the queue: all %u places of %s were taken",
-			s, config->limits.concurrency ? config->limits.concurrency : 1,
-			config->name);
-	else if (c->last)
-		(void)err_set(e, ERR_TIMEOUT,
-			      "time was over after %.3g s and %u attempts; before that: %s", s,
-			      c->retry.attempts, c->last->message);
-	else if (c->local)
-		(void)err_set(e, ERR_TIMEOUT, "time was over after %.3g s: %s was still answering",
-			      s, config->name);
-	else if (!c->attempt)
-		(void)err_set(e, ERR_TIMEOUT, "time was over after %.3g s, before %s was asked", s,
-			      config->name);
-	else if (attempt_phase(c->attempt) == ATTEMPT_CONNECTING)
-		(void)err_set(e, ERR_TIMEOUT, "time was over after %.3g s: no connection to %s yet",
-			      s, url);
-	else if (attempt_phase(c->attempt) == ATTEMPT_SENT)
-		(void)err_set(
-			e, ERR_TIMEOUT,
-			"time was over after %.3g s: %s had the request and no byte of an answer came",
-			s, config->name);
-	else
-		(void)err_set(
-			e, ERR_TIMEOUT,
-			"time was over after %.3g s: %s was still answering (raise `timeout`?)", s,
-			config->name);
-}
-
 static void on_limit(struct loop_timer *t)
 {
 	struct infer_call *c = CONTAINER_OF(t, struct infer_call, limit);
@@ -259,7 +180,7 @@ static void on_limit(struct loop_timer *t)
 	lock_take(&c->env->lock);
 	waiting = c->place.state == LIMIT_WAITING;
 	lock_drop(&c->env->lock);
-	say_waited_for(c, waiting, &e);
+	call_gate_say_late(c, waiting, &e);
 	finish(c, NULL, &e);
 }
 
@@ -327,6 +248,33 @@ static void count_begun(struct infer_call *c)
 	lock_drop(&c->env->lock);
 }
 
+/* The time of a request counts from here. false: c is finished */
+static bool first_time(struct infer_call *c)
+{
+	uint64_t until;
+
+	if (c->flags & C_BEGUN)
+		return true;
+	c->flags |= C_BEGUN;
+	count_begun(c);
+	if (c->order.timeout_s > 0 && c->order.timeout_s < 1e9) {
+		until = mono_ns() + (uint64_t)(c->order.timeout_s * 1e9);
+		if (!c->limit_ns || until < c->limit_ns)
+			c->limit_ns = until;
+	}
+	return arm_limit(c);
+}
+
+static void go(struct infer_call *c)
+{
+	int rc = call_gate_admit(c);
+
+	if (rc == -ENOMEM)
+		finish_internal(c);
+	else if (rc == 0 && first_time(c))
+		try_now(c);
+}
+
 /* Asks for the images and leaves the rest to on_loaded. */
 static void load(struct infer_call *c)
 {
@@ -343,29 +291,18 @@ static void load(struct infer_call *c)
 /* It has a place: the first attempt, or the next one when its pause let the place go. */
 static void begin(struct infer_call *c)
 {
-	uint64_t until;
 	struct err e;
 
-	if (!(c->flags & C_BEGUN)) {
-		c->flags |= C_BEGUN;
-		count_begun(c);
-		if (c->order.timeout_s > 0 && c->order.timeout_s < 1e9) {
-			until = mono_ns() + (uint64_t)(c->order.timeout_s * 1e9);
-			if (!c->limit_ns || until < c->limit_ns)
-				c->limit_ns = until;
-		}
-		if (!arm_limit(c))
-			return;
-	}
 	if (c->order.load) {
-		load(c);
+		if (first_time(c)) /* a disk may hang, too */
+			load(c);
 		return;
 	}
 	if (order_build(&c->order, NULL, &e)) {
 		finish(c, NULL, &e);
 		return;
 	}
-	try_now(c);
+	go(c);
 }
 
 /* A finished call goes when the last of its tasks has run. */
@@ -394,7 +331,7 @@ static void on_loaded(struct loop_task *t)
 	else if (c->load.error)
 		finish(c, NULL, c->load.error);
 	else if (c->order.built || c->backend->config->type->local)
-		try_now(c);
+		go(c);
 	else
 		finish_internal(c);
 }
@@ -460,6 +397,15 @@ static void on_pause_over(struct loop_timer *t)
 		begin(c);
 }
 
+/* Some answers (Gemini's vectors) name no model; it is then the one that was asked. */
+static void name_model(const struct infer_call *c, struct answer *a)
+{
+	const char *asked = json_string_value(json_object_get(c->order.effective, "model"));
+
+	if (!a->model && asked)
+		a->model = strdup(asked); /* without memory it stays unknown */
+}
+
 /* The attempt is gone already; its answer or its error is ours. */
 static void on_attempt_end(void *arg, struct attempt_end *end)
 {
@@ -469,7 +415,9 @@ static void on_attempt_end(void *arg, struct attempt_end *end)
 
 	c->attempt = NULL;
 	c->local = NULL;
+	wake_next(c->env, call_gate_hear(c, end));
 	if (end->answer) {
+		name_model(c, end->answer);
 		finish(c, end->answer, NULL);
 		return;
 	}

@@ -16,6 +16,7 @@
 #define INFER_CALL_H
 
 #include "base/lock.h"
+#include "infer/gate.h"
 #include "infer/infer.h"
 #include "infer/limit.h"
 #include "net/http.h"
@@ -25,6 +26,7 @@ struct call_backend {
 	const struct backend_config *config;
 	struct http_target *target; /* NULL: in process */
 	struct limit limit;	    /* env->lock */
+	struct gate gate;	    /* env->lock */
 	struct infer_status
 		status; /* env->lock; in_flight, queued and concurrency are not kept here */
 };

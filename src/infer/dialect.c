@@ -9,6 +9,7 @@
 #include "base/auto.h"
 #include "base/str.h"
 #include "infer/dialect.h"
+#include "infer/embedding.h"
 #include "infer/failure.h"
 #include "infer/reading.h"
 #include "infer/toolcall.h"
@@ -163,7 +164,7 @@ static void read_usage(struct answer_usage *u, const json_t *usage)
 	reading_number(&u->reasoning, json_object_get(out, "reasoning_tokens"));
 }
 
-static int finish(struct reading *r, struct err *e)
+int dialect_finish(struct reading *r, struct err *e)
 {
 	int rc = reading_end(r, e);
 
@@ -171,7 +172,7 @@ static int finish(struct reading *r, struct err *e)
 	return rc ? rc : reading_sizes(r, e);
 }
 
-static bool is_done(const char *data, size_t len)
+bool dialect_is_done(const char *data, size_t len)
 {
 	while (len && isspace((unsigned char)*data)) {
 		data++;
@@ -182,25 +183,44 @@ static bool is_done(const char *data, size_t len)
 	return len == 6 && memcmp(data, "[DONE]", 6) == 0;
 }
 
-/* Three ways to say it: the event's name, a member `error`, an object of that type (old vLLM). */
-static bool is_error(const char *name, const json_t *o)
+static bool is(const json_t *o, const char *name, const char *value)
 {
-	const json_t *error = json_object_get(o, "error");
-	const char *object = json_string_value(json_object_get(o, "object"));
+	const char *text = json_string_value(json_object_get(o, name));
 
-	return strcmp(name, "error") == 0 || (error && !json_is_null(error)) ||
-	       (object && strcmp(object, "error") == 0);
+	return text && strcmp(text, value) == 0;
 }
 
-static int read_object(struct reading *r, const char *name, const json_t *o, struct err *e)
+/* Four ways to say it: the event's name, a member `error`, an object of that name (old vLLM) or type. */
+bool dialect_is_error(const char *name, const json_t *o)
 {
-	if (is_error(name, o))
+	const json_t *error = json_object_get(o, "error");
+
+	return strcmp(name, "error") == 0 || (error && !json_is_null(error)) ||
+	       is(o, "object", "error") || is(o, "type", "error");
+}
+
+/* A list without choices is one of vectors; an empty one too, so that it is refused as such. */
+static bool has_vectors(const json_t *o, bool whole)
+{
+	return whole && json_is_array(json_object_get(o, "data")) && !json_object_get(o, "choices");
+}
+
+int dialect_object(struct reading *r, const char *name, const json_t *o, bool whole, struct err *e)
+{
+	int rc = 0;
+
+	if (dialect_is_error(name, o))
 		return failure_event(r->config, o, e);
 	reading_once(r, &r->answer->model, json_object_get(o, "model"));
 	reading_once(r, &r->answer->provider_request_id, json_object_get(o, "id"));
-	read_choices(r, json_object_get(o, "choices"));
 	read_usage(&r->answer->usage, json_object_get(o, "usage"));
-	return 0;
+	if (has_vectors(o, whole))
+		rc = embedding_items(r, json_object_get(o, "data"), e);
+	else
+		read_choices(r, json_object_get(o, "choices"));
+	if (!rc)
+		rc = whole ? dialect_finish(r, e) : reading_sizes(r, e);
+	return rc ? rc : whole;
 }
 
 int dialect_event(void *reply, const char *name, const char *data, size_t len, bool whole,
@@ -210,18 +230,16 @@ int dialect_event(void *reply, const char *name, const char *data, size_t len, b
 	json_t *o;
 	int rc;
 
-	if (!whole && is_done(data, len)) {
-		rc = finish(r, e);
+	if (!whole && dialect_is_done(data, len)) {
+		rc = dialect_finish(r, e);
 		return rc ? rc : 1;
 	}
 	o = reading_object(r, data, len, e);
 	if (!o)
 		return -err_errno(ERR_PROTOCOL);
-	rc = read_object(r, name, o, e);
+	rc = dialect_object(r, name, o, whole, e);
 	json_decref(o);
-	if (!rc)
-		rc = whole ? finish(r, e) : reading_sizes(r, e);
-	return rc ? rc : whole;
+	return rc;
 }
 
 int dialect_end(void *reply, struct err *e)

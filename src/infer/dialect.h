@@ -4,13 +4,15 @@
  * Everything is optional and every list is open, as the protocol reference says. Choices are routed by
  * their index; the answer takes one of them, the others are let go.
  *
- * These four are the callbacks of backend.h of the same names. Threads: one owner. Blocks: never.
- * Source: protocol reference, OpenAI 3.3, 3.5, 4, 9, 10; Mistral 3.2, 3.3.
+ * dialect_new to dialect_free are the callbacks of backend.h of the same names; a backend whose answers come
+ * in more forms than this one takes the functions below them.
+ * Threads: one owner. Blocks: never.
+ * Source: protocol reference, OpenAI 3.3, 3.5, 4, 5, 9, 10; Mistral 3.2, 3.3, 5.
  */
 #ifndef INFER_DIALECT_H
 #define INFER_DIALECT_H
 
-#include "infer/backend.h"
+#include "infer/reading.h"
 
 /* dialect_new - a is filled as events come; s->text gets the text as it comes */
 void *dialect_new(const struct backend_config *c, struct answer *a, const struct backend_sink *s);
@@ -20,5 +22,14 @@ int dialect_event(void *reply, const char *name, const char *data, size_t len, b
 /* dialect_end - the body ended without [DONE]: always a failure */
 int dialect_end(void *reply, struct err *e);
 void dialect_free(void *reply);
+
+/* dialect_is_done - the end mark [DONE] */
+bool dialect_is_done(const char *data, size_t len);
+/* dialect_is_error - this event says that the request failed */
+bool dialect_is_error(const char *name, const json_t *o);
+/* dialect_object - one event, parsed: as dialect_event */
+int dialect_object(struct reading *r, const char *name, const json_t *o, bool whole, struct err *e);
+/* dialect_finish - the end mark was seen: 0, or why there is no answer */
+int dialect_finish(struct reading *r, struct err *e);
 
 #endif

@@ -23,7 +23,11 @@ struct facts {
 	char message[MESSAGE_MAX];
 	char type[ERR_NAME_MAX];
 	char code[ERR_NAME_MAX];
-	int status; /* code as a number 400..599; 0 none */
+	int status;			     /* code as a number 400..599; 0 none */
+	const struct failure_advice *advice; /* the provider's own; NULL none */
+	double retry_after_s;		     /* asked for in the body; 0 none */
+	bool limits;			     /* it lists the limits that were passed */
+	bool daily;			     /* one of them is of the day */
 };
 
 /* ---- text from elsewhere ---- */
@@ -78,15 +82,21 @@ static void take_text(char *dst, size_t cap, const json_t *v)
 		failure_text(dst, cap, json_string_value(v), json_string_length(v));
 }
 
+static void take_status(struct facts *f, const json_t *v)
+{
+	json_int_t n = json_integer_value(v);
+
+	if (n >= 400 && n < 600)
+		f->status = (int)n;
+}
+
 /* vLLM and llama.cpp put the HTTP status there as a number, OpenAI and Mistral a word. */
 static void take_code(struct facts *f, const json_t *v)
 {
 	if (json_is_integer(v)) {
-		json_int_t n = json_integer_value(v);
-
-		(void)snprintf(f->code, sizeof(f->code), "%" JSON_INTEGER_FORMAT, n);
-		if (n >= 400 && n < 600)
-			f->status = (int)n;
+		(void)snprintf(f->code, sizeof(f->code), "%" JSON_INTEGER_FORMAT,
+			       json_integer_value(v));
+		take_status(f, v);
 	} else {
 		take_text(f->code, sizeof(f->code), v);
 	}
@@ -112,6 +122,38 @@ static void take_detail(struct facts *f, const json_t *detail)
 	take_text(f->type, sizeof(f->type), json_object_get(first, "type"));
 }
 
+/* Google's list: {"reason"}, {"retryDelay": "55s"}, {"violations": [{"quotaId"}]} */
+static void take_google(struct facts *f, const json_t *item)
+{
+	const json_t *reason = json_object_get(item, "reason"), *violation;
+	const char *delay = json_string_value(json_object_get(item, "retryDelay")), *id;
+	size_t i;
+
+	if (json_string_length(reason)) {
+		f->code[0] = '\0'; /* a number, which the status says as well */
+		take_text(f->code, sizeof(f->code), reason);
+	}
+	if (delay && strtod(delay, NULL) > 0 && strtod(delay, NULL) < 1e9)
+		f->retry_after_s = strtod(delay, NULL);
+	json_array_foreach(json_object_get(item, "violations"), i, violation) {
+		id = json_string_value(json_object_get(violation, "quotaId"));
+		f->limits = f->limits || id;
+		f->daily = f->daily || (id && strcasestr(id, "PerDay"));
+	}
+}
+
+/* A list at Google, an object with a code at Anthropic. */
+static void take_details(struct facts *f, const json_t *details)
+{
+	const json_t *item;
+	size_t i;
+
+	take_text(f->code, sizeof(f->code), json_object_get(details, "error_code"));
+	json_array_foreach(details, i, item) {
+		take_google(f, item);
+	}
+}
+
 static void take_object(struct facts *f, const json_t *o)
 {
 	const json_t *message = json_object_get(o, "message");
@@ -120,7 +162,11 @@ static void take_object(struct facts *f, const json_t *o)
 	take_detail(f, json_object_get(message, "detail"));
 	take_detail(f, json_object_get(o, "detail"));
 	take_text(f->type, sizeof(f->type), json_object_get(o, "type"));
+	take_text(f->type, sizeof(f->type), json_object_get(o, "status"));
 	take_code(f, json_object_get(o, "code"));
+	if (!f->status)
+		take_status(f, json_object_get(o, "raw_status_code"));
+	take_details(f, json_object_get(o, "details"));
 }
 
 static void read_object(struct facts *f, const json_t *o)
@@ -141,19 +187,21 @@ static const char *skip_blank(const char *p, const char *end)
 	return p;
 }
 
-/* Proxies answer in HTML or not at all; only what begins like an object is parsed. */
+/* Proxies answer in HTML or not at all, or put a list around an error; what begins like JSON is parsed. */
 static void read_body(struct facts *f, const char *body, size_t len)
 {
 	const char *p = body ? skip_blank(body, body + len) : NULL;
 	json_t *o = NULL;
+	const json_t *first;
 
 	memset(f, 0, sizeof(*f));
 	if (!body || p == body + len)
 		return;
-	if (*p == '{')
+	if (*p == '{' || *p == '[')
 		o = json_loadb(body, len, JSON_ALLOW_NUL, NULL);
-	if (o)
-		read_object(f, o);
+	first = json_is_array(o) ? json_array_get(o, 0) : o;
+	if (json_is_object(first))
+		read_object(f, first);
 	else if (*p == '<')
 		(void)str_copy(f->message, sizeof(f->message), "a web page instead of JSON");
 	else
@@ -184,6 +232,8 @@ static bool says_context(const struct facts *f)
 					     "longer than the context",
 					     "exceed context limit",
 					     "prompt is too long",
+					     "prompt too long",
+					     "input length exceeds",
 					     "too large for model with",
 					     "maximum prompt length",
 					     NULL };
@@ -203,7 +253,27 @@ static bool says_key(const struct facts *f)
 	       (has_any(f->message, key) && has_any(f->message, bad));
 }
 
-/* Money and daily limits do not come back within a retry. */
+/* A 400 at Mistral, a 403 at OpenAI when the account may not use it, mostly a 404. */
+static bool says_model(const struct facts *f)
+{
+	static const char *const names[] = { "model_not_found", "invalid_model", NULL };
+
+	return has_any(f->code, names) || has_any(f->type, names);
+}
+
+/* An empty account is a 400 at some providers. */
+static bool says_money(const struct facts *f)
+{
+	static const char *const words[] = { "credit balance", "spend limit", "spending limit",
+					     "out of credits", NULL };
+
+	return has_any(f->code, (const char *const[]){ "spend_limit", "billing",
+						       "insufficient_quota", NULL }) ||
+	       has_any(f->message, words);
+}
+
+/* Money and daily limits do not come back within a retry. Google has one sentence for all limits, and
+ * tells them apart in its list. */
 static bool says_quota(const struct facts *f)
 {
 	static const char *const names[] = { "insufficient_quota", "billing", "quota_exceeded",
@@ -220,6 +290,8 @@ static bool says_quota(const struct facts *f)
 					     "per day",
 					     NULL };
 
+	if (f->limits || f->retry_after_s > 0)
+		return f->daily;
 	return has_any(f->code, names) || has_any(f->type, names) || has_any(f->message, words);
 }
 
@@ -227,7 +299,12 @@ static enum err_kind kind_of(int status, const struct facts *f)
 {
 	switch (status) {
 	case 400:
-		return says_key(f) ? ERR_KEY_REJECTED : says_context(f) ? ERR_CONTEXT : ERR_REQUEST;
+	case 422:
+		return says_key(f)	 ? ERR_KEY_REJECTED
+		       : says_context(f) ? ERR_CONTEXT
+		       : says_model(f)	 ? ERR_NOT_FOUND
+		       : says_money(f)	 ? ERR_QUOTA
+					 : ERR_REQUEST;
 	case 401:
 	case 403:
 		return ERR_KEY_REJECTED;
@@ -284,6 +361,15 @@ static const char *advice(const struct backend_config *c, enum err_kind kind, in
 	}
 }
 
+static const char *advice_of(const struct backend_config *c, const struct facts *f,
+			     enum err_kind kind, int status)
+{
+	for (const struct failure_advice *a = f->advice; a && a->text; a++)
+		if (a->kind == kind)
+			return a->text;
+	return advice(c, kind, status);
+}
+
 static void fill(const struct backend_config *c, const struct facts *f, enum err_kind kind,
 		 int status, struct err *e)
 {
@@ -293,10 +379,10 @@ static void fill(const struct backend_config *c, const struct facts *f, enum err
 
 	if (status)
 		(void)err_set(e, kind, "%s answered %d: %s%s (%s)", c->name, status, what, stop,
-			      advice(c, kind, status));
+			      advice_of(c, f, kind, status));
 	else
 		(void)err_set(e, kind, "%s broke its answer off: %s%s (%s)", c->name, what, stop,
-			      advice(c, kind, 500));
+			      advice_of(c, f, kind, 500));
 	if (!e)
 		return;
 	e->http_status = status;
@@ -306,46 +392,81 @@ static void fill(const struct backend_config *c, const struct facts *f, enum err
 	(void)str_copy(e->provider_message, sizeof(e->provider_message), f->message);
 }
 
-bool failure_reply(const struct backend_config *c, const struct backend_failure *f, struct err *e)
+/* A spend limit that says when to come again is one that will be lifted. */
+static bool lifted_later(const struct facts *f, double retry_after_s)
+{
+	return retry_after_s > 0 && strcasestr(f->code, "spend_limit");
+}
+
+bool failure_reply_advised(const struct backend_config *c, const struct backend_failure *f,
+			   const struct failure_advice *list, struct err *e)
 {
 	struct facts facts;
 	enum err_kind kind;
 
 	read_body(&facts, f->body, f->len < BODY_LOOKED_AT ? f->len : BODY_LOOKED_AT);
+	facts.advice = list;
 	kind = kind_of(f->status, &facts);
+	if (f->status == 429 && kind == ERR_QUOTA && lifted_later(&facts, f->retry_after_s))
+		kind = ERR_RATE_LIMIT;
 	fill(c, &facts, kind, f->status, e);
 	if (e)
-		e->retry_after_s = f->retry_after_s > 0 ? f->retry_after_s : 0;
+		e->retry_after_s = f->retry_after_s > 0 ? f->retry_after_s : facts.retry_after_s;
 	return may_retry(f->status, kind, f->should_retry);
 }
 
-/* Inside an answer there is no status 429 to go by. */
-static bool says_rate(const struct facts *f)
+bool failure_reply(const struct backend_config *c, const struct backend_failure *f, struct err *e)
 {
-	static const char *const names[] = { "rate_limit", "rate_limited", NULL };
+	return failure_reply_advised(c, f, NULL, e);
+}
 
-	return has_any(f->code, names) || has_any(f->type, names);
+/* Inside an answer there is no status to go by but what the words stand for elsewhere. */
+static int status_of(const struct facts *f)
+{
+	static const struct {
+		const char *word;
+		int status;
+	} words[] = { { "rate_limit", 429 },	    { "authentication_error", 401 },
+		      { "permission_error", 403 },  { "not_found_error", 404 },
+		      { "request_too_large", 413 }, { "billing_error", 402 },
+		      { "timeout_error", 408 },	    { "overloaded_error", 529 },
+		      { "invalid_request", 400 } };
+
+	if (f->status)
+		return f->status;
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (strcasestr(f->code, words[i].word) || strcasestr(f->type, words[i].word))
+			return words[i].status;
+	return 0;
 }
 
 int failure_event(const struct backend_config *c, const json_t *object, struct err *e)
 {
-	struct facts f;
 	enum err_kind kind = ERR_PROVIDER;
+	struct facts f;
+	int status;
 
 	memset(&f, 0, sizeof(f));
 	read_object(&f, object);
-	if (f.status)
-		kind = kind_of(f.status, &f);
+	status = status_of(&f);
+	if (status)
+		kind = kind_of(status, &f);
 	else if (says_quota(&f))
 		kind = ERR_QUOTA;
-	else if (says_rate(&f))
-		kind = ERR_RATE_LIMIT;
 	else if (says_key(&f))
 		kind = ERR_KEY_REJECTED;
 	else if (says_context(&f))
 		kind = ERR_CONTEXT;
-	else if (strcasestr(f.type, "invalid_request"))
-		kind = ERR_REQUEST;
+	else if (says_model(&f))
+		kind = ERR_NOT_FOUND;
 	fill(c, &f, kind, 0, e);
+	if (e)
+		e->retry_after_s = f.retry_after_s;
 	return -err_errno(kind);
+}
+
+int failure_cut(const struct backend_config *c, bool began, struct err *e)
+{
+	return err_set(e, ERR_PROVIDER, "%s ended the connection before the end of its answer%s",
+		       c->name, began ? "" : " and had given nothing of it");
 }

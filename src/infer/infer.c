@@ -2,14 +2,18 @@
  * infer/infer.c - the front: backends, the loop thread, and the door for calls
  */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/auto.h"
+#include "base/mono.h"
 #include "base/str.h"
 #include "infer/call.h"
+#include "infer/catalog.h"
 #include "infer/infer.h"
+#include "infer/manage.h"
 #include "infer/registry.h"
 #include "infer/secret.h"
 
@@ -17,6 +21,8 @@
 
 struct infer {
 	struct call_env env;
+	struct catalog *catalog;
+	struct manage *manage;
 	struct call_backend *backends;
 	size_t n_backends;
 	struct loop_task stop;
@@ -145,6 +151,8 @@ static int add_backend(struct infer *i, const struct backend_config *c)
 			return -ENOMEM;
 	}
 	limit_init(&b->limit, &i->env.queue, c->limits.concurrency);
+	if (gate_init(&b->gate, &c->limits, mono_ns()) < 0)
+		return -ENOMEM;
 	i->n_backends++;
 	return 0;
 }
@@ -153,8 +161,10 @@ static struct infer *infer_free(struct infer *i)
 {
 	if (!i)
 		return NULL;
-	for (size_t k = 0; k < i->n_backends; k++)
+	for (size_t k = 0; k < i->n_backends; k++) {
 		(void)http_target_free(i->backends[k].target);
+		gate_done(&i->backends[k].gate);
+	}
 	free(i->backends);
 	call_free_rest(&i->env);
 	call_env_done(&i->env);
@@ -169,6 +179,10 @@ static void on_stop(struct loop_task *t)
 	struct infer *i = CONTAINER_OF(t, struct infer, stop);
 
 	call_end_all(&i->env);
+	if (i->catalog)
+		catalog_end(i->catalog);
+	if (i->manage)
+		manage_end(i->manage);
 	i->env.http = http_free(i->env.http);
 	lock_take(&i->env.lock);
 	i->is_stopped = true;
@@ -188,7 +202,24 @@ struct infer *infer_stop(struct infer *i)
 	call_await_loads(&i->env);
 	lock_drop(&i->env.lock);
 	i->env.loop = loop_stop(i->env.loop);
+	i->catalog = catalog_free(i->catalog);
+	i->manage = manage_free(i->manage);
 	return infer_free(i);
+}
+
+static bool make_catalog(struct infer *i)
+{
+	i->catalog = catalog_new(i->env.loop, i->env.http);
+	if (i->catalog)
+		i->manage = manage_new(i->env.loop, i->env.http, i->catalog);
+	for (size_t k = 0; i->manage && k < i->n_backends; k++) {
+		const struct call_backend *b = &i->backends[k];
+
+		if (catalog_add(i->catalog, b->config, b->target) ||
+		    manage_add(i->manage, b->config, b->target))
+			return false;
+	}
+	return i->manage != NULL;
 }
 
 int infer_new(const struct infer_options *o, struct infer **out, struct err *e)
@@ -207,7 +238,7 @@ int infer_new(const struct infer_options *o, struct infer **out, struct err *e)
 		good = add_backend(i, &o->backends[k]) == 0;
 	i->env.loop = good ? loop_new() : NULL;
 	i->env.http = i->env.loop ? http_new(i->env.loop) : NULL;
-	if (!i->env.http) {
+	if (!i->env.http || !make_catalog(i)) {
 		(void)infer_stop(i);
 		return err_set(e, ERR_INTERNAL, "the network thread cannot start: out of memory");
 	}
@@ -223,6 +254,16 @@ static struct call_backend *find(struct infer *i, const char *name)
 		if (strcmp(i->backends[k].config->name, name) == 0)
 			return &i->backends[k];
 	return NULL;
+}
+
+struct catalog *infer_catalog(struct infer *i)
+{
+	return i->catalog;
+}
+
+struct manage *infer_manage(struct infer *i)
+{
+	return i->manage;
 }
 
 const struct backend_config *infer_find(struct infer *i, const char *name)
@@ -249,15 +290,40 @@ static int unknown(struct infer *i, const char *name, struct err *e)
 		       buf_str(&list));
 }
 
+static int check_breaker(struct infer *i, struct call_backend *b, struct err *e)
+{
+	char last[ERR_MESSAGE_MAX];
+	uint64_t left = 0;
+	bool open;
+	int rc;
+
+	lock_take(&i->env.lock);
+	open = gate_is_open(&b->gate, mono_ns(), &left);
+	(void)str_copy(last, sizeof(last), b->status.last_error); /* same size */
+	lock_drop(&i->env.lock);
+	if (!open)
+		return 0;
+	rc = err_set(e, ERR_BREAKER,
+		     "%s failed %u times in a row, so it is left alone for %.0f s more; the last "
+		     "time: %s",
+		     b->config->name, b->config->limits.breaker_failures, ceil((double)left / 1e9),
+		     last);
+	if (e) {
+		e->retry_after_s = (double)left / 1e9;
+		(void)str_copy(e->backend, sizeof(e->backend), b->config->name); /* cut is fine */
+	}
+	return rc;
+}
+
 int infer_ready(struct infer *i, const char *backend, struct err *e)
 {
-	const struct call_backend *b = find(i, backend);
+	struct call_backend *b = find(i, backend);
 	int rc;
 
 	if (!b)
 		return unknown(i, backend, e);
 	if (b->config->at.key || !b->config->at.key_hint || b->config->type->local)
-		return 0;
+		return check_breaker(i, b, e);
 	rc = err_set(e, ERR_NO_KEY, "there is no key for %s: %s", backend, b->config->at.key_hint);
 	if (e)
 		(void)str_copy(e->backend, sizeof(e->backend), backend); /* cut is fine */
@@ -278,6 +344,21 @@ int infer_room(struct infer *i, struct err *e)
 		       waiting, max);
 }
 
+/* the lock is held */
+static void fill_limits(const struct gate *g, struct infer_status *out)
+{
+	uint64_t now = mono_ns();
+
+	out->breaker = g->breaker;
+	out->breaker_failures = g->failures;
+	out->breaker_left_s = 0;
+	if (g->breaker == GATE_OPEN && g->open_until_ns > now)
+		out->breaker_left_s = (double)(g->open_until_ns - now) / 1e9;
+	out->hold_s = g->hold_ns > now ? (double)(g->hold_ns - now) / 1e9 : 0;
+	out->told = g->told;
+	out->has_told = g->told_ns != 0;
+}
+
 int infer_status(struct infer *i, const char *backend, struct infer_status *out)
 {
 	struct call_backend *b = find(i, backend);
@@ -289,6 +370,7 @@ int infer_status(struct infer *i, const char *backend, struct infer_status *out)
 	out->in_flight = b->limit.in;
 	out->queued = (unsigned)b->limit.waiting;
 	out->concurrency = b->limit.max;
+	fill_limits(&b->gate, out);
 	lock_drop(&i->env.lock);
 	out->has_key = b->config->at.key != NULL;
 	return 0;

@@ -20,8 +20,11 @@
 
 #include "core/answer.h"
 #include "infer/backend.h"
+#include "infer/gate.h"
 
+struct catalog;
 struct infer;
+struct manage;
 struct infer_call;
 
 struct infer_sink {
@@ -66,10 +69,15 @@ struct infer *infer_stop(struct infer *i);
 
 /* infer_find - NULL: no such backend */
 const struct backend_config *infer_find(struct infer *i, const char *name);
+/* infer_catalog - the model lists; backends are numbered as in infer_options; borrowed until infer_stop */
+struct catalog *infer_catalog(struct infer *i);
+/* infer_manage - models on a backend's own machine; numbered so, too */
+struct manage *infer_manage(struct infer *i);
 /* infer_types - every registered type, NULL-terminated; by name: infer_type */
 const struct backend_type *const *infer_types(void);
 const struct backend_type *infer_type(const char *name);
-/* infer_ready - key there, name known: 0, or the error a request would meet (ENOKEY, ENXIO) */
+/* infer_ready - key there, name known, breaker not open: 0, or the error a new request meets (ENOKEY, ENXIO,
+ * EHOSTDOWN) */
 int infer_ready(struct infer *i, const char *backend, struct err *e);
 /* infer_room - may one more call be queued? 0 or ERR_QUEUE_FULL */
 int infer_room(struct infer *i, struct err *e);
@@ -93,6 +101,12 @@ struct infer_status {
 	uint64_t last_ok_real_ns, last_error_real_ns; /* 0: never */
 	char last_error[ERR_MESSAGE_MAX];
 	bool has_key;
+	enum gate_breaker breaker;
+	unsigned breaker_failures; /* in a row */
+	double breaker_left_s;	   /* until the probe */
+	double hold_s;		   /* the server asked for so much patience; 0 none */
+	struct quota_set told;	   /* rate-limit headers of the last answer that had some */
+	bool has_told;
 };
 int infer_status(struct infer *i, const char *backend, struct infer_status *out);
 

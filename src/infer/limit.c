@@ -90,7 +90,6 @@ int limit_again(struct limit *l, struct limit_waiter *w)
 struct limit_waiter *limit_leave(struct limit *l, struct limit_waiter *w)
 {
 	enum limit_state was = w->state;
-	struct limit_waiter *next;
 
 	if (was == LIMIT_WAITING)
 		dequeue(l, w);
@@ -98,7 +97,19 @@ struct limit_waiter *limit_leave(struct limit *l, struct limit_waiter *w)
 		return NULL;
 	w->state = LIMIT_OUT;
 	l->in--;
-	if (!l->filled)
+	return limit_next(l);
+}
+
+void limit_set_max(struct limit *l, unsigned max)
+{
+	l->max = max ? max : 1;
+}
+
+struct limit_waiter *limit_next(struct limit *l)
+{
+	struct limit_waiter *next;
+
+	if (!l->filled || l->in >= l->max)
 		return NULL;
 	next = LIST_ENTRY(l->levels[__builtin_ctzll(l->filled)].next, struct limit_waiter, link);
 	dequeue(l, next);

@@ -51,5 +51,9 @@ int limit_enter(struct limit *l, struct limit_waiter *w);
 int limit_again(struct limit *l, struct limit_waiter *w);
 /* limit_leave - w is out; the waiter that is in instead, or NULL; harmless when it was out */
 struct limit_waiter *limit_leave(struct limit *l, struct limit_waiter *w);
+/* limit_set_max - fewer: those that are in stay; more: limit_next gives the new places away, one at a call */
+void limit_set_max(struct limit *l, unsigned max);
+/* limit_next - the next waiter, now in; NULL: nobody waits, or there is no place */
+struct limit_waiter *limit_next(struct limit *l);
 
 #endif

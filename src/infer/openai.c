@@ -1,122 +1,144 @@
 /*
- * infer/openai.c - OpenAI and the servers that speak its chat API: vLLM, llama.cpp and others
+ * infer/openai.c - OpenAI and the servers that speak its API: vLLM, llama.cpp and others
  *
- * The answers are read by dialect.c. max_completion_tokens goes only to OpenAI itself: its reasoning
- * models refuse max_tokens, and older compatible servers do not know the new name.
+ * Bodies are written by openai_body.c and openai_responses.c, answers read by openai_reply.c; what only
+ * OpenAI's own models refuse is known to openai_model.c.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "base/str.h"
-#include "infer/body.h"
-#include "infer/dialect.h"
 #include "infer/failure.h"
+#include "infer/modelcard.h"
+#include "infer/openai_body.h"
+#include "infer/openai_model.h"
+#include "infer/openai_reply.h"
+#include "infer/openai_responses.h"
 #include "infer/registry.h"
 
 #include "base/banned.h"
 
-#define COMMON_FIELDS                                                                 \
-	{ "temperature", "temperature" }, { "top_p", "top_p" }, { "stop", "stop" },   \
-		{ "seed", "seed" }, { "max_tokens", NULL }, { "logprobs", NULL },     \
-		{ "top_logprobs", NULL }, { "presence_penalty", "presence_penalty" }, \
-		{ "frequency_penalty", "frequency_penalty" },                         \
-	{                                                                             \
-		"logit_bias", "logit_bias"                                            \
-	}
-#define CHAT_FIELDS                                               \
-	{ "tools", "tools" }, { "tool_choice", "tool_choice" },   \
-		{ "parallel_tool_calls", "parallel_tool_calls" }, \
-		{ "response_format", "response_format" },         \
-	{                                                         \
-		"reasoning_effort", "reasoning_effort"            \
-	}
-#define LOCAL_FIELDS             \
-	{ "top_k", "top_k" },    \
-	{                        \
-		"min_p", "min_p" \
-	}
-
-static const struct body_field chat_fields[] = { COMMON_FIELDS, CHAT_FIELDS, { NULL, NULL } };
-static const struct body_field local_chat_fields[] = { COMMON_FIELDS,
-						       CHAT_FIELDS,
-						       LOCAL_FIELDS,
-						       { NULL, NULL } };
-static const struct body_field text_fields[] = { COMMON_FIELDS, { NULL, NULL } };
-static const struct body_field local_text_fields[] = { COMMON_FIELDS,
-						       LOCAL_FIELDS,
-						       { NULL, NULL } };
-
-static const char *const endpoints[] = { "chat", "completion", NULL };
-static const char *const members[] = { "name", "tool_calls", "tool_call_id", "refusal", NULL };
 static const char *const key_env[] = { "OPENAI_API_KEY", NULL };
 static const char *const url_env[] = { "OPENAI_BASE_URL", NULL };
 
-static struct body_rules rules_of(const struct backend_config *c, const json_t *effective)
+/* An empty list of stop strings and a penalty of 0 ask for nothing, and can be expressed by leaving them out. */
+static bool asks_nothing(const json_t *v, const char *field)
 {
-	bool local = c->dialect != BACKEND_OPENAI, text = body_is(effective, "completion");
+	double d = json_number_value(v);
 
-	return (struct body_rules){
-		.fields = text ? (local ? local_text_fields : text_fields)
-			       : (local ? local_chat_fields : chat_fields),
-		.endpoints = endpoints,
-		.message_members = members,
-		.tool_members = members,
-		.stop_max = local ? 0 : 4,
-	};
+	return (json_is_array(v) && json_array_size(v) == 0) ||
+	       (strstr(field, "_penalty") && d >= 0 && d <= 0);
+}
+
+/* Tools with reasoning on newer models are refused in chat; the change is part of the key, so it is made
+ * before anything is hashed. */
+static int choose_responses(const struct body_check *k)
+{
+	static const char *const lost[] = { "stop", "seed", "logit_bias", "presence_penalty",
+					    "frequency_penalty" };
+	int rc = 0;
+
+	if (json_object_set_new(k->effective, "endpoint", json_string("responses")))
+		return -ENOMEM;
+	for (size_t i = 0; i < sizeof(lost) / sizeof(lost[0]) && !rc; i++) {
+		const json_t *v = json_object_get(k->effective, lost[i]);
+
+		if (asks_nothing(v, lost[i]))
+			(void)json_object_del(k->effective, lost[i]); /* may be absent */
+		else if (v)
+			rc = body_refuse(k, lost[i],
+					 "tools of this model need /responses, which has none; or "
+					 "set reasoning_effort to none");
+	}
+	return rc;
 }
 
 static int check(const struct backend_config *c, json_t *effective, json_t *dropped, bool lossy,
 		 struct err *e)
 {
 	struct body_check k = { c, effective, dropped, lossy, e };
-	struct body_rules r = rules_of(c, effective);
+	struct body_rules r;
+	bool here = openai_model_here(c);
+	int rc = 0;
 
+	if (here && body_is(effective, "chat") && openai_model_wants_responses(effective))
+		rc = choose_responses(&k);
+	if (!rc && here && (body_is(effective, "chat") || body_is(effective, "responses")))
+		rc = openai_model_check(&k);
+	if (rc)
+		return rc;
+	r = body_is(effective, "responses") ? openai_responses_rules()
+					    : openai_body_rules(c, effective);
 	return body_check(&k, &r);
-}
-
-static bool set(json_t *body, const char *name, json_t *take_value)
-{
-	return json_object_set_new(body, name, take_value) == 0;
-}
-
-static bool set_max_tokens(const struct backend_config *c, json_t *body, const json_t *effective)
-{
-	json_t *max = json_object_get(effective, "max_tokens");
-	bool new_name = c->dialect == BACKEND_OPENAI && c->at.default_url &&
-			!body_is(effective, "completion");
-
-	return !max ||
-	       set(body, new_name ? "max_completion_tokens" : "max_tokens", json_incref(max));
-}
-
-/* /completions has one number where chat has a switch and a number. */
-static bool set_logprobs(json_t *body, const json_t *effective)
-{
-	json_t *on = json_object_get(effective, "logprobs");
-	json_t *top = json_object_get(effective, "top_logprobs");
-
-	if (body_is(effective, "completion"))
-		return !json_is_true(on) ||
-		       set(body, "logprobs", top ? json_incref(top) : json_integer(0));
-	return (!on || set(body, "logprobs", json_incref(on))) &&
-	       (!top || set(body, "top_logprobs", json_incref(top)));
 }
 
 static int build(const struct backend_config *c, const json_t *effective, const json_t *images,
 		 struct backend_body *out, struct err *e)
 {
-	struct body_rules r = rules_of(c, effective);
-	json_t *body = body_begin(effective, &r, c->dialect != BACKEND_OPENAI);
+	if (body_is(effective, "responses"))
+		return openai_responses_build(c, effective, images, out, e);
+	return openai_body_build(c, effective, images, out, e);
+}
 
-	if (body && !(set(body, "stream_options", json_pack("{s:b}", "include_usage", 1)) &&
-		      set_max_tokens(c, body, effective) && set_logprobs(body, effective))) {
-		json_decref(body);
-		body = NULL;
+/* ---- the model list ---- */
+
+static void add_parameters(json_t *card, const json_t *count)
+{
+	double n = json_number_value(count);
+	char text[32];
+
+	if (n < 1e6)
+		(void)snprintf(text, sizeof(text), "%.0fK", n / 1e3);
+	else if (n < 1e9)
+		(void)snprintf(text, sizeof(text), "%.1fM", n / 1e6);
+	else
+		(void)snprintf(text, sizeof(text), "%.1fB", n / 1e9);
+	if (n >= 1) {
+		json_t *v = json_string(text);
+
+		modelcard_set(card, "parameters", v);
+		json_decref(v);
 	}
-	(void)images;
-	(void)str_copy(out->path, sizeof(out->path), /* fits */
-		       body_is(effective, "completion") ? "/completions" : "/chat/completions");
-	return body_finish(c, body, effective, out, e);
+}
+
+/* OpenAI tells little; vLLM and llama.cpp add what they loaded. */
+static void add_model(json_t *out, const json_t *item)
+{
+	json_t *card = modelcard_add(out, json_object_get(item, "id"));
+	const json_t *meta = json_object_get(item, "meta"), *way;
+	size_t i;
+
+	if (!card)
+		return;
+	modelcard_set(card, "created", json_object_get(item, "created"));
+	modelcard_set(card, "owned_by", json_object_get(item, "owned_by"));
+	modelcard_set(card, "deprecated", json_object_get(item, "shutdown_date"));
+	modelcard_set(card, "context_tokens", json_object_get(item, "max_model_len"));
+	modelcard_set(card, "context_tokens", json_object_get(meta, "n_ctx_train"));
+	modelcard_set(card, "size_bytes", json_object_get(meta, "size"));
+	add_parameters(card, json_object_get(meta, "n_params"));
+	json_array_foreach(json_object_get(json_object_get(item, "architecture"),
+					   "input_modalities"),
+			   i, way) {
+		if (json_is_string(way) && strcmp(json_string_value(way), "image") == 0)
+			modelcard_can(card, "images");
+	}
+}
+
+static int models(const struct backend_config *c, const json_t *page, json_t *out,
+		  char next[BACKEND_NEXT_MAX], struct err *e)
+{
+	const json_t *list, *item;
+	size_t i;
+	int rc = modelcard_list(c, page, "data", &list, e);
+
+	if (rc)
+		return rc;
+	json_array_foreach(list, i, item) {
+		add_model(out, item);
+	}
+	next[0] = '\0';
+	return 0;
 }
 
 const struct backend_type openai_type = {
@@ -131,9 +153,11 @@ const struct backend_type openai_type = {
 	.framing = BACKEND_SSE,
 	.check = check,
 	.build = build,
-	.reply_new = dialect_new,
-	.event = dialect_event,
-	.end = dialect_end,
-	.reply_free = dialect_free,
+	.reply_new = openai_reply_new,
+	.event = openai_reply_event,
+	.end = openai_reply_end,
+	.reply_free = openai_reply_free,
 	.error = failure_reply,
+	.models_path = "/models",
+	.models = models,
 };

@@ -7,7 +7,9 @@
 
 #include "base/banned.h"
 
-static const struct backend_type *const types[] = { &openai_type, &mistral_type, &echo_type, NULL };
+static const struct backend_type *const types[] = {
+	&openai_type, &mistral_type, &gemini_type, &anthropic_type, &ollama_type, &echo_type, NULL
+};
 
 const struct backend_type *const *registry_types(void)
 {

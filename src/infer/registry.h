@@ -10,6 +10,8 @@
 
 /* each exported by its own file */
 extern const struct backend_type openai_type, mistral_type, echo_type;
+extern const struct backend_type ollama_type;
+extern const struct backend_type gemini_type, anthropic_type;
 
 /* registry_types - all, NULL-terminated */
 const struct backend_type *const *registry_types(void);

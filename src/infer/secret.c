@@ -51,11 +51,55 @@ static int accept(const char *text, size_t n, const char *where, char **out, str
 	return 0;
 }
 
+/* what was taken out of the environment, for a second backend with the same key and a second look */
+struct taken {
+	struct taken *next;
+	char *value;
+	char name[];
+};
+static struct taken *taken;
+
+static struct taken *find_taken(const char *name)
+{
+	for (struct taken *t = taken; t; t = t->next)
+		if (strcmp(t->name, name) == 0)
+			return t;
+	return NULL;
+}
+
+/* /proc/PID/environ shows the bytes that the program was started with, to its user and to whoever reads crash
+ * reports: a key is moved out of there. NULL: not set, or empty. */
+static const char *take_env(const char *name)
+{
+	char *value = getenv(name);
+	struct taken *t = find_taken(name);
+	size_t n = strlen(name) + 1;
+
+	if (!value)
+		return NULL;
+	if (!*value)
+		return t ? t->value : NULL;
+	if (!t) {
+		t = calloc(1, sizeof(*t) + n);
+		if (!t)
+			return value;
+		memcpy(t->name, name, n);
+		t->next = taken;
+		taken = t;
+	}
+	(void)secret_free(t->value);
+	t->value = strdup(value);
+	if (!t->value)
+		return value;
+	explicit_bzero(value, strlen(value));
+	return t->value;
+}
+
 int secret_env(const char *name, char **out, struct err *e)
 {
-	const char *value = getenv(name);
+	const char *value = take_env(name);
 
-	if (!value || !*value)
+	if (!value)
 		return err_set(e, ERR_NO_KEY, "the environment variable %s is not set", name);
 	return accept(value, strlen(value), name, out, e);
 }
@@ -63,9 +107,7 @@ int secret_env(const char *name, char **out, struct err *e)
 int secret_env_any(const char *const *names, char **out, const char **out_name, struct err *e)
 {
 	for (; names && *names; names++) {
-		const char *value = getenv(*names);
-
-		if (!value || !*value)
+		if (!take_env(*names))
 			continue;
 		*out_name = *names;
 		return secret_env(*names, out, e);

@@ -12,7 +12,7 @@
 
 #define SECRET_MAX 16384
 
-/* secret_env - from an environment variable
+/* secret_env - from an environment variable; its bytes are wiped there and kept here, for the next caller
  * Errors: -ENOKEY not set or empty; -EINVAL no good key text */
 int secret_env(const char *name, char **out, struct err *e);
 /* secret_env_any - from the first of a NULL-terminated list that is set; out_name: which, one of names;

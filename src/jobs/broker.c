@@ -7,6 +7,7 @@
 #include "base/auto.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "jobs/flight.h"
 #include "jobs/inside.h"
 
@@ -34,6 +35,15 @@ static void view_row(const struct ledger_row *row, struct broker_view *out)
 		.has_tool_calls = row->facts && strstr(row->facts, "\"tool_calls\":true"),
 		.embedding = row->facts && strstr(row->facts, "\"embedding\":true"),
 	};
+	if (row->facts) { /* our own text, too: the model of a fallback has its own key */
+		const char *key = strstr(row->facts, "\"key\":\"");
+		char hex[KEY_HEX + 1];
+
+		if (key) { /* cut behind its digits; not ours after all: the first one's stays */
+			(void)str_copy(hex, sizeof(hex), key + 7);
+			(void)key_parse(hex, &out->key);
+		}
+	}
 	if (row->error) { /* our own text: {"errno":"EINVAL","code":22,... */
 		const char *code = strstr(row->error, "\"code\":");
 
@@ -212,8 +222,7 @@ int broker_new(const struct broker_options *o, struct broker **out, struct err *
 	map_init(&b->by_name);
 	map_init(&b->flights);
 	map_init(&b->holds);
-	map_init(&b->pins);
-	lock_init(&b->sweeping, LOCK_JOB);
+	sweep_init(b);
 	list_init(&b->deadlines);
 	list_init(&b->orphans);
 	list_init(&b->asks);
@@ -226,6 +235,7 @@ int broker_new(const struct broker_options *o, struct broker **out, struct err *
 		free(b);
 		return err_sys(e, EAGAIN, "the broker's threads could not be started");
 	}
+	ledger_watch(b->o.ledger, sweep_gone, b);
 	*out = b;
 	return 0;
 }
@@ -294,6 +304,7 @@ struct broker *broker_stop(struct broker *b)
 	tick_stop(b);
 	infer_stop(b->o.infer); /* its last callbacks post to the pool and the ledger */
 	pool_stop(b->pool);
+	sweep_finish(b);
 	ledger_close(b->o.ledger); /* its last callbacks come here */
 	drop_jobs(b);
 	broker_hold_free(b);
@@ -302,8 +313,7 @@ struct broker *broker_stop(struct broker *b)
 	map_done(&b->by_id);
 	map_done(&b->by_name);
 	map_done(&b->flights);
-	map_done(&b->pins);
-	lock_done(&b->sweeping);
+	sweep_free(b);
 	cond_done(&b->tick);
 	lock_done(&b->lock);
 	free(b);

@@ -6,6 +6,7 @@
 #include "base/auto.h"
 #include "base/mono.h"
 #include "core/response.h"
+#include "jobs/fallback.h"
 #include "jobs/flight.h"
 #include "jobs/image.h"
 #include "jobs/inside.h"
@@ -85,6 +86,8 @@ static int ask_start(struct broker *b, struct job *j, struct err *e)
 	if (ask_hit(b, j))
 		return 0;
 	r = infer_ready(b->o.infer, j->terms.backend, e);
+	if (r == -EHOSTDOWN && fallback_left(j))
+		r = 0;
 	if (r == 0)
 		r = infer_room(b->o.infer, e);
 	if (r < 0) {

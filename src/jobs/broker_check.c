@@ -8,6 +8,7 @@
 #include "base/mono.h"
 #include "base/str.h"
 #include "core/response.h"
+#include "jobs/fallback.h"
 #include "jobs/flight.h"
 #include "jobs/image.h"
 #include "jobs/inside.h"
@@ -27,7 +28,7 @@ struct check {
 	struct buf error;
 	char *envelope, *facts;
 	int code;
-	struct sweep old;
+	struct answers_id object; /* of a hit */
 	broker_checked_fn *done;
 	void *arg;
 };
@@ -42,7 +43,6 @@ static void check_free(struct check *c)
 	buf_done(&c->error);
 	free(c->envelope);
 	free(c->facts);
-	sweep_run(c->b, &c->old); /* after the commit, or a no-op */
 	free(c);
 }
 
@@ -102,9 +102,8 @@ static void check_recorded(struct ledger_post *p, int result)
 	if (waiting && result == 0)
 		fault_at("accepted");
 	if (result < 0) {
-		ledger_row_done(&c->old.row); /* nothing changed: nothing to sweep */
-		free(c->old.h);
-		c->old = (struct sweep){ 0 };
+		if (c->hit)
+			sweep_object(b, &c->object); /* perhaps nobody else names it */
 		if (waiting)
 			untable(b, j);
 		tell(c->done, c->arg, -result, 0, false);
@@ -112,7 +111,6 @@ static void check_recorded(struct ledger_post *p, int result)
 		take_over(c, waiting);
 		if (waiting && c->send)
 			job_send(b, j);
-		sweep_run(b, &c->old); /* it keeps what open readers still need */
 		tell(c->done, c->arg, c->code, id, false);
 	}
 	job_unref(b, j);
@@ -170,7 +168,6 @@ static void refuse(struct broker *b, const struct broker_name *n, const struct e
 	c->change.row.state = LEDGER_REFUSED;
 	c->change.row.accepted_ns = c->change.row.final_ns = mono_real_ns();
 	ledger_count(b->o.ledger, LEDGER_C_REFUSED, 1);
-	sweep_collect(b, n->root, n->path, &c->old);
 	check_post(c);
 }
 
@@ -202,7 +199,6 @@ static void row_of_job(struct check *c, enum ledger_state state)
 	row->accepted_ns = j->times.accepted_ns;
 	c->envelope = terms_write(&j->terms);
 	ledger_count(c->b->o.ledger, LEDGER_C_REQUESTS, 1);
-	sweep_collect(c->b, j->root, j->path, &c->old);
 }
 
 static void check_fail(struct check *c, const struct err *e)
@@ -231,6 +227,7 @@ static void check_hit(struct check *c, const struct object *o, const struct buf 
 		return;
 	}
 	c->hit = true;
+	c->object = id;
 	c->job->state = BROKER_DONE;
 	row_of_job(c, LEDGER_DONE);
 	c->change.row.final_ns = mono_real_ns();
@@ -256,6 +253,9 @@ static void check_hit(struct check *c, const struct object *o, const struct buf 
 static int room_for(struct check *c, struct err *e)
 {
 	int r = infer_ready(c->b->o.infer, c->job->terms.backend, e);
+
+	if (r == -EHOSTDOWN && fallback_left(c->job))
+		r = 0; /* the next model is asked instead */
 
 	return r < 0 ? r : infer_room(c->b->o.infer, e);
 }
@@ -346,7 +346,7 @@ static int64_t same_as_before(struct broker *b, const struct broker_doc *d, cons
 
 	lock_take(&b->lock);
 	j = job_by_name_locked(b, d->root, d->path);
-	if (j && key_equal(&j->body.key, &k->body.key) && j->terms.n == k->terms.n &&
+	if (j && key_equal(&j->body.asked, &k->body.key) && j->terms.n == k->terms.n &&
 	    j->terms.cache == k->terms.cache && key_equal(&j->body.file_sha, &k->body.file_sha) &&
 	    (j->state == BROKER_QUEUED || j->state == BROKER_RUNNING))
 		id = j->id;

@@ -44,7 +44,6 @@ struct retrying {
 	struct broker *b;
 	struct job *job;
 	char *envelope;
-	struct sweep old;
 };
 
 static void retry_recorded(struct ledger_post *p, int result)
@@ -59,12 +58,11 @@ static void retry_recorded(struct ledger_post *p, int result)
 				       .code = -result,
 				       .message = "the retry could not be recorded" });
 	job_unref(x->b, x->job);
-	sweep_run(x->b, &x->old);
 	free(x->envelope);
 	free(x);
 }
 
-static int retry_post(struct broker *b, struct job *j, const struct sweep *take_old)
+static int retry_post(struct broker *b, struct job *j)
 {
 	struct retrying *x = calloc(1, sizeof(*x));
 	struct ledger_row *row;
@@ -73,7 +71,6 @@ static int retry_post(struct broker *b, struct job *j, const struct sweep *take_
 		return -ENOMEM;
 	x->b = b;
 	x->job = j;
-	x->old = *take_old;
 	x->envelope = terms_write(&j->terms);
 	row = &x->change.row;
 	*row = (struct ledger_row){ .id = j->id,
@@ -101,7 +98,6 @@ static int retry_post(struct broker *b, struct job *j, const struct sweep *take_
 
 int broker_ctl_retry(struct broker *b, int64_t id)
 {
-	struct sweep old = { 0 };
 	struct ledger_row row;
 	struct job *j = NULL;
 	int r = ledger_get(b->o.ledger, id, &row);
@@ -110,10 +106,8 @@ int broker_ctl_retry(struct broker *b, int64_t id)
 		return r;
 	if ((row.state != LEDGER_FAILED && row.state != LEDGER_CANCELLED) || !row.has_key)
 		r = -EINVAL;
-	if (r == 0) {
-		sweep_collect(b, row.root, row.path, &old);
+	if (r == 0)
 		r = job_row_load(b, &row, &j);
-	}
 	ledger_row_done(&row);
 	if (r < 0 || !j)
 		return r < 0 ? r : -EIO;
@@ -127,7 +121,7 @@ int broker_ctl_retry(struct broker *b, int64_t id)
 		(void)job_table_locked(b, j, true);
 	lock_drop(&b->lock);
 	if (r == 0)
-		r = retry_post(b, j, &old);
+		r = retry_post(b, j);
 	if (r < 0)
 		job_unref(b, j);
 	return r;

@@ -13,7 +13,7 @@ struct hold {
 	struct map_link by_id;
 	int64_t id;
 	unsigned opens;
-	struct sweep *kept;
+	struct kept *kept;
 };
 
 static bool hold_equal(const struct map_link *l, const void *key)
@@ -26,6 +26,35 @@ static struct hold *hold_find_locked(struct broker *b, int64_t id)
 	struct map_link *l = map_find(&b->holds, map_hash_u64((uint64_t)id), hold_equal, &id);
 
 	return l ? CONTAINER_OF(l, struct hold, by_id) : NULL;
+}
+
+static void kept_free(struct kept *k)
+{
+	if (!k)
+		return;
+	ledger_row_done(&k->row);
+	free(k->h);
+	free(k);
+}
+
+/* deep enough for rendering */
+static int copy(const struct ledger_row *row, const struct ledger_handout *h, size_t n,
+		struct kept *out)
+{
+	struct kept k = { .row = *row, .h = calloc(n + 1, sizeof(*h)), .n = n };
+
+	if (!k.h)
+		return -ENOMEM;
+	if (n)
+		memcpy(k.h, h, n * sizeof(*h));
+	k.row.root = strdup(row->root ? row->root : "");
+	k.row.path = strdup(row->path ? row->path : "");
+	k.row.suffix = row->suffix ? strdup(row->suffix) : NULL;
+	k.row.envelope = row->envelope ? strdup(row->envelope) : NULL;
+	k.row.facts = row->facts ? strdup(row->facts) : NULL;
+	k.row.error = row->error ? strdup(row->error) : NULL;
+	*out = k;
+	return 0;
 }
 
 void broker_hold(struct broker *b, int64_t id)
@@ -49,7 +78,7 @@ void broker_hold(struct broker *b, int64_t id)
 
 void broker_hold_release(struct broker *b, int64_t id)
 {
-	struct sweep *kept = NULL;
+	struct kept *kept = NULL;
 	struct hold *h;
 
 	lock_take(&b->lock);
@@ -60,54 +89,39 @@ void broker_hold_release(struct broker *b, int64_t id)
 		free(h);
 	}
 	lock_drop(&b->lock);
-	if (kept)
-		sweep_run(b, kept);
-	free(kept);
+	if (!kept)
+		return;
+	recent_drop(b->recent, id);
+	sweep_handouts(b, kept->h, kept->n);
+	kept_free(kept);
 }
 
-bool broker_hold_keep(struct broker *b, struct sweep *s)
+bool broker_hold_keep(struct broker *b, const struct ledger_row *row,
+		      const struct ledger_handout *h, size_t n)
 {
-	struct sweep *copy;
-	struct hold *h;
+	struct kept *k;
+	struct hold *at;
 
 	LOCK_SCOPE(&b->lock);
-	h = hold_find_locked(b, s->row.id);
-	if (!h || h->kept)
+	at = hold_find_locked(b, row->id);
+	if (!at || at->kept)
 		return false;
-	copy = malloc(sizeof(*copy));
-	if (!copy)
+	k = calloc(1, sizeof(*k));
+	if (!k)
 		return false;
-	*copy = *s;
-	*s = (struct sweep){ 0 };
-	h->kept = copy;
+	if (copy(row, h, n, k) < 0) {
+		free(k);
+		return false;
+	}
+	at->kept = k;
 	return true;
-}
-
-/* deep enough for rendering: strings and hand-outs are copied */
-static int copy_kept(const struct sweep *k, struct ledger_row *row, struct ledger_handout **out_h,
-		     size_t *out_n)
-{
-	struct ledger_handout *h = calloc(k->n + 1, sizeof(*h));
-
-	if (!h)
-		return -ENOMEM;
-	memcpy(h, k->h, k->n * sizeof(*h));
-	*row = k->row;
-	row->root = strdup(k->row.root ? k->row.root : "");
-	row->path = strdup(k->row.path ? k->row.path : "");
-	row->suffix = k->row.suffix ? strdup(k->row.suffix) : NULL;
-	row->envelope = k->row.envelope ? strdup(k->row.envelope) : NULL;
-	row->facts = k->row.facts ? strdup(k->row.facts) : NULL;
-	row->error = k->row.error ? strdup(k->row.error) : NULL;
-	*out_h = h;
-	*out_n = k->n;
-	return 0;
 }
 
 int broker_hold_row(struct broker *b, int64_t id, struct ledger_row *row,
 		    struct ledger_handout **out_h, size_t *out_n)
 {
 	struct hold *h;
+	struct kept k;
 	int r = ledger_get(b->o.ledger, id, row);
 
 	if (r == 0) {
@@ -118,7 +132,15 @@ int broker_hold_row(struct broker *b, int64_t id, struct ledger_row *row,
 	}
 	LOCK_SCOPE(&b->lock);
 	h = hold_find_locked(b, id);
-	return h && h->kept ? copy_kept(h->kept, row, out_h, out_n) : r;
+	if (!h || !h->kept)
+		return r;
+	r = copy(&h->kept->row, h->kept->h, h->kept->n, &k);
+	if (r < 0)
+		return r;
+	*row = k.row;
+	*out_h = k.h;
+	*out_n = k.n;
+	return 0;
 }
 
 static bool free_one(struct map_link *l, void *arg)
@@ -129,11 +151,7 @@ static bool free_one(struct map_link *l, void *arg)
 	if (*last)
 		free(*last);
 	*last = h;
-	if (h->kept) {
-		ledger_row_done(&h->kept->row);
-		free(h->kept->h);
-		free(h->kept);
-	}
+	kept_free(h->kept);
 	return true;
 }
 

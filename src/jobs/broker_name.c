@@ -17,14 +17,12 @@ struct naming {
 	struct ledger_change change;
 	struct broker *b;
 	char *root, *path, *to_root, *to_path, *suffix;
-	struct sweep old;
 	broker_done_fn *done;
 	void *arg;
 };
 
 static void naming_free(struct naming *n)
 {
-	sweep_run(n->b, &n->old);
 	free(n->root);
 	free(n->path);
 	free(n->to_root);
@@ -39,12 +37,7 @@ static void naming_done(struct ledger_post *p, int result)
 	broker_done_fn *done = n->done;
 	void *arg = n->arg;
 
-	if (result < 0) {
-		ledger_row_done(&n->old.row);
-		free(n->old.h);
-		n->old = (struct sweep){ 0 };
-	}
-	naming_free(n); /* before it is answered: it keeps what open readers still need */
+	naming_free(n);
 	done(arg, result);
 }
 
@@ -112,14 +105,7 @@ void broker_name_drop(struct broker *b, const char *root, const char *path, brok
 		done(arg, -ENOMEM);
 		return;
 	}
-	sweep_collect(b, root, path, &n->old);
-	if (!n->old.row.id) {
-		naming_free(n);
-		done(arg, 0);
-		return;
-	}
-	n->change.op = LEDGER_OP_REMOVE;
-	n->change.row.id = n->old.row.id;
+	n->change.op = LEDGER_OP_DROP;
 	naming_post(n);
 }
 
@@ -138,7 +124,6 @@ void broker_name_dismiss(struct broker *b, const struct broker_name *name, broke
 		done(arg, -ENOMEM);
 		return;
 	}
-	sweep_collect(b, name->root, name->path, &n->old);
 	n->change.op = LEDGER_OP_PUT;
 	n->change.row = (struct ledger_row){ .id = ledger_next_id(b->o.ledger),
 					     .state = LEDGER_DISMISSED,
@@ -257,10 +242,8 @@ void broker_name_move(struct broker *b, const struct broker_move *m, broker_done
 		done(arg, -ENOMEM);
 		return;
 	}
-	if (!m->swap && !m->tree) {
+	if (!m->swap && !m->tree)
 		leave_name(b, m->to_root, m->to_path);
-		sweep_collect(b, m->to_root, m->to_path, &n->old);
-	}
 	rename_jobs(b, m);
 	n->change.op = m->tree ? (m->swap ? LEDGER_OP_SWAP_TREE : LEDGER_OP_MOVE_TREE)
 			       : (m->swap ? LEDGER_OP_SWAP : LEDGER_OP_MOVE);

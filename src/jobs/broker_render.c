@@ -69,16 +69,18 @@ static double number_or(const json_t *o, const char *name, double otherwise)
 static void render_facts(struct render *r, struct response_facts *f)
 {
 	const json_t *tokens;
+	const char *key; /* of another model than the first */
 
 	if (!r->facts && r->row.facts)
 		r->facts = json_loads(r->row.facts, 0, NULL);
 	if (!r->terms.backend && r->row.envelope)
 		(void)terms_read(r->row.envelope,
 				 &r->terms); /* our own text; empty members at worst */
+	key = json_string_value(json_object_get(r->facts, "key"));
 	*f = (struct response_facts){
 		.request_id = r->terms.request_id ? r->terms.request_id : r->row.path,
 		.backend = r->terms.backend,
-		.route = "explicit",
+		.route = key ? "fallback" : "explicit",
 		.model = r->terms.model,
 		.key = r->row.key,
 		.created_real_ns = r->row.final_ns,
@@ -90,6 +92,11 @@ static void render_facts(struct render *r, struct response_facts *f)
 		.saved_usd = number_or(r->facts, "saved_usd", -1),
 		.dropped = r->terms.dropped,
 	};
+	if (key && key_parse(key, &f->key) == 0) {
+		f->backend = json_string_value(json_object_get(r->facts, "backend"));
+		f->model = json_string_value(json_object_get(r->facts, "model"));
+		f->dropped = json_object_get(r->facts, "dropped");
+	}
 	tokens = json_object_get(r->facts, "tokens");
 	for (size_t i = 0; i < ARRAY_LEN(f->tokens); i++) {
 		const json_t *t = json_array_get(tokens, i);

@@ -22,6 +22,7 @@
 
 struct infer;
 struct ledger;
+struct price_list;
 struct answers;
 struct store;
 
@@ -54,6 +55,7 @@ struct broker_options {
 	size_t n_aliases;
 	unsigned pool_threads;
 	const char *const *backends; /* configured names, NULL-terminated */
+	const struct price_list *prices;
 	struct broker_files
 		files; /* or later by broker_set_files; none: images by path are refused */
 };

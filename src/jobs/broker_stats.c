@@ -2,8 +2,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/str.h"
+#include "jobs/broker_models.h"
 #include "jobs/inside.h"
 
 #include "base/banned.h"
@@ -122,6 +124,59 @@ const char *const *broker_stats_backends(struct broker *b)
 	return b->o.backends;
 }
 
+static json_t *real_or_null(double d)
+{
+	return d < 0 ? json_null() : json_real(d);
+}
+
+static json_t *quota_json(const struct quota *q)
+{
+	json_t *o = json_object();
+
+	set(o, "limit", real_or_null(q->limit));
+	set(o, "remaining", real_or_null(q->remaining));
+	set(o, "reset_s", real_or_null(q->reset_s));
+	return o;
+}
+
+static json_t *limit_or_null(uint64_t n)
+{
+	return n ? json_integer((json_int_t)n) : json_null();
+}
+
+static void set_limits(json_t *o, const struct backend_config *c, const struct infer_status *s)
+{
+	static const char *const states[] = {
+		[GATE_CLOSED] = "closed", [GATE_OPEN] = "open", [GATE_PROBING] = "half-open"
+	};
+	json_t *breaker = json_object(), *told = s->has_told ? json_object() : json_null();
+
+	set(breaker, "state", json_string(states[s->breaker]));
+	set(breaker, "failures", json_integer(s->breaker_failures));
+	set(breaker, "opens_at", limit_or_null(c->limits.breaker_failures));
+	set(breaker, "probe_in_s",
+	    s->breaker == GATE_OPEN ? json_real(s->breaker_left_s) : json_null());
+	set(o, "concurrency_limit", json_integer(c->limits.concurrency));
+	set(o, "requests_per_minute", limit_or_null(c->limits.rpm));
+	set(o, "tokens_per_minute", limit_or_null(c->limits.tpm));
+	set(o, "held_s", json_real(s->hold_s));
+	set(o, "breaker", breaker);
+	if (s->has_told) {
+		set(told, "requests", quota_json(&s->told.requests));
+		set(told, "tokens", quota_json(&s->told.tokens));
+	}
+	set(o, "rate_limit", told);
+}
+
+static size_t number_of(struct broker *b, const char *name)
+{
+	size_t i = 0;
+
+	while (b->o.backends[i] && strcmp(b->o.backends[i], name) != 0)
+		i++;
+	return i;
+}
+
 int broker_stats_backend(struct broker *b, const char *name, struct buf *out)
 {
 	const struct backend_config *c = infer_find(b->o.infer, name);
@@ -138,10 +193,13 @@ int broker_stats_backend(struct broker *b, const char *name, struct buf *out)
 	set(o, "in_flight", json_integer(s.in_flight));
 	set(o, "queued", json_integer(s.queued));
 	set(o, "concurrency", json_integer(s.concurrency));
+	set_limits(o, c, &s);
 	set(o, "calls", json_integer((json_int_t)s.calls));
 	set(o, "succeeded", json_integer((json_int_t)s.ok));
 	set(o, "failed", json_integer((json_int_t)s.failed));
 	set(o, "retried", json_integer((json_int_t)s.retried));
+	set(o, "models", broker_models_status(b, number_of(b, name)));
+	broker_models_orders(b, number_of(b, name), o);
 	set(o, "last_success", time_or_null(s.last_ok_real_ns));
 	set(o, "last_failure", time_or_null(s.last_error_real_ns));
 	set(o, "last_error", s.last_error[0] ? json_string(s.last_error) : json_null());

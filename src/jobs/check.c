@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/canon.h"
+#include "jobs/fallback.h"
 #include "jobs/image.h"
 #include "jobs/inside.h"
 
@@ -25,38 +26,82 @@ static int check_terms(struct checked *c, const struct route *route, json_t *dro
 	t->ttl_s = r->ttl_s;
 	t->user_max_tokens = r->user_max_tokens;
 	t->dropped = json_incref(dropped);
+	t->fallback = json_incref(r->fallback);
 	return t->backend && t->model && (!r->request_id || t->request_id) ? 0 : -ENOMEM;
 }
 
-static int check_body(struct broker *b, struct checked *c, const struct route *route,
-		      json_t *dropped, struct err *e)
+/* the section's, or what the type needs for this model; nothing is generated for an embedding */
+static int64_t default_max_tokens(const struct route *route, bool embedding)
 {
 	const struct backend_config *be = route->backend;
-	struct buf canon = BUF_INIT(OBJECT_MAX);
-	struct request_target target = {
+
+	if (embedding)
+		return 0;
+	if (be->max_tokens > 0 || !be->type->default_max_tokens)
+		return be->max_tokens;
+	return be->type->default_max_tokens(route->model);
+}
+
+static struct request_target target_of(struct broker *b, const struct route *route, bool embedding)
+{
+	const struct backend_config *be = route->backend;
+
+	return (struct request_target){
 		.backend = be->name,
 		.model = route->model,
 		.url = be->at.identity	    ? be->at.identity
 		       : be->at.default_url ? NULL
 					    : be->at.url,
 		.scope = b->o.scope,
-		.default_max_tokens = be->max_tokens,
+		.default_max_tokens = default_max_tokens(route, embedding),
 	};
-	int r = request_effective(c->request, &target, &c->body.request);
+}
 
-	if (r == 0 && be->type->check)
-		r = be->type->check(be, c->body.request, dropped, b->o.lossy, e);
+int check_target(struct broker *b, const struct route *route, json_t *effective)
+{
+	struct request_target t = target_of(b, route, check_is_embedding(effective));
+	bool add_max = t.default_max_tokens > 0 && !json_object_get(effective, "max_tokens");
+
+	return json_object_set_new(effective, "backend", json_string(t.backend)) ||
+			       json_object_set_new(effective, "model", json_string(t.model)) ||
+			       (t.url &&
+				json_object_set_new(effective, "url", json_string(t.url))) ||
+			       (add_max && json_object_set_new(effective, "max_tokens",
+							       json_integer(t.default_max_tokens)))
+		       ? -ENOMEM
+		       : 0;
+}
+
+int check_key(struct broker *b, const struct route *route, struct job_body *body, json_t *dropped,
+	      struct err *e)
+{
+	const struct backend_type *type = route->backend->type;
+	struct buf canon = BUF_INIT(OBJECT_MAX);
+	int r = type->check ? type->check(route->backend, body->request, dropped, b->o.lossy, e)
+			    : 0;
+
 	if (r < 0)
 		return r;
-	r = canon_write(c->body.request, &canon);
+	r = canon_write(body->request, &canon);
 	if (r == 0)
-		r = key_of(canon.data, canon.len, &c->body.key);
+		r = key_of(canon.data, canon.len, &body->key);
 	if (r < 0) {
 		buf_done(&canon);
 		return err_sys(e, -r, "the request could not be put into canonical form");
 	}
-	c->body.canon = buf_steal(&canon, &c->body.canon_len);
-	return c->body.canon ? 0 : -ENOMEM;
+	body->asked = body->key;
+	body->canon = buf_steal(&canon, &body->canon_len);
+	return body->canon ? 0 : -ENOMEM;
+}
+
+static int check_body(struct broker *b, struct checked *c, const struct route *route,
+		      json_t *dropped, struct err *e)
+{
+	struct request_target target =
+		target_of(b, route, c->request->endpoint == REQUEST_EMBEDDING);
+	int r = request_effective(c->request, &target, &c->body.request);
+
+	return r < 0 ? r : check_key(b, route, &c->body, dropped, e);
 }
 
 static int merge(json_t **into, const json_t *earlier)
@@ -101,6 +146,8 @@ int check_request(struct broker *b, const char *path, const json_t *history, str
 	r = dropped ? check_body(b, c, &route, dropped, e) : -ENOMEM;
 	if (r == 0)
 		r = check_terms(c, &route, dropped, b->o.cache_mode);
+	if (r == 0 && c->request->fallback)
+		r = fallback_check(b, c, c->request->fallback, e);
 	json_decref(dropped);
 	if (r < 0 && e && !e->code)
 		err_sys(e, -r, "the request could not be checked");

@@ -8,6 +8,7 @@
 #include "base/auto.h"
 #include "base/mono.h"
 #include "base/str.h"
+#include "jobs/fallback.h"
 #include "jobs/flight.h"
 #include "jobs/image.h"
 #include "jobs/inside.h"
@@ -173,7 +174,9 @@ void flight_fail_jobs(struct broker *b, struct list *jobs, const struct err *e)
 	while ((l = list_pop(jobs))) {
 		struct job *j = LIST_ENTRY(l, struct job, in_flight);
 
-		job_end(b, j, e->kind == ERR_CANCELLED ? BROKER_CANCELLED : BROKER_FAILED, e);
+		if (!fallback_take(b, j, e))
+			job_end(b, j, e->kind == ERR_CANCELLED ? BROKER_CANCELLED : BROKER_FAILED,
+				e);
 		job_unref(b, j);
 	}
 }
@@ -197,6 +200,16 @@ void flight_fail(struct flight *f, const struct err *e)
 }
 
 /* ---- the start ---- */
+
+/* Everybody who waits has another model to ask: nobody needs the breaker's probe. */
+static bool can_wait_elsewhere(struct flight *f)
+{
+	LOCK_SCOPE(&f->b->lock);
+	LIST_EACH(l, &f->jobs)
+		if (!fallback_left(LIST_ENTRY(l, struct job, in_flight)))
+			return false;
+	return true;
+}
 
 static void flight_call(struct flight *f)
 {
@@ -225,6 +238,11 @@ static void flight_call(struct flight *f)
 	f->refs++; /* the call's */
 	lock_drop(&b->lock);
 	spec.backend = json_string_value(json_object_get(f->request, "backend"));
+	if (can_wait_elsewhere(f) && infer_ready(b->o.infer, spec.backend, &e) == -EHOSTDOWN) {
+		flight_fail(f, &e);
+		flight_unref(f);
+		return;
+	}
 	r = infer_call(b->o.infer, &spec, &purchase_sink, f, &c);
 	lock_take(&b->lock);
 	if (r == 0 && f->calling) {

@@ -7,6 +7,8 @@
 #ifndef JOBS_INSIDE_H
 #define JOBS_INSIDE_H
 
+#include <stdatomic.h>
+
 #include "base/lock.h"
 #include "base/map.h"
 #include "base/pool.h"
@@ -47,15 +49,18 @@ struct job_terms {
 	double timeout_s; /* the request's own, queue included; 0: none */
 	double ttl_s;
 	bool user_max_tokens;
-	char *image_dir; /* the paths were relative to it at the check; NULL: the top */
-	json_t *dropped; /* array */
+	char *image_dir;    /* the paths were relative to it at the check; NULL: the top */
+	json_t *dropped;    /* array */
+	json_t *fallback;   /* array of models as written; NULL none */
+	size_t fallback_at; /* the next one to be asked */
 	json_t *images; /* object, hash -> path as written, null: inline in the prompt's file; NULL none */
 };
 
 struct job_body {
 	struct key key, file_sha;
-	json_t *request; /* effective */
-	char *canon;	 /* its canonical bytes */
+	struct key asked; /* of the first model, where `fallback` has led to another */
+	json_t *request;  /* effective */
+	char *canon;	  /* its canonical bytes */
 	size_t canon_len;
 };
 
@@ -68,7 +73,7 @@ struct job_ask {
 struct job_times {
 	uint64_t accepted_ns, changed_ns;	       /* CLOCK_REALTIME */
 	uint64_t accepted_mono, sent_mono, first_mono; /* 0: not yet */
-	unsigned attempts;
+	unsigned attempts, attempts_before;	       /* before: of models that failed */
 };
 
 struct job {
@@ -99,12 +104,25 @@ struct job {
 	};
 };
 
+/* sweep.c: objects of rows that went, until it was looked whether anybody else names them */
+struct sweeps {
+	struct lock
+		lock; /* of queue, pins, unpins; held over a look into the ledger and a removal */
+	struct list queue;
+	struct map pins;
+	uint64_t unpins;
+	/* under the broker's lock: when the queue is looked at, and whether that is going on */
+	uint64_t at_mono;
+	bool busy, closed;
+	struct pool_task task, scan;
+	atomic_uint scanned; /* directories of answers/, of SWEEP_DIRS; more: no scan is needed */
+};
+
 struct broker {
 	struct broker_options o;
 	struct lock lock;
 	struct map by_id, by_name, flights, holds;
-	struct lock sweeping; /* of pins; held over a look into the ledger and a removal */
-	struct map pins;
+	struct sweeps sweeps;
 	struct list deadlines; /* jobs with a time-out of their own */
 	struct list orphans;   /* flights nobody waits for */
 	struct cond tick;
@@ -177,25 +195,41 @@ struct checked {
 int check_request(struct broker *b, const char *path, const json_t *history, struct checked *c,
 		  struct err *e);
 void check_done(struct checked *c);
+/* check_target - backend, model, address and the default max_tokens into an effective request */
+int check_target(struct broker *b, const struct route *route, json_t *effective);
+/* check_key - what the backend says to it, its canonical bytes and its key; body->request is there */
+int check_key(struct broker *b, const struct route *route, struct job_body *body, json_t *dropped,
+	      struct err *e);
 /* check_is_embedding - an effective request for vectors */
 bool check_is_embedding(const json_t *effective);
 
-/* sweep.c: answers of rows that went */
-struct sweep {
-	struct ledger_row row; /* id 0: there was none */
+/* what a row and its hand-outs were, for those who still read them */
+struct kept {
+	struct ledger_row row;
 	struct ledger_handout *h;
 	size_t n;
 };
-/* sweep_collect - the hand-outs of the row now under a name (none: n 0) */
-void sweep_collect(struct broker *b, const char *root, const char *path, struct sweep *out);
-/* sweep_run - after the commit: objects that no row names any more go; frees */
-void sweep_run(struct broker *b, struct sweep *s);
+
+/* sweep.c: objects in answers/ that no row names any more go, a moment later, on the pool */
+#define SWEEP_DIRS ANSWERS_DIRS
+void sweep_init(struct broker *b);
+/* sweep_gone - a row went, with its hand-outs (ledger_gone_fn) */
+void sweep_gone(void *arg, const struct ledger_row *row, const struct ledger_handout *h, size_t n);
+/* sweep_handouts - the objects that they name are looked at */
+void sweep_handouts(struct broker *b, const struct ledger_handout *h, size_t n);
+/* sweep_object - look at one: it goes when no row names it, no pin holds its key and the engine has it */
+void sweep_object(struct broker *b, const struct answers_id *id);
 /* sweep_pin - a commit on its way will name objects of this key: they are not swept until sweep_unpin;
  * 0 or -ENOMEM */
 int sweep_pin(struct broker *b, const struct key *key);
 void sweep_unpin(struct broker *b, const struct key *key);
-/* sweep_object - remove one object from answers/ when no row names it and the engine has it */
-void sweep_object(struct broker *b, const struct answers_id *id);
+/* sweep_start - the time has come, by the clock (sweeps.at_mono) */
+void sweep_start(struct broker *b);
+/* sweep_scan - after an unclean end: look at every object there is */
+void sweep_scan(struct broker *b);
+/* sweep_finish - the pool is gone: look at what is queued now; what comes later is left to a scan */
+void sweep_finish(struct broker *b);
+void sweep_free(struct broker *b);
 
 /* tick.c: time-outs of requests, grace of orphans, offers to the engine */
 int tick_start(struct broker *b);
@@ -213,8 +247,9 @@ void broker_ask_quiet(struct broker *b);
 /* row of an id whether it is in the ledger or held after its removal */
 int broker_hold_row(struct broker *b, int64_t id, struct ledger_row *row,
 		    struct ledger_handout **out_h, size_t *out_n);
-/* broker_hold_keep - a row is about to be removed: when a reader has it open, keep what it needs; true: kept */
-bool broker_hold_keep(struct broker *b, struct sweep *s);
+/* broker_hold_keep - a row was removed: when a reader has it open, keep what it needs; true: kept */
+bool broker_hold_keep(struct broker *b, const struct ledger_row *row,
+		      const struct ledger_handout *h, size_t n);
 void broker_hold_free(struct broker *b);
 /* unstored_has - the engine has not taken this object yet */
 bool unstored_has(struct broker *b, const struct answers_id *id);

@@ -23,7 +23,7 @@ int job_row_load(struct broker *b, struct ledger_row *row, struct job **out)
 	j->root = TAKE(row->root);
 	j->path = TAKE(row->path);
 	j->suffix = TAKE(row->suffix);
-	j->body.key = row->key;
+	j->body.key = j->body.asked = row->key;
 	j->body.file_sha = row->file_sha;
 	j->times.accepted_ns = j->times.changed_ns = row->accepted_ns;
 	j->times.accepted_mono = mono_ns();

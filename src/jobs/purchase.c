@@ -7,6 +7,7 @@
 #include "base/auto.h"
 #include "base/fault.h"
 #include "base/mono.h"
+#include "core/price.h"
 #include "core/vectors.h"
 #include "jobs/flight.h"
 #include "jobs/inside.h"
@@ -259,6 +260,7 @@ static int keep(struct flight *f, struct keeping *k)
 		return r;
 	r = offer(f, &k->id, k->ttl_s, &k->bytes);
 	if (r == -EEXIST) {
+		sweep_object(b, &k->id); /* ours; unless it is the same as the winner's */
 		k->id = (struct answers_id){ .key = f->key };
 		return answers_put(b->o.answers, &k->id, k->bytes.data, k->bytes.len);
 	}
@@ -349,21 +351,58 @@ static void flight_store_run(struct pool_task *t)
 	} else {
 		flight_settle(f, &k);
 	}
-	if (k.pinned)
+	if (k.pinned) { /* kept, and then not recorded */
+		sweep_object(f->b, &k.id);
 		sweep_unpin(f->b, &k.id.key);
+	}
 	buf_done(&k.bytes);
 	flight_unref(f);
+}
+
+/* A tier that the provider sells at another price is asked for in its own words only. */
+static bool usual_tier(const json_t *request)
+{
+	static const char *const names[] = { "service_tier", "serviceTier", "speed" };
+	static const char *const usual[] = { "auto", "default", "standard", "standard_only" };
+	const json_t *extra = json_object_get(request, "extra_body");
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const char *tier = json_string_value(json_object_get(extra, names[i]));
+		bool known = !tier;
+
+		for (size_t k = 0; tier && k < ARRAY_LEN(usual); k++)
+			known |= strcmp(tier, usual[k]) == 0;
+		if (!known)
+			return false;
+	}
+	return true;
+}
+
+/* By the model that answered, else by the one that was asked; negative: not known. */
+static double cost_of(const struct flight *f, const struct answer *a)
+{
+	const char *name = json_string_value(json_object_get(f->request, "backend"));
+	const struct backend_config *be = infer_find(f->b->o.infer, name ? name : "");
+	struct price_of of = { .model = a->model, .now_real_ns = mono_real_ns() };
+	double usd;
+
+	if (!be || be->free_of_charge)
+		return be ? 0 : -1;
+	if (!usual_tier(f->request))
+		return -1;
+	of.provider = be->provider;
+	usd = price_cost(f->b->o.prices, &of, &a->usage);
+	if (usd >= 0)
+		return usd;
+	of.model = json_string_value(json_object_get(f->request, "model"));
+	return price_cost(f->b->o.prices, &of, &a->usage);
 }
 
 static void on_done(void *arg, struct answer *take_answer, unsigned attempts)
 {
 	struct flight *f = arg;
-	const char *name = json_string_value(json_object_get(f->request, "backend"));
-	const struct backend_config *be = infer_find(f->b->o.infer, name ? name : "");
-
 	fault_at("last-byte");
-	if (be && be->free_of_charge)
-		take_answer->cost_usd = 0;
+	take_answer->cost_usd = cost_of(f, take_answer);
 	lock_take(&f->b->lock);
 	f->answer = take_answer;
 	f->attempts = attempts;

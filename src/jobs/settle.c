@@ -39,6 +39,13 @@ static int64_t nano_usd(double usd)
 	return usd < 0 ? 0 : (int64_t)(usd * 1e9 + 0.5);
 }
 
+static double price_of(const json_t *sample)
+{
+	const json_t *cost = json_object_get(sample, "cost_usd");
+
+	return json_is_number(cost) ? json_number_value(cost) : -1;
+}
+
 void settle_count(struct broker *b, const struct settle *s, bool buyer)
 {
 	struct ledger *l = b->o.ledger;
@@ -47,6 +54,7 @@ void settle_count(struct broker *b, const struct settle *s, bool buyer)
 	if (!buyer) {
 		ledger_count(l, LEDGER_C_SAMPLES_CACHED, 1);
 		ledger_count(l, LEDGER_C_CACHE_HITS, 1);
+		ledger_count(l, LEDGER_C_SAVED_CACHE_NANO_USD, nano_usd(price_of(s->sample)));
 		return;
 	}
 	ledger_count(l, LEDGER_C_SAMPLES_FRESH, 1);
@@ -61,13 +69,6 @@ void settle_count(struct broker *b, const struct settle *s, bool buyer)
 		ledger_count(l, LEDGER_C_UNPRICED, 1);
 	else
 		ledger_count(l, LEDGER_C_COST_NANO_USD, nano_usd(s->answer->cost_usd));
-}
-
-static double price_of(const json_t *sample)
-{
-	const json_t *cost = json_object_get(sample, "cost_usd");
-
-	return json_is_number(cost) ? json_number_value(cost) : -1;
 }
 
 /* ---- after the commit ---- */
@@ -101,27 +102,19 @@ static void show(struct broker *b, struct job *j, int result)
 	job_unref(b, j);
 }
 
-/* a name that went while the answer was being recorded took its row along: that one was handed nothing */
-static bool somebody_left(struct settling *x)
-{
-	LOCK_SCOPE(&x->b->lock);
-	LIST_EACH(l, &x->jobs)
-		if (!LIST_ENTRY(l, struct job, in_flight)->named)
-			return true;
-	return list_empty(&x->jobs);
-}
-
 static void settling_done(struct ledger_post *p, int result)
 {
 	struct settling *x = CONTAINER_OF(p, struct settling, post);
 	struct list *l;
 
 	fault_at("committed");
-	sweep_unpin(x->b, &x->object.key);
 	if (x->unstored)
 		unstored_add(x->b, &x->object);
-	else if (somebody_left(x)) /* the store has it; perhaps no response names it */
+	else if (
+		list_empty(
+			&x->jobs)) /* only asks had it: the store has it, and no response names it */
 		sweep_object(x->b, &x->object);
+	sweep_unpin(x->b, &x->object.key);
 	while ((l = list_pop(&x->jobs)))
 		show(x->b, LIST_ENTRY(l, struct job, in_flight), result);
 	for (size_t i = 0; i < x->n; i++)
@@ -284,6 +277,7 @@ void settle_jobs(struct broker *b, struct list *jobs, const struct settle *s)
 		struct err e;
 
 		err_sys(&e, ENOMEM, "the answer could not be recorded");
+		sweep_object(b, s->object);
 		sweep_unpin(b, &s->object->key);
 		flight_fail_jobs(b, jobs, &e);
 		return;

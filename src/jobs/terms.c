@@ -32,6 +32,8 @@ char *terms_write(const struct job_terms *t)
 		set(o, "user_max_tokens", json_true());
 	if (json_array_size(t->dropped))
 		set(o, "dropped", json_incref(t->dropped));
+	if (json_array_size(t->fallback))
+		set(o, "fallback", json_incref(t->fallback));
 	if (t->images)
 		set(o, "images", json_incref(t->images));
 	if (t->image_dir)
@@ -62,6 +64,7 @@ int terms_read(const char *envelope, struct job_terms *out)
 	out->ttl_s = json_number_value(json_object_get(o, "ttl"));
 	out->user_max_tokens = json_is_true(json_object_get(o, "user_max_tokens"));
 	out->dropped = json_incref(json_object_get(o, "dropped"));
+	out->fallback = json_incref(json_object_get(o, "fallback"));
 	out->images = json_incref(json_object_get(o, "images"));
 	out->image_dir = dup_member(o, "image_dir");
 	json_decref(o);
@@ -74,6 +77,7 @@ void terms_done(struct job_terms *t)
 	free(t->backend);
 	free(t->model);
 	json_decref(t->dropped);
+	json_decref(t->fallback);
 	json_decref(t->images);
 	free(t->image_dir);
 	*t = (struct job_terms){ 0 };
@@ -115,7 +119,16 @@ char *terms_facts(const struct terms_outcome *o)
 	json_t *f = json_object();
 	char *text;
 
-	set(f, "attempts", json_integer(o->attempts));
+	set(f, "attempts", json_integer(o->attempts + t->attempts_before));
+	if (!key_equal(&j->body.key, &j->body.asked)) { /* another model than the first answered */
+		char hex[KEY_HEX + 1];
+
+		key_hex(&j->body.key, hex);
+		set(f, "key", json_string(hex));
+		set(f, "backend", json_string(j->terms.backend));
+		set(f, "model", json_string(j->terms.model));
+		set(f, "dropped", json_incref(j->terms.dropped));
+	}
 	set(f, "queue_ms", ms_between(t->accepted_mono, t->sent_mono ? t->sent_mono : o->now_mono));
 	set(f, "first_token_ms", ms_between(t->sent_mono, t->first_mono));
 	set(f, "total_ms", ms_between(t->accepted_mono, o->now_mono));

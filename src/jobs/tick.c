@@ -1,4 +1,5 @@
-/* tick.c - what happens by the clock: a request's own time-out, the second of grace, offers to the engine */
+/* tick.c - what happens by the clock: a request's own time-out, the second of grace, offers to the
+ * engine, sweeping */
 #include "base/mono.h"
 #include "jobs/flight.h"
 #include "jobs/inside.h"
@@ -42,6 +43,12 @@ static void time_out(struct broker *b, struct job *j)
 	job_unref(b, j);
 }
 
+/* 0 is never */
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+	return b && (!a || b < a) ? b : a;
+}
+
 static void *tick_main(void *arg)
 {
 	struct broker *b = arg;
@@ -51,22 +58,28 @@ static void *tick_main(void *arg)
 		uint64_t now = mono_ns(), next = flight_orphans_locked(b, now), due = 0;
 		struct job *j = overdue_locked(b, now, &due);
 		bool offer = b->offer_at_mono && b->offer_at_mono <= now;
+		bool sweep = b->sweeps.at_mono && b->sweeps.at_mono <= now && !b->sweeps.busy;
 
 		if (offer)
 			b->offer_at_mono = now + OFFER_EVERY_NS;
-		if (j || offer) {
+		if (sweep) {
+			b->sweeps.at_mono = 0;
+			b->sweeps.busy = true;
+		}
+		if (j || offer || sweep) {
 			lock_drop(&b->lock);
 			if (j)
 				time_out(b, j);
+			if (sweep)
+				sweep_start(b);
 			if (offer)
 				unstored_offer(b);
 			lock_take(&b->lock);
 			continue;
 		}
-		if (due && (!next || due < next))
-			next = due;
-		if (b->offer_at_mono && (!next || b->offer_at_mono < next))
-			next = b->offer_at_mono;
+		next = sooner(next, due);
+		next = sooner(next, b->offer_at_mono);
+		next = sooner(next, b->sweeps.busy ? 0 : b->sweeps.at_mono);
 		if (next)
 			(void)cond_wait_until(&b->tick, &b->lock, next);
 		else

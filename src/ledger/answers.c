@@ -4,6 +4,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -15,6 +16,7 @@
 
 #include "base/auto.h"
 #include "base/fdio.h"
+#include "base/str.h"
 #include "ledger/answers.h"
 
 #include "base/banned.h"
@@ -269,4 +271,61 @@ int answers_remove(struct answers *a, const struct answers_id *id)
 
 	answers_name(id, name);
 	return unlinkat(a->dirfd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* ---- walking ---- */
+
+/* "KEY.INDEX.json" or "KEY.INDEX.VARIANT.json", exactly as it would be written */
+static bool parse_name(const char *name, struct answers_id *out)
+{
+	char again[ANSWERS_NAME_MAX];
+	struct answers_id id = { 0 };
+	unsigned variant = 0, index = 0;
+	const char *dot;
+
+	if (strlen(name) < KEY_HEX || str_unhex(name, sizeof(id.key.b), id.key.b) < 0)
+		return false;
+	dot = name + KEY_HEX;
+	if (sscanf(dot, ".%u.%u.json", &index, &variant) < 1)
+		return false;
+	id.index = index;
+	id.variant = variant;
+	answers_name(&id, again);
+	if (strcmp(strrchr(again, '/') + 1, name) != 0)
+		return false;
+	*out = id;
+	return true;
+}
+
+static DIR *open_walk(int dirfd, const char *name)
+{
+	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!d && fd >= 0)
+		(void)close(fd); /* only read */
+	return d;
+}
+
+void answers_each(struct answers *a, unsigned dir,
+		  void (*fn)(void *arg, const struct answers_id *id), void *arg)
+{
+	char name[8];
+	struct dirent *e, *f;
+	DIR *top, *sub;
+
+	(void)snprintf(name, sizeof(name), "%02x", dir % ANSWERS_DIRS);
+	top = open_walk(a->dirfd, name);
+	while (top && (e = readdir(top))) {
+		struct answers_id id;
+
+		sub = e->d_name[0] == '.' ? NULL : open_walk(dirfd(top), e->d_name);
+		while (sub && (f = readdir(sub)))
+			if (parse_name(f->d_name, &id))
+				fn(arg, &id);
+		if (sub)
+			(void)closedir(sub); /* only read */
+	}
+	if (top)
+		(void)closedir(top);
 }

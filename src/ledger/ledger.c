@@ -1,5 +1,5 @@
 /*
- * ledger.c - the ledger's door: the state directory's lock, one writer, one reading connection
+ * ledger.c - the ledger's door: the state directory's lock, opening and closing, one lock for all readers
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -18,7 +18,7 @@
 #include "base/str.h"
 #include "ledger/ledger.h"
 #include "ledger/ledger_db.h"
-#include "ledger/ledger_read.h"
+#include "ledger/ledger_look.h"
 #include "ledger/ledger_sync.h"
 #include "ledger/ledger_writer.h"
 
@@ -28,8 +28,6 @@ struct ledger {
 	int dirfd, lock_fd;
 	struct ledger_writer writer;
 	struct ledger_sync sync;
-	struct lock read_lock; /* guards reader; a query is a few microseconds */
-	struct ledger_db reader;
 };
 
 void ledger_row_done(struct ledger_row *r)
@@ -100,11 +98,11 @@ static int open_all(struct ledger *l, const struct ledger_options *o, struct err
 	if (!rc)
 		rc = ledger_db_open(path, o->durability, &l->writer.db, e);
 	if (!rc)
-		rc = ledger_db_open_more(path, o->durability, true, &l->reader, e);
+		rc = ledger_db_open_more(path, o->durability, true, &l->writer.table.reader, e);
 	if (!rc)
 		rc = ledger_sync_start(&l->sync, path, l->dirfd, o->durability, e);
 	if (!rc)
-		rc = ledger_writer_start(&l->writer, &l->sync, e);
+		rc = ledger_writer_start(&l->writer, o, l->dirfd, &l->sync, e);
 	return rc;
 }
 
@@ -116,7 +114,6 @@ int ledger_open(const struct ledger_options *o, struct ledger **out, struct err 
 	if (!l)
 		return -ENOMEM;
 	l->dirfd = l->lock_fd = -1;
-	lock_init(&l->read_lock, LOCK_LEAF);
 	rc = open_all(l, o, e);
 	if (rc) {
 		ledger_close(l);
@@ -126,19 +123,16 @@ int ledger_open(const struct ledger_options *o, struct ledger **out, struct err 
 	return 0;
 }
 
-/* The reader goes first: whoever closes the file last moves the WAL into it, and it may not write. */
 struct ledger *ledger_close(struct ledger *l)
 {
 	if (!l)
 		return NULL;
-	ledger_db_close(&l->reader);
 	ledger_writer_stop(&l->writer); /* its rounds talk to sync */
 	ledger_sync_stop(&l->sync);
 	if (l->lock_fd >= 0)
 		(void)close(l->lock_fd); /* only locked */
 	if (l->dirfd >= 0)
 		(void)close(l->dirfd); /* only read */
-	lock_done(&l->read_lock);
 	free(l);
 	return NULL;
 }
@@ -165,52 +159,72 @@ void ledger_counters(struct ledger *l, int64_t out[LEDGER_COUNTERS])
 	ledger_writer_counters(&l->writer, out);
 }
 
+void ledger_watch(struct ledger *l, ledger_gone_fn *fn, void *arg)
+{
+	LOCK_SCOPE(&l->writer.lock);
+	l->writer.watch.fn = fn;
+	l->writer.watch.arg = arg;
+}
+
+void ledger_past(const struct ledger *l, struct ledger_past *out)
+{
+	*out = (struct ledger_past){ .unclean = l->writer.unclean,
+				     .torn_bytes = l->writer.journal.torn,
+				     .lost = l->writer.journal.lost };
+}
+
+void ledger_swept(struct ledger *l, bool yes)
+{
+	LOCK_SCOPE(&l->writer.lock);
+	l->writer.swept = yes;
+}
+
 /* ---- reading ---- */
 
 int ledger_find(struct ledger *l, const char *root, const char *path, struct ledger_row *out)
 {
-	LOCK_SCOPE(&l->read_lock);
-	return ledger_read_find(&l->reader, root, path, out);
+	LOCK_SCOPE(&l->writer.lock);
+	return ledger_look_find(&l->writer.table, root, path, out);
 }
 
 int ledger_get(struct ledger *l, int64_t id, struct ledger_row *out)
 {
-	LOCK_SCOPE(&l->read_lock);
-	return ledger_read_get(&l->reader, id, out);
+	LOCK_SCOPE(&l->writer.lock);
+	return ledger_look_get(&l->writer.table, id, out);
 }
 
 int ledger_request(struct ledger *l, int64_t id, char **out, size_t *out_len)
 {
-	LOCK_SCOPE(&l->read_lock);
-	return ledger_read_request(&l->reader, id, out, out_len);
+	LOCK_SCOPE(&l->writer.lock);
+	return ledger_look_request(&l->writer.table, id, out, out_len);
 }
 
 int ledger_handouts(struct ledger *l, int64_t id, struct ledger_handout **out, size_t *out_n)
 {
-	LOCK_SCOPE(&l->read_lock);
-	return ledger_read_handouts(&l->reader, id, out, out_n);
+	LOCK_SCOPE(&l->writer.lock);
+	return ledger_look_handouts(&l->writer.table, id, out, out_n);
 }
 
 int ledger_named(struct ledger *l, const struct key *key, uint32_t index, uint32_t variant)
 {
 	struct ledger_handout object = { .key = *key, .index = index, .variant = variant };
 
-	LOCK_SCOPE(&l->read_lock);
-	return ledger_read_named(&l->reader, &object);
+	LOCK_SCOPE(&l->writer.lock);
+	return ledger_look_named(&l->writer.table, &object);
 }
 
 int ledger_next_child(struct ledger *l, const char *root, const char *dir, const char *after,
 		      struct ledger_row *out)
 {
-	LOCK_SCOPE(&l->read_lock);
-	return ledger_read_child(&l->reader, root, dir, after, out);
+	LOCK_SCOPE(&l->writer.lock);
+	return ledger_look_child(&l->writer.table, root, dir, after, out);
 }
 
 static int next_accepted(struct ledger *l, uint64_t after_ns, int64_t after_id,
 			 struct ledger_row *out)
 {
-	LOCK_SCOPE(&l->read_lock);
-	return ledger_read_accepted(&l->reader, after_ns, after_id, out);
+	LOCK_SCOPE(&l->writer.lock);
+	return ledger_look_accepted(&l->writer.table, after_ns, after_id, out);
 }
 
 /* One query a row, so that no lock is held over fn. */
@@ -230,20 +244,20 @@ int ledger_each_accepted(struct ledger *l, void (*fn)(struct ledger_row *r, void
 	return rc == -ENOENT ? 0 : rc;
 }
 
-static int next_unstored(struct ledger *l, int64_t *seq, struct ledger_handout *out)
+static int all_unstored(struct ledger *l, struct ledger_handout **out, size_t *out_n)
 {
-	LOCK_SCOPE(&l->read_lock);
-	return ledger_read_unstored(&l->reader, seq, out);
+	LOCK_SCOPE(&l->writer.lock);
+	return ledger_look_unstored(&l->writer.table, out, out_n);
 }
 
 int ledger_each_unstored(struct ledger *l, void (*fn)(const struct ledger_handout *h, void *arg),
 			 void *arg)
 {
-	struct ledger_handout h;
-	int64_t seq = 0;
-	int rc;
+	AUTO_FREE struct ledger_handout *h = NULL;
+	size_t n = 0;
+	int rc = all_unstored(l, &h, &n);
 
-	while ((rc = next_unstored(l, &seq, &h)) == 0)
-		fn(&h, arg);
-	return rc == -ENOENT ? 0 : rc;
+	for (size_t i = 0; i < n; i++)
+		fn(&h[i], arg);
+	return rc;
 }

@@ -1,20 +1,22 @@
 /*
  * ledger.h - what must survive: requests and their outcome, hand-outs of samples, counters
  *
- *   1. ledger_open     makes or opens DIR/ledger.db (SQLite, WAL); one writer thread
- *   2. ledger_post     a transaction's worth of changes; they are gathered by what arrives while the
- *                      previous transaction commits; done() is called after the commit
- *      ledger_find ... reads what has been committed
- *   3. ledger_close    commits what is queued, then closes
+ *   1. ledger_open     makes or opens DIR/ledger.db (SQLite, WAL), applies what DIR/ledger.journal.0 and
+ *                      .1 hold beyond it
+ *   2. ledger_post     a transaction's worth of changes: one append to the journal; done() is called when
+ *                      it is recorded, mostly before ledger_post returns
+ *      ledger_find ... reads what has been recorded, also what the database does not have yet
+ *   3. ledger_close    brings everything to the database and empties the journal
  *
  * A row of `requests` is one accepted (or refused) request under a name. Names are (root, path): root
  * "" is the mount's own prompts/, "NAME" a namespace's; path is the file's path below it without
  * the suffix ("any/sky").
- * Durability: after done() kill -9 changes nothing. Power loss: EACH, nothing either; GROUP, the last
- * fraction of a second may be gone (the file system is synced again and again, answers/ with it);
- * NONE, what the kernel had not written. The file is whole in all three. Open it after a fork, not
- * before.
- * Threads: any. Blocks: reads on the database file (page cache), posts never, open and close do.
+ * Durability: after done() kill -9 changes nothing: the record is in the kernel. Power loss: EACH, nothing
+ * either, done() waits for the disk; GROUP, the last fraction of a second may be gone (the file system is
+ * synced again and again, answers/ with it); NONE, what the kernel had not written. What is left is whole
+ * in all three, and nothing is there that came after something missing. Open it after a fork, not before.
+ * Threads: any. Blocks: reads on the database file (page cache), posts on one write to the page cache,
+ * open and close on the disk.
  * Errors: negative errno.
  */
 #ifndef LEDGER_LEDGER_H
@@ -102,12 +104,13 @@ enum ledger_op {
 	LEDGER_OP_REMOVE, /* row.id and its hand-outs */
 	LEDGER_OP_MOVE, /* (root, path) -> (to_root, to_path), gen + 1; the target's old row goes, also
 			    * when the source has none; row.suffix, unless NULL, is the new suffix */
-	LEDGER_OP_MOVE_TREE, /* every row below directory path/ ("" all of root) -> to_path/, gen + 1;
+	LEDGER_OP_MOVE_TREE, /* alone in its posting: every row below directory path/ ("" all of root) -> to_path/, gen + 1;
 			      * old rows below the target go; -EINVAL into itself */
 	LEDGER_OP_SWAP,	     /* two paths exchange their rows, gen + 1 */
-	LEDGER_OP_SWAP_TREE, /* two directories exchange all rows below them */
+	LEDGER_OP_SWAP_TREE, /* alone in its posting: two directories exchange all rows below them */
 	LEDGER_OP_UNSTORED,  /* the engine has not taken (key, index, variant) yet */
-	LEDGER_OP_STORED     /* now it has */
+	LEDGER_OP_STORED,    /* now it has */
+	LEDGER_OP_DROP	     /* the row of (root, path) and its hand-outs, if there is one */
 };
 
 struct ledger_change {
@@ -121,16 +124,27 @@ struct ledger_change {
 	struct ledger_handout object; /* UNSTORED, STORED: key, index, variant */
 };
 
-/* one posting: all of its changes in one transaction, or none */
+struct ledger_item;
+
+/* one posting: all of its changes are recorded, or none */
 struct ledger_post {
 	struct list link;	       /* private */
 	struct ledger_change *changes; /* the caller's, until done() */
 	size_t n_changes;
-	/* done - called on the writer thread after the commit, no lock held; result 0 or -errno (-ENOSPC ...:
-	 * nothing of this posting was recorded). May free the posting. */
+	/* done - called on the posting thread or the ledger's when it is recorded, no lock held; result 0 or
+	 * -errno (-ENOSPC ...: nothing of this posting was recorded; EACH: -EIO also when it could not be
+	 * synced). May free the posting. */
 	void (*done)(struct ledger_post *p, int result);
-	int result; /* private */
+	struct ledger_gone {
+		struct ledger_item **v;
+		size_t n, cap;
+	} gone; /* private */
 };
+
+/* a row that a posting removed, with its hand-outs, borrowed; root NULL: hand-outs of a FINISH whose row
+ * had gone before */
+typedef void ledger_gone_fn(void *arg, const struct ledger_row *row, const struct ledger_handout *h,
+			    size_t n);
 
 struct ledger_options {
 	const char *dir; /* the state directory, absolute */
@@ -139,21 +153,34 @@ struct ledger_options {
 
 /* ledger_open - makes dir (0700) when absent, takes dir/lock, opens or makes dir/ledger.db (0600)
  *
- * Errors: -EBUSY another daemon has the directory, -EINVAL ledger.db is damaged or not ours (it is left
- * as it is), -EOPNOTSUPP written by a newer version; -ENOSPC, -EROFS ... all with a sentence */
+ * Errors: -EBUSY another daemon has the directory, -EINVAL ledger.db or a journal is damaged or not ours (it
+ * is left as it is), -EOPNOTSUPP written by a newer version; -ENOSPC, -EROFS ... all with a sentence */
 int ledger_open(const struct ledger_options *o, struct ledger **out, struct err *e);
 /* ledger_close - commits what is queued; NULL is fine; returns NULL */
 struct ledger *ledger_close(struct ledger *l);
 
 /* ledger_next_id - a row id never used before, also not before a crash; no disk access */
 int64_t ledger_next_id(struct ledger *l);
-/* ledger_post - queue it; done() is always called, even when the ledger is closing (-ESHUTDOWN, then on
- * the posting thread) */
+/* ledger_post - record it; done() is always called, even when the ledger is closing (-ESHUTDOWN). The
+ * caller holds no lock, and touches nothing afterwards that done() may free */
 void ledger_post(struct ledger *l, struct ledger_post *p);
-/* ledger_count - add to counters; written with the next transaction, or within a second */
+/* ledger_watch - fn is told of every row that goes, before the posting's done(), on the same thread, no
+ * lock held; set before the first posting */
+void ledger_watch(struct ledger *l, ledger_gone_fn *fn, void *arg);
+/* ledger_count - add to counters; written with the next record, or within a second */
 void ledger_count(struct ledger *l, enum ledger_counter c, int64_t add);
 /* ledger_counters - totals with what is not yet written */
 void ledger_counters(struct ledger *l, int64_t out[LEDGER_COUNTERS]);
+
+/* what ledger_open found */
+struct ledger_past {
+	bool unclean; /* the last one was not closed, or had left over what ledger_swept would say */
+	uint64_t torn_bytes; /* of a record that was being written when the daemon died */
+	uint64_t lost;	     /* records behind one that a power failure took */
+};
+void ledger_past(const struct ledger *l, struct ledger_past *out);
+/* ledger_swept - the objects of all rows that went were looked at (or not): a clean end may be noted */
+void ledger_swept(struct ledger *l, bool yes);
 
 /* ledger_find - the row of a name: 0, -ENOENT; fills out (free with ledger_row_done) */
 int ledger_find(struct ledger *l, const char *root, const char *path, struct ledger_row *out);

@@ -50,19 +50,19 @@ static const char *const sql[LEDGER_SQLS] = {
 	[LEDGER_SQL_BEGIN] = "BEGIN IMMEDIATE",
 	[LEDGER_SQL_COMMIT] = "COMMIT",
 	[LEDGER_SQL_ROLLBACK] = "ROLLBACK",
-	[LEDGER_SQL_SAVE] = "SAVEPOINT posting",
-	[LEDGER_SQL_RELEASE] = "RELEASE posting",
-	[LEDGER_SQL_UNDO] = "ROLLBACK TO posting",
-	[LEDGER_SQL_INSERT] = "INSERT INTO requests(" ROW ") VALUES("
-			      "?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)",
-	[LEDGER_SQL_FINISH] = "UPDATE requests SET state=?2,facts=?3,error=?4,final_ns=?5,"
-			      "text_bytes=?6 WHERE id=?1",
+	[LEDGER_SQL_PUT] =
+		"INSERT INTO requests(" ROW ") VALUES("
+		"?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17) "
+		"ON CONFLICT(id) DO UPDATE SET gen=?2,state=?3,root=?4,dir=?5,name=?6,suffix=?7,"
+		"key=?8,file_sha=?9,n=?10,cache_mode=?11,envelope=?12,facts=?13,error=?14,"
+		"accepted_ns=?15,final_ns=?16,text_bytes=?17",
+	[LEDGER_SQL_ASIDE] =
+		"UPDATE requests SET root=char(1),dir='',name=CAST(id AS TEXT) WHERE id=?1",
 	[LEDGER_SQL_DELETE] = "DELETE FROM requests WHERE id=?1",
-	[LEDGER_SQL_DELETE_NAME] = "DELETE FROM requests WHERE root=?1 AND dir=?2 AND name=?3",
+	[LEDGER_SQL_NEXT_BELOW] = SELECT_ROW "WHERE root=?1 AND (dir,name)>(?4,?5) AND dir>=?2 AND "
+					     "dir<?3 ORDER BY dir,name LIMIT 1",
 	[LEDGER_SQL_DELETE_DIR] = "DELETE FROM requests WHERE root=?1 AND dir=?2",
 	[LEDGER_SQL_DELETE_BELOW] = "DELETE FROM requests WHERE root=?1 AND dir>=?2 AND dir<?3",
-	[LEDGER_SQL_MOVE] = "UPDATE requests SET root=?4,dir=?5,name=?6,gen=gen+?7,"
-			    "suffix=coalesce(?8,suffix) WHERE root=?1 AND dir=?2 AND name=?3",
 	[LEDGER_SQL_MOVE_DIR] = "UPDATE requests SET root=?3,dir=?4,gen=gen+?5 "
 				"WHERE root=?1 AND dir=?2",
 	/* as bytes: names need not be UTF-8 */
@@ -75,16 +75,15 @@ static const char *const sql[LEDGER_SQLS] = {
 			       "VALUES(?1,?2,?3,?4,?5,?6)",
 	[LEDGER_SQL_UNSTORED] = "INSERT OR IGNORE INTO unstored(key,idx,variant) VALUES(?1,?2,?3)",
 	[LEDGER_SQL_STORED] = "DELETE FROM unstored WHERE key=?1 AND idx=?2 AND variant=?3",
-	[LEDGER_SQL_COUNT] = "INSERT INTO counters(id,value) VALUES(?1,?2) "
-			     "ON CONFLICT(id) DO UPDATE SET value=value+?2",
+	[LEDGER_SQL_COUNT] = "INSERT OR REPLACE INTO counters(id,value) VALUES(?1,?2)",
 	[LEDGER_SQL_SET_META] = "INSERT OR REPLACE INTO meta(name,value) VALUES(?1,?2)",
 	[LEDGER_SQL_FIND] = SELECT_ROW "WHERE root=?1 AND dir=?2 AND name=?3",
 	[LEDGER_SQL_GET] = SELECT_ROW "WHERE id=?1",
 	[LEDGER_SQL_BLOB] = "SELECT bytes FROM blobs WHERE request=?1",
 	[LEDGER_SQL_HANDOUTS] = "SELECT request,pos,key,idx,variant,flags FROM handouts "
 				"WHERE request=?1 ORDER BY pos",
-	[LEDGER_SQL_NAMED] =
-		"SELECT 1 FROM handouts WHERE key=?1 AND idx=?2 AND variant=?3 LIMIT 1",
+	[LEDGER_SQL_NAMED] = "SELECT request FROM handouts WHERE key=?1 AND idx=?2 AND variant=?3 "
+			     "AND request>?4 ORDER BY request LIMIT 1",
 	[LEDGER_SQL_CHILD] = SELECT_ROW
 	"WHERE root=?1 AND dir=?2 AND name>?3 ORDER BY name LIMIT 1",
 	[LEDGER_SQL_ACCEPTED] = SELECT_ROW "WHERE state=2 AND (accepted_ns,id)>(?1,?2) "

@@ -214,7 +214,7 @@ int ledger_read_handouts(struct ledger_db *db, int64_t id, struct ledger_handout
 	return 0;
 }
 
-int ledger_read_named(struct ledger_db *db, const struct ledger_handout *object)
+int ledger_read_naming(struct ledger_db *db, const struct ledger_handout *object, int64_t *id)
 {
 	sqlite3_stmt *st = ledger_db_stmt(db, LEDGER_SQL_NAMED);
 	int rc;
@@ -223,10 +223,32 @@ int ledger_read_named(struct ledger_db *db, const struct ledger_handout *object)
 	if (st) {
 		(void)sqlite3_bind_int64(st, 2, object->index);
 		(void)sqlite3_bind_int64(st, 3, object->variant);
+		(void)sqlite3_bind_int64(st, 4, *id);
 	}
 	rc = ledger_db_row(db, st);
-	if (rc > 0)
-		let_go(st);
+	if (rc <= 0)
+		return rc ? rc : -ENOENT;
+	*id = sqlite3_column_int64(st, 0);
+	let_go(st);
+	return 0;
+}
+
+int ledger_read_item(struct ledger_db *db, sqlite3_stmt *st, struct ledger_item **out)
+{
+	struct ledger_handout *h = NULL;
+	struct ledger_row row;
+	size_t n = 0;
+	int rc = one_row(db, st, &row);
+
+	if (rc)
+		return rc;
+	rc = ledger_read_handouts(db, row.id, &h, &n);
+	if (!rc) {
+		*out = ledger_item_new(&(struct ledger_item_parts){ .row = &row, .h = h, .n = n });
+		rc = *out ? 0 : -ENOMEM;
+	}
+	free(h);
+	ledger_row_done(&row);
 	return rc;
 }
 

@@ -8,6 +8,7 @@
 
 #include "ledger/ledger.h"
 #include "ledger/ledger_db.h"
+#include "ledger/ledger_item.h"
 
 /* ledger_read_find / _get / _child - the row: 0, -ENOENT */
 int ledger_read_find(struct ledger_db *db, const char *root, const char *path,
@@ -23,8 +24,10 @@ int ledger_read_request(struct ledger_db *db, int64_t id, char **out, size_t *ou
 /* ledger_read_handouts - malloc'd array in pos order; none: NULL and 0 */
 int ledger_read_handouts(struct ledger_db *db, int64_t id, struct ledger_handout **out,
 			 size_t *out_n);
-/* ledger_read_named - 1, 0, -errno */
-int ledger_read_named(struct ledger_db *db, const struct ledger_handout *object);
+/* ledger_read_naming - the first row behind *id that names the object, which is moved there: 0, -ENOENT */
+int ledger_read_naming(struct ledger_db *db, const struct ledger_handout *object, int64_t *id);
+/* ledger_read_item - the row at which st (a SELECT of rows, bound) arrives, with its hand-outs */
+int ledger_read_item(struct ledger_db *db, sqlite3_stmt *st, struct ledger_item **out);
 /* ledger_read_unstored - the first object behind *seq, which is moved there: 0, -ENOENT */
 int ledger_read_unstored(struct ledger_db *db, int64_t *seq, struct ledger_handout *out);
 /* ledger_read_counters - durable totals */

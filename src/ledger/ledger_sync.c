@@ -17,13 +17,14 @@ enum {
 };
 
 /* Failures are met again by the commits themselves, which have somebody to tell. */
-static void work(struct ledger_sync *s, bool sync, bool checkpoint)
+static bool work(struct ledger_sync *s, bool sync, bool checkpoint)
 {
-	if (sync)
-		(void)syncfs(s->dirfd);
+	bool synced = sync && syncfs(s->dirfd) == 0;
+
 	if (checkpoint)
 		(void)sqlite3_wal_checkpoint_v2(s->db.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL,
 						NULL);
+	return synced;
 }
 
 static void rest_locked(struct ledger_sync *s, uint64_t took_ns)
@@ -42,7 +43,7 @@ static void *sync_main(void *arg)
 	lock_take(&s->lock);
 	while (!s->stop) {
 		bool sync = s->dirty, checkpoint = s->checkpoint;
-		uint64_t began = mono_ns();
+		uint64_t began = mono_ns(), seq = s->seq;
 
 		if (!sync && !checkpoint) {
 			cond_wait(&s->cond, &s->lock);
@@ -50,8 +51,10 @@ static void *sync_main(void *arg)
 		}
 		s->dirty = s->checkpoint = false;
 		lock_drop(&s->lock);
-		work(s, sync, checkpoint);
+		sync = work(s, sync, checkpoint);
 		lock_take(&s->lock);
+		if (sync)
+			s->synced = seq;
 		rest_locked(s, mono_ns() - began);
 	}
 	lock_drop(&s->lock);
@@ -77,17 +80,24 @@ int ledger_sync_start(struct ledger_sync *s, const char *path, int dirfd, enum l
 	return rc;
 }
 
-void ledger_sync_note(struct ledger_sync *s, int wal_pages)
+void ledger_sync_note(struct ledger_sync *s, int wal_pages, uint64_t seq)
 {
 	bool checkpoint = wal_pages >= CHECKPOINT_PAGES;
 	bool news;
 
 	LOCK_SCOPE(&s->lock);
+	s->seq = seq;
 	news = (s->syncs && !s->dirty) || (checkpoint && !s->checkpoint);
 	s->dirty = s->syncs;
 	s->checkpoint |= checkpoint;
 	if (news) /* while it rests or works it is told once */
 		cond_signal(&s->cond);
+}
+
+uint64_t ledger_sync_seq(struct ledger_sync *s)
+{
+	LOCK_SCOPE(&s->lock);
+	return s->syncs ? s->synced : s->seq;
 }
 
 void ledger_sync_stop(struct ledger_sync *s)

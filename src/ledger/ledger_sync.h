@@ -25,13 +25,18 @@ struct ledger_sync {
 	int dirfd;	     /* borrowed */
 	bool syncs;	     /* durability group */
 	bool stop, dirty, checkpoint;
+	uint64_t seq, synced; /* what is in the database, and what of that is on the disk */
 };
 
 /* ledger_sync_start - s is zeroed; -errno */
 int ledger_sync_start(struct ledger_sync *s, const char *path, int dirfd, enum ledger_durability d,
 		      struct err *e);
-/* ledger_sync_note - something was committed; wal_pages: length of the WAL */
-void ledger_sync_note(struct ledger_sync *s, int wal_pages);
+/* ledger_sync_note - something was written; wal_pages: length of the WAL; seq: as far as the database has
+ * the journal */
+void ledger_sync_note(struct ledger_sync *s, int wal_pages, uint64_t seq);
+/* ledger_sync_seq - as far as what is in the database cannot be lost by a power failure; without syncing
+ * that is all of it */
+uint64_t ledger_sync_seq(struct ledger_sync *s);
 /* ledger_sync_stop - s may be zeroed */
 void ledger_sync_stop(struct ledger_sync *s);
 

@@ -1,5 +1,5 @@
 /*
- * ledger_write.c - one change, inside the caller's transaction
+ * ledger_write.c - rows and directories, inside the caller's transaction
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -10,11 +10,13 @@
 
 #include "base/auto.h"
 #include "base/str.h"
+#include "ledger/ledger_read.h"
 #include "ledger/ledger_write.h"
 
 #include "base/banned.h"
 
-/* no namespace has such a name: where one side waits while two exchange their places */
+/* no namespace has such a name: where one side waits while two exchange their places; also in
+ * LEDGER_SQL_ASIDE */
 #define ASIDE "\001"
 
 enum { CACHED = 1 << 0, DUPLICATED = 1 << 1 };
@@ -30,19 +32,11 @@ static void bind_int(sqlite3_stmt *st, int i, int64_t v)
 		(void)sqlite3_bind_int64(st, i, v);
 }
 
-static int delete_name(struct ledger_db *db, const char *root, const char *path)
-{
-	sqlite3_stmt *st = ledger_db_stmt(db, LEDGER_SQL_DELETE_NAME);
-
-	ledger_db_bind_name(st, 1, root, path);
-	return ledger_db_run(db, st);
-}
-
 /* ---- one row ---- */
 
-static int insert_row(struct ledger_db *db, const struct ledger_row *r)
+int ledger_write_row(struct ledger_db *db, const struct ledger_row *r)
 {
-	sqlite3_stmt *st = ledger_db_stmt(db, LEDGER_SQL_INSERT);
+	sqlite3_stmt *st = ledger_db_stmt(db, LEDGER_SQL_PUT);
 
 	bind_int(st, 1, r->id);
 	bind_int(st, 2, r->gen);
@@ -63,7 +57,7 @@ static int insert_row(struct ledger_db *db, const struct ledger_row *r)
 	return ledger_db_run(db, st);
 }
 
-static int put_request(struct ledger_db *db, int64_t id, const char *p, size_t n)
+int ledger_write_blob(struct ledger_db *db, int64_t id, const char *p, size_t n)
 {
 	sqlite3_stmt *st = ledger_db_stmt(db, LEDGER_SQL_PUT_BLOB);
 
@@ -73,40 +67,20 @@ static int put_request(struct ledger_db *db, int64_t id, const char *p, size_t n
 	return ledger_db_run(db, st);
 }
 
-static int put_handouts(struct ledger_db *db, const struct ledger_change *c)
+int ledger_write_handout(struct ledger_db *db, int64_t id, const struct ledger_handout *h)
 {
-	int rc = 0;
+	sqlite3_stmt *st = ledger_db_stmt(db, LEDGER_SQL_HANDOUT);
 
-	for (size_t i = 0; i < c->n_handouts && !rc; i++) {
-		const struct ledger_handout *h = &c->handouts[i];
-		sqlite3_stmt *st = ledger_db_stmt(db, LEDGER_SQL_HANDOUT);
-
-		bind_int(st, 1, c->row.id);
-		bind_int(st, 2, h->pos);
-		ledger_db_bind_key(st, 3, &h->key);
-		bind_int(st, 4, h->index);
-		bind_int(st, 5, h->variant);
-		bind_int(st, 6, (h->cached ? CACHED : 0) | (h->duplicated ? DUPLICATED : 0));
-		rc = ledger_db_run(db, st);
-	}
-	return rc;
+	bind_int(st, 1, id);
+	bind_int(st, 2, h->pos);
+	ledger_db_bind_key(st, 3, &h->key);
+	bind_int(st, 4, h->index);
+	bind_int(st, 5, h->variant);
+	bind_int(st, 6, (h->cached ? CACHED : 0) | (h->duplicated ? DUPLICATED : 0));
+	return ledger_db_run(db, st);
 }
 
-static int op_put(struct ledger_db *db, const struct ledger_change *c)
-{
-	int rc;
-
-	if (!c->row.root || !c->row.path || c->row.id <= 0)
-		return -EINVAL;
-	rc = delete_name(db, c->row.root, c->row.path);
-	if (!rc)
-		rc = insert_row(db, &c->row);
-	if (!rc && c->request && c->row.state != LEDGER_DONE)
-		rc = put_request(db, c->row.id, c->request, c->request_len);
-	return rc ? rc : put_handouts(db, c);
-}
-
-static int run_with_id(struct ledger_db *db, enum ledger_db_sql which, int64_t id)
+int ledger_write_id(struct ledger_db *db, enum ledger_db_sql which, int64_t id)
 {
 	sqlite3_stmt *st = ledger_db_stmt(db, which);
 
@@ -114,27 +88,16 @@ static int run_with_id(struct ledger_db *db, enum ledger_db_sql which, int64_t i
 	return ledger_db_run(db, st);
 }
 
-/* A row that was taken over or removed meanwhile stays gone. */
-static int op_finish(struct ledger_db *db, const struct ledger_change *c)
+int ledger_write_object(struct ledger_db *db, const struct ledger_handout *o,
+			enum ledger_db_sql which)
 {
-	sqlite3_stmt *st = ledger_db_stmt(db, LEDGER_SQL_FINISH);
-	int rc;
+	sqlite3_stmt *st = ledger_db_stmt(db, which);
 
-	bind_int(st, 1, c->row.id);
-	bind_int(st, 2, c->row.state);
-	ledger_db_bind(st, 3, text_of(c->row.facts));
-	ledger_db_bind(st, 4, text_of(c->row.error));
-	bind_int(st, 5, (int64_t)c->row.final_ns);
-	bind_int(st, 6, (int64_t)c->row.text_bytes);
-	rc = ledger_db_run(db, st);
-	if (rc || !sqlite3_changes(db->db))
-		return rc;
-	if (c->row.state == LEDGER_DONE)
-		rc = run_with_id(db, LEDGER_SQL_DELETE_BLOB, c->row.id);
-	return rc ? rc : put_handouts(db, c);
+	ledger_db_bind_key(st, 1, &o->key);
+	bind_int(st, 2, o->index);
+	bind_int(st, 3, o->variant);
+	return ledger_db_run(db, st);
 }
-
-/* ---- names ---- */
 
 /* one end of a move */
 struct place {
@@ -144,39 +107,6 @@ struct place {
 static bool same_place(struct place a, struct place b)
 {
 	return strcmp(a.root, b.root) == 0 && strcmp(a.path, b.path) == 0;
-}
-
-static int move_row(struct ledger_db *db, struct place from, struct place to, int gen,
-		    const char *suffix)
-{
-	sqlite3_stmt *st = ledger_db_stmt(db, LEDGER_SQL_MOVE);
-
-	ledger_db_bind_name(st, 1, from.root, from.path);
-	ledger_db_bind_name(st, 4, to.root, to.path);
-	bind_int(st, 7, gen);
-	ledger_db_bind(st, 8, text_of(suffix));
-	return ledger_db_run(db, st);
-}
-
-/* A rename onto a name replaces what was there, also when the moved file has no row yet. */
-static int move_over(struct ledger_db *db, struct place from, struct place to, const char *suffix)
-{
-	int rc = same_place(from, to) ? 0 : delete_name(db, to.root, to.path);
-
-	return rc ? rc : move_row(db, from, to, 1, suffix);
-}
-
-static int swap_rows(struct ledger_db *db, struct place a, struct place b)
-{
-	struct place aside = { ASIDE, "x" };
-	int rc;
-
-	if (same_place(a, b))
-		return 0;
-	rc = move_row(db, a, aside, 1, NULL);
-	if (!rc)
-		rc = move_row(db, b, a, 1, NULL);
-	return rc ? rc : move_row(db, aside, b, 0, NULL);
 }
 
 /* ---- directories: the rows in it, and the range of the index that is everything below it ---- */
@@ -290,97 +220,103 @@ static bool nested(struct place a, struct place b)
 	       (is_below(a.path, b.path) || is_below(b.path, a.path));
 }
 
-static int replace_tree(struct ledger_db *db, struct place from, struct place to)
+/* The rows in a directory and below it, before they are deleted. */
+static int collect_children(struct ledger_db *db, struct place at, struct ledger_gone *gone)
 {
-	int rc;
+	struct ledger_db_text dir, after = { "", 0 };
+	int rc = 0;
 
-	if (same_place(from, to))
-		return 0;
-	if (nested(from, to))
-		return -EINVAL;
-	rc = delete_tree(db, to);
+	while (!rc) {
+		sqlite3_stmt *st = ledger_db_stmt(db, LEDGER_SQL_CHILD);
+		struct ledger_item *it = NULL;
+
+		ledger_db_bind(st, 1, text_of(at.root));
+		ledger_db_bind(st, 2, text_of(at.path));
+		ledger_db_bind(st, 3, after);
+		rc = ledger_read_item(db, st, &it);
+		if (rc)
+			break;
+		ledger_db_split(it->row.path, &dir, &after);
+		rc = ledger_gone_add(gone, it);
+	}
+	return rc == -ENOENT ? 0 : rc;
+}
+
+static int collect_below(struct ledger_db *db, struct place at, struct ledger_gone *gone)
+{
+	struct ledger_db_text dir = { "", 0 }, name = { "", 0 };
+	struct below b;
+	int rc = below_of(at.path, &b);
+
+	if (rc)
+		return rc;
+	while (!rc) {
+		sqlite3_stmt *st = ledger_db_stmt(db, LEDGER_SQL_NEXT_BELOW);
+		struct ledger_item *it = NULL;
+
+		ledger_db_bind(st, 1, text_of(at.root));
+		bind_below(st, 2, &b);
+		ledger_db_bind(st, 4, dir);
+		ledger_db_bind(st, 5, name);
+		rc = ledger_read_item(db, st, &it);
+		if (rc)
+			break;
+		ledger_db_split(it->row.path, &dir, &name);
+		rc = ledger_gone_add(gone, it);
+	}
+	below_done(&b);
+	return rc == -ENOENT ? 0 : rc;
+}
+
+static int replace_tree(struct ledger_db *db, struct place from, struct place to,
+			struct ledger_gone *gone)
+{
+	int rc = collect_children(db, to, gone);
+
+	if (!rc)
+		rc = collect_below(db, to, gone);
+	if (!rc)
+		rc = delete_tree(db, to);
 	return rc ? rc : move_tree(db, from, to, 1);
 }
 
 static int swap_trees(struct ledger_db *db, struct place a, struct place b)
 {
 	struct place aside = { ASIDE, "x" };
-	int rc;
+	int rc = move_tree(db, a, aside, 1);
 
-	if (same_place(a, b))
-		return 0;
-	if (nested(a, b))
-		return -EINVAL;
-	rc = move_tree(db, a, aside, 1);
 	if (!rc)
 		rc = move_tree(db, b, a, 1);
 	return rc ? rc : move_tree(db, aside, b, 0);
 }
 
-static int op_names(struct ledger_db *db, const struct ledger_change *c)
+int ledger_write_tree(struct ledger_db *db, const struct ledger_change *c, struct ledger_gone *gone)
 {
 	struct place from = { c->root, c->path }, to = { c->to_root, c->to_path };
 
 	if (!from.root || !from.path || !to.root || !to.path)
 		return -EINVAL;
-	switch (c->op) {
-	case LEDGER_OP_MOVE:
-		return move_over(db, from, to, c->row.suffix);
-	case LEDGER_OP_MOVE_TREE:
-		return replace_tree(db, from, to);
-	case LEDGER_OP_SWAP:
-		return swap_rows(db, from, to);
-	default:
-		return swap_trees(db, from, to);
-	}
+	if (same_place(from, to))
+		return 0;
+	if (nested(from, to))
+		return -EINVAL;
+	return c->op == LEDGER_OP_MOVE_TREE ? replace_tree(db, from, to, gone)
+					    : swap_trees(db, from, to);
 }
 
-/* ---- objects, counters ---- */
-
-static int op_object(struct ledger_db *db, const struct ledger_handout *o, enum ledger_db_sql which)
-{
-	sqlite3_stmt *st = ledger_db_stmt(db, which);
-
-	ledger_db_bind_key(st, 1, &o->key);
-	bind_int(st, 2, o->index);
-	bind_int(st, 3, o->variant);
-	return ledger_db_run(db, st);
-}
-
-int ledger_write_change(struct ledger_db *db, const struct ledger_change *c)
-{
-	switch (c->op) {
-	case LEDGER_OP_PUT:
-		return op_put(db, c);
-	case LEDGER_OP_FINISH:
-		return op_finish(db, c);
-	case LEDGER_OP_REMOVE:
-		return run_with_id(db, LEDGER_SQL_DELETE, c->row.id);
-	case LEDGER_OP_MOVE:
-	case LEDGER_OP_MOVE_TREE:
-	case LEDGER_OP_SWAP:
-	case LEDGER_OP_SWAP_TREE:
-		return op_names(db, c);
-	case LEDGER_OP_UNSTORED:
-		return op_object(db, &c->object, LEDGER_SQL_UNSTORED);
-	case LEDGER_OP_STORED:
-		return op_object(db, &c->object, LEDGER_SQL_STORED);
-	}
-	return -EINVAL;
-}
-
-int ledger_write_counters(struct ledger_db *db, const int64_t add[LEDGER_COUNTERS])
+int ledger_write_counters(struct ledger_db *db, const int64_t now[LEDGER_COUNTERS],
+			  const int64_t written[LEDGER_COUNTERS])
 {
 	int rc = 0;
 
 	for (int i = 0; i < LEDGER_COUNTERS && !rc; i++) {
 		sqlite3_stmt *st;
 
-		if (!add[i])
+		if (now[i] == written[i])
 			continue;
 		st = ledger_db_stmt(db, LEDGER_SQL_COUNT);
 		bind_int(st, 1, i);
-		bind_int(st, 2, add[i]);
+		bind_int(st, 2, now[i]);
 		rc = ledger_db_run(db, st);
 	}
 	return rc;

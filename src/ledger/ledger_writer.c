@@ -1,105 +1,297 @@
 /*
- * ledger_writer.c - the thread that commits
+ * ledger_writer.c - posting, and the thread behind it
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/auto.h"
 #include "base/mono.h"
-#include "ledger/ledger_read.h"
-#include "ledger/ledger_write.h"
+#include "ledger/ledger_apply.h"
+#include "ledger/ledger_commit.h"
+#include "ledger/ledger_record.h"
 #include "ledger/ledger_writer.h"
 
 #include "base/banned.h"
 
-#define IDS_META "ids"
-
 enum {
-	ROUND_MAX = 512, /* postings of one transaction: bounds what a crash can undo */
-	WAL_PAGES_MAX =
-		8000, /* then the writer itself moves the WAL, when sync has not managed to */
-	IDS_AHEAD = 65536,
+	FLUSH_MS = 200,
+	COUNT_MS = 1000,
+	RETRY_MS = 1000,       /* after a failed flush */
+	FLUSH_BYTES = 8 << 20, /* of journal: flushed at once */
+	HOLD_BYTES = 64 << 20, /* then postings wait for the flush */
 	IDS_LOW = 32768
 };
 
-/* what one transaction writes */
-struct round {
-	struct list posts;
-	int64_t add[LEDGER_COUNTERS];
-	bool counters;
-	int64_t reserve; /* 0: not now */
-};
+/* ---- one posting ---- */
 
-/* ---- one transaction ---- */
-
-static int apply_changes(struct ledger_writer *w, const struct ledger_post *p)
+int ledger_writer_record_locked(struct ledger_writer *w, const struct ledger_record *r)
 {
-	int rc = 0;
+	int rc = ledger_record_write(r, ledger_journal_begin(&w->journal));
 
-	for (size_t i = 0; i < p->n_changes && !rc; i++)
-		rc = ledger_write_change(&w->db, &p->changes[i]);
+	return rc ? rc : ledger_journal_commit(&w->journal);
+}
+
+/* The counters that were pending go along. */
+static int record_locked(struct ledger_writer *w, const struct ledger_post *p)
+{
+	struct ledger_record r = { .changes = p->changes, .n = p->n_changes };
+	int rc;
+
+	memcpy(r.add, w->counts.pending, sizeof(r.add));
+	rc = ledger_writer_record_locked(w, &r);
+	if (!rc)
+		memset(w->counts.pending, 0, sizeof(w->counts.pending));
 	return rc;
 }
 
-/* The result is the posting's own; *out_broken is set when the whole transaction is lost with it. */
-static int apply_post(struct ledger_writer *w, const struct ledger_post *p, int *out_broken)
+static void due_locked(struct ledger_writer *w, uint64_t in_ms)
 {
-	int rc = ledger_db_exec(&w->db, LEDGER_SQL_SAVE), undo;
+	uint64_t at = mono_ns() + in_ms * MONO_MS;
 
-	if (rc) {
-		*out_broken = rc;
-		return rc;
-	}
-	rc = apply_changes(w, p);
-	if (rc && sqlite3_get_autocommit(w->db.db)) {
-		*out_broken = rc; /* SQLite has already rolled everything back */
-		return rc;
-	}
-	undo = rc ? ledger_db_exec(&w->db, LEDGER_SQL_UNDO) : 0;
-	if (!undo)
-		undo = ledger_db_exec(&w->db, LEDGER_SQL_RELEASE);
-	*out_broken = undo;
-	return rc;
+	if (w->due_ns && w->due_ns <= at)
+		return;
+	w->due_ns = at;
+	cond_signal(&w->cond);
 }
 
-static int apply_posts(struct ledger_writer *w, struct round *r)
+static int run_locked(struct ledger_writer *w, struct ledger_post *p)
 {
-	int broken = 0;
-
-	LIST_EACH(pos, &r->posts) {
-		struct ledger_post *p = LIST_ENTRY(pos, struct ledger_post, link);
-
-		p->result = apply_post(w, p, &broken);
-		if (broken)
-			return broken;
-	}
-	return 0;
-}
-
-static int apply_round(struct ledger_writer *w, struct round *r)
-{
-	int rc = apply_posts(w, r);
-
-	if (!rc && r->counters)
-		rc = ledger_write_counters(&w->db, r->add);
-	if (!rc && r->reserve)
-		rc = ledger_db_set_meta(&w->db, IDS_META, r->reserve);
-	return rc ? rc : ledger_db_exec(&w->db, LEDGER_SQL_COMMIT);
-}
-
-static int commit_round(struct ledger_writer *w, struct round *r)
-{
-	int rc = ledger_db_exec(&w->db, LEDGER_SQL_BEGIN);
+	int rc = ledger_apply(&w->table, p->changes, p->n_changes);
 
 	if (rc)
 		return rc;
-	rc = apply_round(w, r);
-	if (rc && !sqlite3_get_autocommit(w->db.db))
-		(void)ledger_db_exec(&w->db, LEDGER_SQL_ROLLBACK); /* the first failure counts */
+	if (ledger_table_changed(&w->table))
+		rc = record_locked(w, p);
+	if (rc) {
+		ledger_table_undo(&w->table);
+		return rc;
+	}
+	ledger_table_keep(&w->table, w->journal.last, &p->gone);
+	due_locked(w, ledger_journal_bytes(&w->journal) > FLUSH_BYTES ? 0 : FLUSH_MS);
+	return 0;
+}
+
+/* The rows that went are told first, so that what open readers need of them is kept. */
+static void tell(struct ledger_writer *w, struct ledger_post *p, int rc)
+{
+	struct ledger_gone gone = p->gone;
+
+	p->gone = (struct ledger_gone){ 0 };
+	for (size_t i = 0; i < gone.n && w->watch.fn; i++)
+		w->watch.fn(w->watch.arg, &gone.v[i]->row, gone.v[i]->h, gone.v[i]->n);
+	ledger_gone_done(&gone);
+	p->done(p, rc);
+}
+
+/* True: p was run, and its result is final. */
+static bool post_locked(struct ledger_writer *w, struct ledger_post *p, int *out)
+{
+	*out = -ESHUTDOWN;
+	if (w->stop)
+		return true;
+	if (ledger_apply_is_tree(p->changes, p->n_changes) ||
+	    ledger_journal_bytes(&w->journal) > HOLD_BYTES)
+		w->held = true;
+	if (w->held) {
+		list_append(&w->queue, &p->link);
+		cond_signal(&w->cond);
+		return false;
+	}
+	*out = run_locked(w, p);
+	if (*out || w->durability != LEDGER_EACH)
+		return true;
+	list_append(&w->syncing, &p->link);
+	cond_signal(&w->cond);
+	return false;
+}
+
+void ledger_writer_post(struct ledger_writer *w, struct ledger_post *p)
+{
+	bool over;
+	int rc;
+
+	p->gone = (struct ledger_gone){ 0 };
+	lock_take(&w->lock);
+	over = post_locked(w, p, &rc);
+	lock_drop(&w->lock);
+	if (over)
+		tell(w, p, rc);
+}
+
+/* ---- the thread ---- */
+
+/* what one round has to do */
+struct round {
+	struct list posts, syncing;
+	unsigned unsynced;
+	bool flush, last;
+};
+
+static bool idle_locked(const struct ledger_writer *w)
+{
+	return list_empty(&w->queue) && list_empty(&w->syncing) && !w->stop && !w->ids.want &&
+	       (!w->due_ns || mono_ns() < w->due_ns);
+}
+
+static void next_round(struct ledger_writer *w, struct round *r)
+{
+	list_init(&r->posts);
+	list_init(&r->syncing);
+	LOCK_SCOPE(&w->lock);
+	while (idle_locked(w)) {
+		if (w->due_ns)
+			(void)cond_wait_until(&w->cond, &w->lock, w->due_ns); /* asked again */
+		else
+			cond_wait(&w->cond, &w->lock);
+	}
+	list_move_all(&r->posts, &w->queue);
+	list_move_all(&r->syncing, &w->syncing);
+	r->unsynced = list_empty(&r->syncing) ? 0 : ledger_journal_unsynced(&w->journal);
+	r->flush = w->stop || w->ids.want || (w->due_ns && mono_ns() >= w->due_ns);
+	r->last = w->stop && list_empty(&r->posts);
+}
+
+/* A posting that could not be synced is there, but not as safe as was asked for: its owner is told. */
+static void sync_posts(struct ledger_writer *w, struct round *r)
+{
+	struct list *l;
+	int rc = r->unsynced ? ledger_journal_sync(&w->journal, r->unsynced) : 0;
+
+	while ((l = list_pop(&r->syncing)))
+		tell(w, LIST_ENTRY(l, struct ledger_post, link), rc);
+}
+
+static void flush(struct ledger_writer *w)
+{
+	int rc = ledger_commit_flush(w);
+
+	if (!rc) {
+		ledger_commit_cut(w, false);
+		return;
+	}
+	LOCK_SCOPE(&w->lock);
+	due_locked(w, RETRY_MS);
+}
+
+static bool too_long(struct ledger_writer *w)
+{
+	LOCK_SCOPE(&w->lock);
+	return ledger_journal_bytes(&w->journal) > HOLD_BYTES;
+}
+
+/* Nobody posts meanwhile, so all of the journal can go. */
+static int make_room(struct ledger_writer *w)
+{
+	int rc = ledger_commit_flush(w);
+
+	if (!rc && w->durability == LEDGER_GROUP && syncfs(w->journal.dirfd) < 0)
+		rc = -errno;
+	if (!rc)
+		ledger_commit_cut(w, true);
 	return rc;
+}
+
+static int run_held(struct ledger_writer *w, struct ledger_post *p)
+{
+	unsigned unsynced;
+	int rc = too_long(w) ? make_room(w) : 0;
+
+	if (rc)
+		return rc;
+	if (ledger_apply_is_tree(p->changes, p->n_changes))
+		return ledger_commit_tree(w, p->changes, 0, &p->gone);
+	lock_take(&w->lock);
+	rc = run_locked(w, p);
+	unsynced = ledger_journal_unsynced(&w->journal);
+	lock_drop(&w->lock);
+	if (!rc && w->durability == LEDGER_EACH)
+		rc = ledger_journal_sync(&w->journal, unsynced);
+	return rc;
+}
+
+/* Whoever posts meanwhile queues behind them, also from done(). */
+static void run_posts(struct ledger_writer *w, struct round *r)
+{
+	struct list *l;
+
+	while ((l = list_pop(&r->posts))) {
+		struct ledger_post *p = LIST_ENTRY(l, struct ledger_post, link);
+
+		tell(w, p, run_held(w, p));
+	}
+	LOCK_SCOPE(&w->lock);
+	if (list_empty(&w->queue))
+		w->held = false;
+}
+
+static void *writer_main(void *arg)
+{
+	struct ledger_writer *w = arg;
+	struct round r;
+
+	do {
+		next_round(w, &r);
+		if (!list_empty(&r.syncing))
+			sync_posts(w, &r);
+		if (r.flush)
+			flush(w);
+		if (!list_empty(&r.posts))
+			run_posts(w, &r);
+	} while (!r.last);
+	return NULL;
+}
+
+/* ---- start and stop ---- */
+
+static int replay_record(struct ledger_writer *w, const struct ledger_record *r, uint64_t seq)
+{
+	struct ledger_gone gone = { 0 };
+	int rc;
+
+	for (int i = 0; i < LEDGER_COUNTERS; i++)
+		w->counts.totals[i] += r->add[i];
+	if (ledger_apply_is_tree(r->changes, r->n)) {
+		w->journal.last = seq - 1; /* as far as the table is */
+		rc = ledger_commit_tree(w, r->changes, seq, &gone);
+	} else {
+		rc = ledger_apply(&w->table, r->changes, r->n);
+		if (!rc)
+			ledger_table_keep(&w->table, seq, &gone);
+	}
+	ledger_gone_done(&gone);
+	return rc;
+}
+
+static int replay_one(void *arg, uint64_t seq, const char *p, size_t n)
+{
+	struct ledger_writer *w = arg;
+	struct ledger_record r;
+	int rc = ledger_record_read(p, n, &r);
+
+	if (rc)
+		return rc;
+	rc = replay_record(w, &r, seq);
+	ledger_record_done(&r);
+	return rc;
+}
+
+static int replay(struct ledger_writer *w, struct err *e)
+{
+	uint64_t before = w->flushed;
+	int rc = ledger_journal_replay(&w->journal, w->flushed, replay_one, w, e);
+
+	if (rc || w->journal.last == before)
+		return rc;
+	w->unclean = true;
+	rc = ledger_commit_flush(w);
+	if (!rc)
+		ledger_commit_cut(w, true);
+	/* a full disk must not keep anybody from reading what is there */
+	return rc && rc != -ENOSPC ? err_sys(e, -rc, "the ledger cannot be written") : 0;
 }
 
 static int note_pages(void *arg, sqlite3 *db, const char *name, int pages)
@@ -112,133 +304,43 @@ static int note_pages(void *arg, sqlite3 *db, const char *name, int pages)
 	return SQLITE_OK;
 }
 
-/* Under load the sync thread's checkpoints never reach the end of a WAL that goes on growing. */
-static void after_commit(struct ledger_writer *w)
+static int load(struct ledger_writer *w, const struct ledger_options *o, int dirfd, struct err *e)
 {
-	if (w->wal_pages >= WAL_PAGES_MAX)
-		(void)sqlite3_wal_checkpoint_v2(w->db.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL,
-						NULL);
-	ledger_sync_note(w->sync, w->wal_pages);
-}
+	int64_t ledger = 0;
+	int rc = ledger_commit_load(w, &ledger);
 
-/* ---- the thread ---- */
-
-static void fill_locked(struct ledger_writer *w, struct round *r)
-{
-	struct list *link;
-
-	list_init(&r->posts);
-	for (int i = 0; i < ROUND_MAX && (link = list_pop(&w->queue)); i++)
-		list_append(&r->posts, link);
-	r->counters = w->flush_ns != 0;
-	memcpy(r->add, w->pending, sizeof(r->add));
-	r->reserve = w->want_ids ? w->next_id + IDS_AHEAD : 0;
-}
-
-static bool idle_locked(const struct ledger_writer *w)
-{
-	return list_empty(&w->queue) && !w->stop && !w->want_ids &&
-	       (!w->flush_ns || mono_ns() < w->flush_ns);
-}
-
-/* False: nothing is left to do, for ever. */
-static bool next_round(struct ledger_writer *w, struct round *r)
-{
-	LOCK_SCOPE(&w->lock);
-	while (idle_locked(w)) {
-		if (w->flush_ns)
-			(void)cond_wait_until(&w->cond, &w->lock, w->flush_ns); /* asked again */
-		else
-			cond_wait(&w->cond, &w->lock);
-	}
-	if (w->stop && list_empty(&w->queue) && !w->flush_ns)
-		return false;
-	fill_locked(w, r);
-	return true;
-}
-
-/* Counters of a failed round stay pending, and are tried again; at the end of all things, once. */
-static void settle(struct ledger_writer *w, const struct round *r, int rc)
-{
-	LOCK_SCOPE(&w->lock);
-	if (r->reserve) {
-		w->want_ids = false; /* after a failure the next id asks again */
-		if (!rc)
-			w->reserved = r->reserve;
-	}
-	if (!r->counters)
-		return;
-	w->flush_ns = rc && !w->stop ? mono_ns() + MONO_S : 0;
-	for (int i = 0; i < LEDGER_COUNTERS && !rc; i++) {
-		w->pending[i] -= r->add[i];
-		w->totals[i] += r->add[i];
-		if (w->pending[i])
-			w->flush_ns = w->stop ? 1 : mono_ns() + MONO_S;
-	}
-}
-
-static void tell(struct round *r, int rc)
-{
-	struct list *link;
-
-	while ((link = list_pop(&r->posts))) {
-		struct ledger_post *p = LIST_ENTRY(link, struct ledger_post, link);
-
-		p->done(p, rc ? rc : p->result);
-	}
-}
-
-static void *writer_main(void *arg)
-{
-	struct ledger_writer *w = arg;
-	struct round r;
-
-	while (next_round(w, &r)) {
-		int rc = commit_round(w, &r);
-
-		settle(w, &r, rc);
-		tell(&r, rc);
-		if (!rc)
-			after_commit(w);
-	}
-	return NULL;
-}
-
-/* ---- what others call ---- */
-
-/* Ids that a crashed daemon may have given out lie below what it had announced. */
-static int load(struct ledger_writer *w)
-{
-	int64_t max_id = 0, announced = 0;
-	int rc = ledger_read_counters(&w->db, w->totals);
-
+	if (rc)
+		return err_sys(e, -rc, "the ledger cannot be read");
+	rc = ledger_journal_open(&w->journal, dirfd, o->dir, (uint64_t)ledger, e);
 	if (!rc)
-		rc = ledger_read_max_id(&w->db, &max_id);
-	if (!rc)
-		rc = ledger_db_get_meta(&w->db, IDS_META, &announced);
+		rc = replay(w, e);
 	if (rc)
 		return rc;
-	w->next_id = announced > max_id ? announced : max_id + 1;
-	w->reserved = w->next_id;
-	rc = ledger_db_set_meta(&w->db, IDS_META, w->next_id + IDS_AHEAD);
-	if (!rc)
-		w->reserved = w->next_id + IDS_AHEAD;
-	/* a full disk must not keep anybody from reading what is there */
-	return rc == -ENOSPC ? 0 : rc;
+	rc = ledger_commit_open_mark(w);
+	return rc && rc != -ENOSPC ? err_sys(e, -rc, "the ledger cannot be written") : 0;
 }
 
-int ledger_writer_start(struct ledger_writer *w, struct ledger_sync *sync, struct err *e)
+int ledger_writer_start(struct ledger_writer *w, const struct ledger_options *o, int dirfd,
+			struct ledger_sync *sync, struct err *e)
 {
-	int rc = load(w);
+	int rc;
 
-	if (rc)
-		return err_sys(e, -rc, "the ledger cannot be written");
 	w->sync = sync;
+	w->durability = o->durability;
+	w->swept = true;
 	list_init(&w->queue);
+	list_init(&w->syncing);
 	lock_init(&w->lock, LOCK_ENGINE);
 	cond_init(&w->cond);
-	(void)sqlite3_wal_hook(w->db.db, note_pages, w);
 	w->started = true;
+	(void)sqlite3_wal_hook(w->db.db, note_pages, w);
+	if (ledger_table_init(&w->table))
+		return err_sys(e, ENOMEM, "the ledger cannot be opened");
+	rc = load(w, o, dirfd, e);
+	if (rc)
+		return rc;
+	if (w->flushed != w->journal.last)
+		w->due_ns = mono_ns(); /* a full disk, and perhaps no longer */
 	rc = thread_start(&w->thread, "ledger", writer_main, w);
 	return rc ? err_sys(e, -rc, "the ledger's thread cannot be started") : 0;
 }
@@ -250,36 +352,33 @@ void ledger_writer_stop(struct ledger_writer *w)
 		w->stop = true;
 		cond_signal(&w->cond);
 		lock_drop(&w->lock);
+	}
+	if (w->thread.started) {
 		thread_join(&w->thread);
-		/* nothing was lost, so nothing that was announced needs to be skipped */
-		(void)ledger_db_set_meta(&w->db, IDS_META, w->next_id);
+		if (w->flushed == w->journal.last) {
+			ledger_commit_cut(w, true);
+			ledger_commit_closed_mark(w);
+		}
+	}
+	ledger_journal_close(&w->journal);
+	ledger_table_done(&w->table);
+	ledger_db_close(&w->db); /* the last one moves the WAL into the file */
+	if (w->started) {
 		cond_done(&w->cond);
 		lock_done(&w->lock);
 	}
-	ledger_db_close(&w->db);
 }
 
-void ledger_writer_post(struct ledger_writer *w, struct ledger_post *p)
-{
-	lock_take(&w->lock);
-	if (!w->stop) {
-		list_append(&w->queue, &p->link);
-		cond_signal(&w->cond);
-		p = NULL;
-	}
-	lock_drop(&w->lock);
-	if (p)
-		p->done(p, -ESHUTDOWN);
-}
+/* ---- ids and counters ---- */
 
 int64_t ledger_writer_next_id(struct ledger_writer *w)
 {
 	int64_t id;
 
 	LOCK_SCOPE(&w->lock);
-	id = w->next_id++;
-	if (w->next_id + IDS_LOW > w->reserved && !w->want_ids) {
-		w->want_ids = true;
+	id = w->ids.next++;
+	if (w->ids.next + IDS_LOW > w->ids.reserved && !w->ids.want) {
+		w->ids.want = true;
 		cond_signal(&w->cond);
 	}
 	return id;
@@ -290,16 +389,14 @@ void ledger_writer_count(struct ledger_writer *w, enum ledger_counter c, int64_t
 	if ((unsigned)c >= LEDGER_COUNTERS || !add)
 		return;
 	LOCK_SCOPE(&w->lock);
-	w->pending[c] += add;
-	if (w->flush_ns)
-		return;
-	w->flush_ns = mono_ns() + MONO_S;
-	cond_signal(&w->cond);
+	w->counts.totals[c] += add;
+	w->counts.pending[c] += add;
+	if (!w->due_ns)
+		due_locked(w, COUNT_MS);
 }
 
 void ledger_writer_counters(struct ledger_writer *w, int64_t out[LEDGER_COUNTERS])
 {
 	LOCK_SCOPE(&w->lock);
-	for (int i = 0; i < LEDGER_COUNTERS; i++)
-		out[i] = w->totals[i] + w->pending[i];
+	memcpy(out, w->counts.totals, sizeof(w->counts.totals));
 }

@@ -22,6 +22,8 @@
 #include "base/banned.h"
 
 enum { NAME_MAX_BYTES = 64, MASKED_MIN = 8 };
+/* without a byte. Ollama loads a model when it is asked for one, and says nothing the while */
+enum { STALL_S = 120, STALL_LOADING_S = 600 };
 
 /* a name that needs no section */
 struct builtin {
@@ -33,9 +35,11 @@ struct builtin {
 static const struct builtin builtins[] = {
 	{ "mistral", "mistral", NULL, BACKEND_OPENAI, false },
 	{ "openai", "openai", NULL, BACKEND_OPENAI, false },
+	{ "gemini", "gemini", NULL, BACKEND_OPENAI, false },
+	{ "anthropic", "anthropic", NULL, BACKEND_OPENAI, false },
 	{ "vllm", "openai", "http://localhost:8000/v1", BACKEND_VLLM, true },
 	{ "llamacpp", "openai", "http://127.0.0.1:8080/v1", BACKEND_LLAMACPP, true },
-	{ "ollama", "openai", "http://127.0.0.1:11434/v1", BACKEND_OPENAI, true },
+	{ "ollama", "ollama", NULL, BACKEND_OPENAI, true },
 	{ "echo", "echo", NULL, BACKEND_OPENAI, false },
 };
 
@@ -127,27 +131,6 @@ static const struct builtin *builtin_dialect(enum backend_dialect d)
 	return NULL;
 }
 
-/* names that are taken now, so that no configuration has to change when they come */
-static int later_type(const char *name, const char *type, struct err *e)
-{
-	static const char *const later[] = { "ollama", "gemini", "anthropic", NULL };
-
-	if (strcmp(type, "ollama") == 0)
-		return err_set(
-			e, ERR_UNSUPPORTED,
-			"[backend %s]: type = ollama comes in a later version; until then write type = openai "
-			"and url = http://127.0.0.1:11434/v1",
-			name);
-	for (const char *const *l = later; *l; l++)
-		if (strcmp(*l, type) == 0)
-			return err_set(
-				e, ERR_UNSUPPORTED,
-				"[backend %s]: type = %s comes in a later version; this one has "
-				"mistral, openai and echo",
-				name, type);
-	return 0;
-}
-
 static int unknown_type(const char *name, const char *type, struct err *e)
 {
 	static const char *const types[] = { "mistral",	  "openai", "ollama", "gemini",
@@ -169,18 +152,14 @@ static int resolve_type(struct config_backend *s, struct err *e)
 {
 	const struct builtin *b = find_builtin(s->c.name);
 	const char *type = s->type;
-	int rc;
 
-	if (!type && b && strcmp(s->c.name, "ollama") != 0)
-		type = b->type;
-	else if (!type && !later_type(s->c.name, s->c.name, NULL))
-		return err_set(e, ERR_REQUEST, "[backend %s] needs a type: mistral, openai or echo",
+	if (!type && !b)
+		return err_set(e, ERR_REQUEST,
+			       "[backend %s] needs a type: mistral, openai, ollama, gemini, "
+			       "anthropic or echo",
 			       s->c.name);
-	else if (!type)
-		type = s->c.name;
-	rc = later_type(s->c.name, type, e);
-	if (rc < 0)
-		return rc;
+	if (!type)
+		type = b->type;
 	s->c.type = infer_type(type);
 	if (!s->c.type)
 		return unknown_type(s->c.name, type, e);
@@ -204,28 +183,48 @@ static const char *first_env(const char *const *names)
 	return NULL;
 }
 
-/* OLLAMA_HOST may be "0.0.0.0", "host:port" or a URL; only this machine's own is taken */
+static bool is_ollama(const struct backend_config *c)
+{
+	return strcmp(c->type->name, "ollama") == 0;
+}
+
+/* "ollama.com" and what is below it: the only place where its key may go */
+static bool ollama_cloud(const char *url)
+{
+	size_t n;
+	const char *host = host_of(url, &n), *colon = memchr(host, ':', n);
+
+	if (colon)
+		n = (size_t)(colon - host);
+	return n >= 10 && strncasecmp(host + n - 10, "ollama.com", 10) == 0 &&
+	       (n == 10 || host[n - 11] == '.');
+}
+
+/* OLLAMA_HOST may be a URL, or "host:port", or what a server listens on: "0.0.0.0" is then this machine. Only
+ * a bare host has Ollama's port; a URL has its scheme's. */
 static int ollama_url(char **out)
 {
-	const char *host = getenv("OLLAMA_HOST"), *rest = host;
-	AUTO_FREE char *url = NULL;
-	size_t n;
+	const char *host = getenv("OLLAMA_HOST"), *scheme = "http://", *port = ":11434";
+	bool any;
 
 	*out = NULL;
 	if (!host || !host[0])
 		return 0;
-	if (str_starts(rest, "http://"))
-		rest += 7;
-	n = strcspn(rest, "/");
-	if (str_starts(rest, "0.0.0.0"))
-		url = str_printf("http://127.0.0.1%.*s", (int)(n - 7), rest + 7);
-	else
-		url = str_printf("http://%.*s", (int)n, rest);
-	if (!url)
-		return -ENOMEM;
-	if (!backends_loopback(url))
-		return 0;
-	*out = str_printf("%s%s/v1", url, strchr(url + 7, ':') ? "" : ":11434");
+	if (str_starts(host, "http://") || str_starts(host, "https://")) {
+		scheme = host[4] == 's' ? "https://" : "http://";
+		host += strlen(scheme);
+		port = "";
+	} else if (ollama_cloud(host)) {
+		scheme = "https://";
+		port = "";
+	}
+	any = str_starts(host, "0.0.0.0");
+	if (any)
+		host += 7;
+	if (memchr(host, ':', strcspn(host, "/")))
+		port = "";
+	*out = str_printf("%s%s%.*s%s%s", scheme, any ? "127.0.0.1" : "", (int)strcspn(host, "/"),
+			  host, port, host + strcspn(host, "/"));
 	return *out ? 0 : -ENOMEM;
 }
 
@@ -245,11 +244,12 @@ static int resolve_url(struct config_backend *s, const struct builtin *b, const 
 {
 	const struct config_keys_section *keys = config_keys_section("backend");
 	struct backend_config *c = &s->c;
-	const char *def = default_url(c, b), *env = first_env(c->type->url_env);
+	const char *def = default_url(c, b);
+	const char *env = is_ollama(c) ? NULL : first_env(c->type->url_env);
 	AUTO_FREE char *ollama = NULL;
 	int rc = 0;
 
-	if (b && strcmp(b->name, "ollama") == 0 && !s->line) {
+	if (is_ollama(c)) {
 		if (ollama_url(&ollama) < 0)
 			return no_memory(e);
 		env = ollama;
@@ -296,28 +296,44 @@ static int set_hint(struct config_backend *s, const char *env, struct err *e)
 }
 
 /* Explicit keys must be there, but for a variable: it may be set at the next mount, and until then a
- * request says which one. A server of one's own at its usual address is never sent a key by itself. */
+ * request says which one. */
+static int resolve_explicit(struct config_backend *s, struct err *e)
+{
+	struct backend_config *c = &s->c;
+	int rc = explicit_key(s, e);
+
+	if (rc == 0 && s->key_env) {
+		c->at.key_from = strdup(s->key_env);
+		return c->at.key_from ? 0 : no_memory(e);
+	}
+	if (rc == -ENOKEY && s->key_env)
+		return set_hint(s, s->key_env, e);
+	if (rc < 0)
+		err_prefix(e, "[backend %s]: ", c->name);
+	return rc;
+}
+
+/* a server that people run themselves: it wants no key, and one in the environment is not meant for it */
+static bool is_own(const struct backend_config *c, const struct builtin *b)
+{
+	if (is_ollama(c))
+		return !c->at.url || !ollama_cloud(c->at.url);
+	return builtin_dialect(c->dialect) || (b && b->local);
+}
+
+/* A server of one's own at its usual address is never sent a key by itself, nor is Ollama anywhere but in the
+ * cloud. */
 static int resolve_key(struct config_backend *s, const struct builtin *b, struct err *e)
 {
 	struct backend_config *c = &s->c;
 	const char *env = c->type->key_env ? c->type->key_env[0] : NULL;
-	bool own = builtin_dialect(c->dialect) || (b && b->local);
+	bool own = is_own(c, b);
 	const char *from = NULL;
 	int rc;
 
-	if (s->key_env || s->key_file || s->key_credential) {
-		rc = explicit_key(s, e);
-		if (rc == 0 && s->key_env) {
-			c->at.key_from = strdup(s->key_env);
-			return c->at.key_from ? 0 : no_memory(e);
-		}
-		if (rc == -ENOKEY && s->key_env)
-			return set_hint(s, s->key_env, e);
-		if (rc < 0)
-			err_prefix(e, "[backend %s]: ", c->name);
-		return rc;
-	}
-	if (!env || (own && c->at.default_url) || (b && strcmp(b->name, "ollama") == 0))
+	if (s->key_env || s->key_file || s->key_credential)
+		return resolve_explicit(s, e);
+	if (!env || (own && (c->at.default_url || is_ollama(c))))
 		return 0;
 	rc = secret_env_any(c->type->key_env, &c->at.key, &from, e);
 	if (rc == 0) {
@@ -401,6 +417,8 @@ static int finish(struct config *c, struct config_backend *s, const char *file, 
 	s->c.at.http2 = s->http2 == 0;
 	if (s->c.limits.timeout_s <= 0)
 		s->c.limits.timeout_s = c->mount.timeout_s;
+	if (s->c.limits.stall_timeout_s <= 0)
+		s->c.limits.stall_timeout_s = is_ollama(&s->c) ? STALL_LOADING_S : STALL_S;
 	mask_secrets(&s->c);
 	c->backends[c->n_backends++] = s->c;
 	s->c = (struct backend_config){ 0 };

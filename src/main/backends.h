@@ -2,7 +2,7 @@
  * main/backends.h - from sections and the environment to backends
  *
  * Every [backend NAME] becomes one, and so does every built-in name without a section: mistral, openai,
- * vllm, llamacpp, ollama (its /v1), echo. Keys and addresses of those come from the environment.
+ * vllm, llamacpp, ollama, echo. Keys and addresses of those come from the environment.
  * Threads: main's only. Blocks: on key files.
  */
 #ifndef MAIN_BACKENDS_H

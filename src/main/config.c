@@ -386,7 +386,7 @@ struct config *config_free(struct config *c)
 	for (char **s = c->mount.suffixes; s && *s; s++)
 		free(*s);
 	free(c->mount.suffixes);
-	free(c->later_keys.prices_file);
+	free(c->prices.file);
 	for (size_t i = 0; i < c->n_sections; i++)
 		backends_section_done(&c->sections[i]);
 	free(c->sections);

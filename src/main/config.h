@@ -49,7 +49,11 @@ struct config_later {
 	unsigned merge_size, merge_window_ms;
 	double poll_min_s, poll_max_s;
 	unsigned resubmit;
-	char *prices_file;
+};
+
+/* [prices] */
+struct config_prices {
+	char *file; /* NULL: the built-in list */
 };
 
 /* one [backend NAME] as written; backends.c makes a backend of it */
@@ -71,6 +75,7 @@ struct config {
 	struct config_mount mount;
 	struct config_store store;
 	struct config_later later_keys;
+	struct config_prices prices;
 	struct config_backend *sections; /* emptied when backends were made of them */
 	size_t n_sections;
 	struct config_alias *aliases;

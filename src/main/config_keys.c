@@ -64,18 +64,18 @@ static const struct config_keys_row backend_rows[] = {
 	{ "api_version", KEYS_TEXT, B(c.at.api_version), 0, 0, NULL, NULL, false },
 	{ "max_tokens", KEYS_LONG, B(c.max_tokens), 1, 1e9, NULL, NULL, false },
 	{ "concurrency", KEYS_COUNT, B(c.limits.concurrency), 1, 10000, NULL, "32", false },
-	{ "rpm", KEYS_LIMIT, 0, 0, 0, NULL, NULL, false },
-	{ "tpm", KEYS_LIMIT, 0, 0, 0, NULL, NULL, false },
+	{ "rpm", KEYS_COUNT, B(c.limits.rpm), 1, 1e6, NULL, NULL, false },
+	{ "tpm", KEYS_WHOLE_LONG, B(c.limits.tpm), 1, 1e12, NULL, NULL, false },
 	{ "timeout", KEYS_TIME, B(c.limits.timeout_s), 0.001, YEAR_S, NULL, NULL, false },
 	{ "connect_timeout", KEYS_TIME, B(c.limits.connect_timeout_s), 0.001, ONE_DAY_S, NULL, "10",
 	  false },
-	{ "stall_timeout", KEYS_TIME, B(c.limits.stall_timeout_s), 0.001, ONE_DAY_S, NULL, "120",
+	{ "stall_timeout", KEYS_TIME, B(c.limits.stall_timeout_s), 0.001, ONE_DAY_S, NULL, NULL,
 	  false },
 	{ "retries", KEYS_COUNT, B(c.limits.retries), 0, 100, NULL, "4", false },
 	{ "backoff_ms", KEYS_TIME, B(c.limits.backoff_ms), 0, 3.6e6, NULL, "500", false },
 	{ "backoff_max_ms", KEYS_TIME, B(c.limits.backoff_max_ms), 0, 8.64e7, NULL, "30000",
 	  false },
-	{ "breaker_failures", KEYS_COUNT, B(c.limits.breaker_failures), 1, 1e6, NULL, "5", false },
+	{ "breaker_failures", KEYS_COUNT, B(c.limits.breaker_failures), 0, 1e6, NULL, "5", false },
 	{ "breaker_seconds", KEYS_TIME, B(c.limits.breaker_seconds), 0, ONE_DAY_S, NULL, "30",
 	  false },
 	{ "identity", KEYS_TEXT, B(c.at.identity), 0, 0, NULL, NULL, false },
@@ -112,7 +112,7 @@ static const struct config_keys_row batch_rows[] = {
 	{ NULL, KEYS_TEXT, 0, 0, 0, NULL, NULL, false },
 };
 static const struct config_keys_row prices_rows[] = {
-	{ "file", KEYS_PATH, L(prices_file), 0, 0, NULL, NULL, false },
+	{ "file", KEYS_PATH, offsetof(struct config_prices, file), 0, 0, NULL, NULL, false },
 	{ NULL, KEYS_TEXT, 0, 0, 0, NULL, NULL, false },
 };
 static const struct config_keys_row namespace_rows[] = {
@@ -129,7 +129,7 @@ static const struct config_keys_section sections[] = {
 	{ "store", false, store_rows, C(store), false },
 	{ "route", true, NULL, 0, true },
 	{ "alias", false, NULL, 0, false },
-	{ "prices", false, prices_rows, C(later_keys), true },
+	{ "prices", false, prices_rows, C(prices), false },
 	{ "namespace", true, namespace_rows, 0, true },
 };
 

@@ -45,15 +45,11 @@ int detect_probe(const char *url, struct buf *out)
 	return probe_get(url, &patience, out);
 }
 
-static char *first_model(const struct buf *body)
+static char *first_model(const json_t *list)
 {
-	json_t *root = json_loadb(buf_str(body), body->len, 0, NULL);
-	const char *id = json_string_value(
-		json_object_get(json_array_get(json_object_get(root, "data"), 0), "id"));
-	char *copy = id && id[0] && str_utf8_valid(id, strlen(id)) ? strdup(id) : NULL;
+	const char *id = json_string_value(json_object_get(json_array_get(list, 0), "id"));
 
-	json_decref(root);
-	return copy;
+	return id && id[0] && str_utf8_valid(id, strlen(id)) ? strdup(id) : NULL;
 }
 
 /* OPENAI_BASE_URL gives several backends one address: it is still one server */
@@ -69,22 +65,22 @@ static bool probed_before(const struct search *s, unsigned port)
 static int probe_one(struct search *s, const struct backend_config *b, detect_probe_fn *probe)
 {
 	AUTO_BUF struct buf body = BUF_INIT(BODY_MAX);
-	AUTO_FREE char *url = str_printf("%s/models", b->at.url);
-	json_t *root;
-	bool list;
+	AUTO_FREE char *url = str_printf("%s%s", b->at.url, b->type->models_path);
+	char next[BACKEND_NEXT_MAX];
+	json_t *page, *list;
 
 	if (!url)
 		return -ENOMEM;
 	if (probe(url, &body) < 0)
 		return 0;
-	root = json_loadb(buf_str(&body), body.len, 0, NULL);
-	list = json_is_array(json_object_get(root, "data")) ||
-	       json_is_null(json_object_get(root, "data"));
-	json_decref(root);
-	if (list) {
+	page = json_loadb(buf_str(&body), body.len, 0, NULL);
+	list = json_array();
+	if (list && b->type->models(b, page, list, next, NULL) == 0) {
 		s->servers[s->n_servers].backend = b;
-		s->servers[s->n_servers++].model = first_model(&body);
+		s->servers[s->n_servers++].model = first_model(list);
 	}
+	json_decref(list);
+	json_decref(page);
 	return 0;
 }
 
@@ -94,8 +90,7 @@ static int probe_servers(struct search *s, detect_probe_fn *probe)
 		const struct backend_config *b = &s->c->backends[i];
 		int rc;
 
-		if (!b->at.url || !backends_loopback(b->at.url) ||
-		    strcmp(b->type->name, "openai") != 0 ||
+		if (!b->at.url || !backends_loopback(b->at.url) || !b->type->models ||
 		    probed_before(s, backends_local_port(b->at.url)))
 			continue;
 		rc = probe_one(s, b, probe);
@@ -108,9 +103,7 @@ static int probe_servers(struct search *s, detect_probe_fn *probe)
 /* every backend that could be billed, whether it can be used in this version or not */
 static void count_keys(struct search *s)
 {
-	static const char *const elsewhere[] = { "GOOGLE_API_KEY", "GEMINI_API_KEY",
-						 "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN",
-						 "OLLAMA_API_KEY" };
+	static const char *const elsewhere[] = { "OLLAMA_API_KEY" };
 
 	for (size_t i = 0; i < s->c->n_backends; i++) {
 		const struct backend_config *b = &s->c->backends[i];

@@ -17,6 +17,7 @@
 #include "jobs/broker_start.h"
 #include "ledger/answers.h"
 #include "ledger/ledger.h"
+#include "main/prices.h"
 #include "main/readme.h"
 #include "main/serve.h"
 #include "store/store.h"
@@ -33,6 +34,7 @@ struct serve {
 	struct ledger *ledger;
 	struct answers *answers;
 	struct store *store;
+	struct price_list *prices;
 	struct infer *infer;
 	struct broker *broker;
 	struct vfs *vfs;
@@ -65,6 +67,22 @@ static int wait_for_lock(const struct ledger_options *o, struct ledger **out, st
 	return rc;
 }
 
+static void log_past(const struct ledger *l)
+{
+	struct ledger_past past;
+
+	ledger_past(l, &past);
+	if (past.torn_bytes)
+		log_msg(LOG_INFO,
+			"the ledger's journal ended in the middle of a record (%llu bytes): it had not "
+			"been confirmed to anybody",
+			(unsigned long long)past.torn_bytes);
+	if (past.lost)
+		log_msg(LOG_WARNING,
+			"%llu changes were lost in a power failure, or with ledger.db-wal",
+			(unsigned long long)past.lost);
+}
+
 static int open_ledger(struct serve *s, struct err *e)
 {
 	struct ledger_options o = {
@@ -78,6 +96,8 @@ static int open_ledger(struct serve *s, struct err *e)
 	if (fd < 0)
 		return fd;
 	rc = wait_for_lock(&o, &s->ledger, e);
+	if (rc == 0)
+		log_past(s->ledger);
 	if (rc < 0)
 		return rc;
 	answers = str_printf("%s/answers", o.dir);
@@ -154,11 +174,15 @@ static int open_broker(struct serve *s, struct err *e)
 		.n_aliases = c->n_aliases,
 		.pool_threads = POOL_THREADS,
 	};
+	int rc = prices_load(c->prices.file, &s->prices, e);
 
+	if (rc < 0)
+		return rc;
 	if (list_names(s) < 0)
 		return no_memory(e);
 	o.aliases = s->aliases;
 	o.backends = s->names;
+	o.prices = s->prices;
 	return broker_new(&o, &s->broker, e);
 }
 
@@ -286,6 +310,7 @@ struct serve *serve_stop(struct serve *s)
 	if (s->infer)
 		s->infer = infer_stop(s->infer);
 	s->store = store_close(s->store);
+	s->prices = price_free(s->prices);
 	s->answers = answers_close(s->answers);
 	s->ledger = ledger_close(s->ledger);
 	cond_done(&s->cond);

@@ -23,6 +23,7 @@ void head_init(struct head_parser *p)
 	memset(p, 0, sizeof(*p));
 	p->head.retry_after_s = p->after_s = p->after_ms = -1;
 	p->head.should_retry = -1;
+	quota_init(&p->head.quota);
 }
 
 /* "HTTP/1.1 200 OK", "HTTP/2 200" */
@@ -91,6 +92,8 @@ static void field(struct head_parser *p, const char *line, size_t n_name, const 
 {
 	double d;
 
+	if (quota_line(&p->head.quota, line, n_name, value, now_real_ns))
+		return;
 	if (named(line, n_name, "content-type")) {
 		keep(p->head.content_type, sizeof(p->head.content_type), value);
 	} else if (named(line, n_name, "x-request-id") ||
@@ -135,5 +138,6 @@ void head_line(struct head_parser *p, const char *line, size_t n, uint64_t now_r
 const struct http_head *head_done(struct head_parser *p)
 {
 	p->head.retry_after_s = p->after_ms >= 0 ? p->after_ms : p->after_s;
+	quota_done(&p->head.quota);
 	return &p->head;
 }

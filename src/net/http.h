@@ -23,6 +23,7 @@
 
 #include "base/err.h"
 #include "net/loop.h"
+#include "net/quota.h"
 
 #define HTTP_HEADERS_MAX (64u << 10)
 #define HTTP_DETAIL_MAX	 256
@@ -46,6 +47,7 @@ struct http_head {
 	char request_id[128];	/* x-request-id or request-id, "" when absent */
 	double retry_after_s; /* from retry-after-ms or retry-after (a past date is 0); < 0: none */
 	int should_retry;     /* x-should-retry: 1, 0; -1 none */
+	struct quota_set quota;
 };
 
 struct http_result {

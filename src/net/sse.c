@@ -38,7 +38,7 @@ static int dispatch(struct sse *s, sse_fn *fn, void *arg)
 	memcpy(name, s->name, sizeof(name));
 	rc = fn(arg, name, s->data.data, s->data.len);
 	buf_clear(&s->data);
-	s->has_data = false;
+	s->has_data = s->bare = false;
 	s->name[0] = '\0';
 	return rc;
 }
@@ -71,6 +71,9 @@ static int take_line(struct sse *s, const char *line, size_t n, sse_fn *fn, void
 
 	if (n == 0)
 		return dispatch(s, fn, arg);
+	s->bare = s->bare || (*line == '{' && !s->has_data);
+	if (s->bare)
+		return add_data(s, line, n);
 	colon = memchr(line, ':', n);
 	if (colon == line)
 		return 0;

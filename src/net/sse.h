@@ -7,7 +7,8 @@
  *   4. sse_done
  *
  * Line ends are LF, CRLF and CR, also mixed; comments, `id`, `retry` and unknown fields are skipped; a BOM
- * at the beginning is dropped. A line `error: ...` (old llama.cpp) is data of an event named "error".
+ * at the beginning is dropped. A line `error: ...` (old llama.cpp) is data of an event named "error", and an
+ * object without any field name (Gemini's errors), over several lines perhaps, is data as well.
  * Threads: one owner. Blocks: never. Source: WHATWG HTML, server-sent events.
  */
 #ifndef NET_SSE_H
@@ -28,6 +29,7 @@ struct sse {
 	bool after_cr; /* a LF that comes now belongs to the line before */
 	unsigned bom;  /* bytes of a BOM seen so far; 3: the beginning is over */
 	bool has_data;
+	bool bare; /* these lines are data as they are */
 };
 
 /* sse_fn - one event; name "" when it has none; data is followed by a NUL; nonzero ends sse_feed */

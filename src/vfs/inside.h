@@ -15,7 +15,9 @@
 struct prompts;
 struct responses;
 struct cachedir;
+struct given;
 struct hide;
+struct models;
 
 struct vfs {
 	struct broker *broker;
@@ -26,6 +28,8 @@ struct vfs {
 	struct cachedir *cachedir;
 	struct list opened;
 	struct hide *hide;
+	struct given *given;
+	struct models *models;
 	uint64_t start_ns; /* CLOCK_REALTIME of the mount, for names that have no better time */
 	bool stopping;
 };
@@ -84,6 +88,11 @@ void vfs_opened_add(struct vfs *v, struct vfs_opened *o,
 int prompts_new(struct vfs *v, struct err *e);
 void prompts_stop(struct vfs *v);
 void prompts_free(struct vfs *v);
+/* models_stop - whoever waits for a first list is answered; models_close - before the broker goes */
+int models_new(struct vfs *v);
+void models_stop(struct vfs *v);
+void models_close(struct vfs *v);
+void models_free(struct vfs *v);
 int cachedir_new(struct vfs *v, struct err *e);
 void cachedir_free(struct vfs *v);
 struct responses *responses_new(void);

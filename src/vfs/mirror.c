@@ -1,39 +1,15 @@
 /* mirror.c - responses/ as directories: a mirror of prompts/ with one directory per request */
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/auto.h"
-#include "base/map.h"
 #include "vfs/drafts.h"
+#include "vfs/given.h"
 #include "vfs/hide.h"
 #include "vfs/responses.h"
 
 #include "base/banned.h"
-
-/* Names that the kernel may have cached for long: only these need a notification when they change. A
- * set of hashes that only grows; a false yes costs one needless notification. */
-static _Atomic uint64_t given[1024];
-
-static uint32_t given_hash(uint32_t dir, const char *name)
-{
-	return map_hash(name, strlen(name)) ^ map_hash_u64(dir);
-}
-
-static void given_add(uint32_t dir, const char *name)
-{
-	uint32_t h = given_hash(dir, name) % (1024 * 64);
-
-	atomic_fetch_or(&given[h / 64], 1ULL << (h % 64));
-}
-
-static bool given_maybe(uint32_t dir, const char *name)
-{
-	uint32_t h = given_hash(dir, name) % (1024 * 64);
-
-	return atomic_load(&given[h / 64]) >> (h % 64) & 1;
-}
 
 static uint32_t dir_of(uint64_t nodeid)
 {
@@ -43,7 +19,7 @@ static uint32_t dir_of(uint64_t nodeid)
 void mirror_forget_name(struct vfs *v, uint32_t dir, const char *stem, void (*done)(void *arg),
 			void *arg)
 {
-	if (v->notify.inval_entry && given_maybe(dir, stem))
+	if (v->notify.inval_entry && given_take(v->given, dir, stem))
 		v->notify.inval_entry(v->notify.impl, VFS_NODE(VFS_MIRROR, dir), stem, done, arg);
 	else
 		done(arg);
@@ -84,7 +60,7 @@ static int file_entry(struct vfs *v, uint32_t dir, const char *stem,
 		return r;
 	responses_dir_entry(v, &view, out);
 	if (out->entry_ttl_s > 0)
-		given_add(dir, stem);
+		given_add(v->given, dir, stem);
 	return 0;
 }
 

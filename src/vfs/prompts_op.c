@@ -205,9 +205,11 @@ void prompts_op_run(struct prompts_op *op, const struct vfs_req *q)
 	}
 }
 
-/* its steps are over: those that waited for it may begin */
+/* Its steps are over: those that waited for it may begin. They may be over at once, too: then whoever
+ * began them here begins the next, or as many calls would be nested as there are operations waiting. */
 static void leave(struct prompts_op *op)
 {
+	static _Thread_local bool beginning;
 	struct prompts *p = op->p;
 
 	lock_take(&p->lock);
@@ -215,7 +217,7 @@ static void leave(struct prompts_op *op)
 	for (unsigned i = 0; i < op->n_nodes; i++)
 		op->nodes[i]->state.busy--;
 	lock_drop(&p->lock);
-	for (;;) {
+	while (!beginning) {
 		struct prompts_op *other = NULL;
 
 		lock_take(&p->lock);
@@ -231,7 +233,9 @@ static void leave(struct prompts_op *op)
 		lock_drop(&p->lock);
 		if (!other)
 			return;
+		beginning = true;
 		next(other);
+		beginning = false;
 	}
 }
 

@@ -8,6 +8,7 @@
  *   3     response      row id 40 bits, file kind 5, sample 10, gen 4, pending 1 (responses.c)
  *   4     draft         index of a prompts file node 32 bits, file kind from bit 32
  *   5     cache         entry index 32 bits, kind 4, sample index 24 (cachedir.c)
+ *   6     models        0 the top; backend number from 1, 32 bits, and a node of its list (models.c)
  *
  * A NULL operation is answered by the dispatcher: EROFS for those that change, ENOSYS or the neutral
  * answer for the rest. Operations are called on the FUSE thread, may park, must not block on anything
@@ -26,6 +27,7 @@ enum vfs_room_id {
 	VFS_RESPONSE,
 	VFS_DRAFT,
 	VFS_CACHE,
+	VFS_MODELS,
 	VFS_ROOMS
 };
 
@@ -146,6 +148,6 @@ struct vfs_room_ops {
 };
 
 extern const struct vfs_room_ops tree_ops, prompts_ops, mirror_ops, responses_ops, drafts_ops,
-	cachedir_ops;
+	cachedir_ops, models_ops;
 
 #endif

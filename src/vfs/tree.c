@@ -6,6 +6,8 @@
 
 #include "base/auto.h"
 #include "base/mono.h"
+#include "base/str.h"
+#include "jobs/broker_models.h"
 #include "vfs/inside.h"
 
 #include "base/banned.h"
@@ -17,11 +19,12 @@ enum {
 	NODE_STATS,
 	NODE_SUMMARY,
 	NODE_BACKENDS,
-	NODE_BACKEND = 0x100 /* + 2 * number: its directory; + 1: status.json in it */
+	NODE_BACKEND = 0x100, /* + 4 * number: its directory; + 1, 2: status.json, ctl in it */
+	BACKEND_NODES = 4
 };
 
 /* Its mode never changes; without this every open of it costs a request for its attributes first. */
-enum { ASK_TTL_S = 1 };
+enum { ASK_TTL_S = 1, CTL_MAX = 4096 };
 
 typedef int tree_reader(struct vfs *v, uint64_t nodeid, struct buf *out);
 
@@ -37,10 +40,22 @@ static int read_summary(struct vfs *v, uint64_t nodeid, struct buf *out)
 	return broker_stats_summary(v->broker, out);
 }
 
+static size_t number_of(uint64_t nodeid)
+{
+	return (size_t)(nodeid - NODE_BACKEND) / BACKEND_NODES;
+}
+
 static int read_backend(struct vfs *v, uint64_t nodeid, struct buf *out)
 {
-	return broker_stats_backend(
-		v->broker, broker_stats_backends(v->broker)[(nodeid - NODE_BACKEND) / 2], out);
+	return broker_stats_backend(v->broker, broker_stats_backends(v->broker)[number_of(nodeid)],
+				    out);
+}
+
+static int read_ctl(struct vfs *v, uint64_t nodeid, struct buf *out)
+{
+	(void)v;
+	(void)nodeid;
+	return buf_adds(out, "pull NAME\ndelete NAME\n");
 }
 
 /* every static name; the rows below backends/ are made from the configuration */
@@ -57,6 +72,7 @@ static const struct tree_row rows[] = {
 	{ NODE_ROOT, VFS_NODE(VFS_PROMPTS, 1), "prompts", S_IFDIR | 0755, NULL, false },
 	{ NODE_ROOT, VFS_NODE(VFS_MIRROR, 1), "responses", S_IFDIR | 0755, NULL, false },
 	{ NODE_ROOT, VFS_NODE(VFS_CACHE, 0), "cache", S_IFDIR | 0755, NULL, false },
+	{ NODE_ROOT, VFS_NODE(VFS_MODELS, 0), "models", S_IFDIR | 0755, NULL, false },
 	{ NODE_ROOT, NODE_BACKENDS, "backends", S_IFDIR | 0755, NULL, false },
 	{ NODE_ROOT, NODE_STATS, "stats", S_IFDIR | 0755, NULL, false },
 	{ NODE_ROOT, NODE_ASK, "ask", S_IFREG | 0666, NULL, false },
@@ -64,8 +80,10 @@ static const struct tree_row rows[] = {
 };
 
 static const struct tree_row dir_row = { NODE_BACKENDS, 0, NULL, S_IFDIR | 0755, NULL, false };
-static const struct tree_row status_row = {
-	0, 0, "status.json", S_IFREG | 0644, read_backend, false
+/* what is in a backend's directory, at its node + 1 and so on; ctl only where there is something to order */
+static const struct tree_row backend_rows[] = {
+	{ 0, 0, "status.json", S_IFREG | 0644, read_backend, false },
+	{ 0, 0, "ctl", S_IFREG | 0600, read_ctl, false },
 };
 
 static size_t n_backends(struct vfs *v)
@@ -78,18 +96,35 @@ static size_t n_backends(struct vfs *v)
 	return n;
 }
 
+static bool has_row(struct vfs *v, size_t backend, size_t row)
+{
+	return backend_rows[row].read != read_ctl || broker_models_managed(v->broker, backend);
+}
+
+static bool is_ctl(const struct tree_row *row)
+{
+	return row && row->read == read_ctl;
+}
+
 static const struct tree_row *row_of(struct vfs *v, uint64_t nodeid)
 {
 	static const struct tree_row root = { 0, NODE_ROOT, "", S_IFDIR | 0755, NULL, false };
 
+	size_t i;
+
 	if (nodeid == NODE_ROOT)
 		return &root;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+	for (i = 0; i < ARRAY_LEN(rows); i++)
 		if (rows[i].nodeid == nodeid)
 			return &rows[i];
-	if (nodeid < NODE_BACKEND || (nodeid - NODE_BACKEND) / 2 >= n_backends(v))
+	if (nodeid < NODE_BACKEND || number_of(nodeid) >= n_backends(v))
 		return NULL;
-	return nodeid & 1 ? &status_row : &dir_row;
+	i = (size_t)(nodeid - NODE_BACKEND) % BACKEND_NODES;
+	if (i == 0)
+		return &dir_row;
+	return i <= ARRAY_LEN(backend_rows) && has_row(v, number_of(nodeid), i - 1)
+		       ? &backend_rows[i - 1]
+		       : NULL;
 }
 
 static void fill_entry(struct vfs *v, const struct tree_row *row, uint64_t nodeid,
@@ -128,15 +163,19 @@ static void lookup_backend(struct vfs *v, const struct vfs_req *q, uint64_t pare
 	const char *const *names = broker_stats_backends(v->broker);
 
 	if (parent != NODE_BACKENDS) {
-		if (strcmp(name, status_row.name) == 0 && !(parent & 1))
-			reply_entry(v, q, &status_row, parent + 1);
-		else
-			vfs_reply_err(q, ENOENT);
+		for (size_t i = 0; i < ARRAY_LEN(backend_rows); i++) {
+			if (strcmp(name, backend_rows[i].name) == 0 &&
+			    has_row(v, number_of(parent), i)) {
+				reply_entry(v, q, &backend_rows[i], parent + 1 + i);
+				return;
+			}
+		}
+		vfs_reply_err(q, ENOENT);
 		return;
 	}
 	for (size_t i = 0; names && names[i]; i++) {
 		if (strcmp(names[i], name) == 0) {
-			reply_entry(v, q, &dir_row, NODE_BACKEND + 2 * i);
+			reply_entry(v, q, &dir_row, NODE_BACKEND + BACKEND_NODES * i);
 			return;
 		}
 	}
@@ -176,7 +215,7 @@ static void tree_getattr(struct vfs *v, const struct vfs_req *q, uint64_t nodeid
 static void tree_setattr(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 			 const struct vfs_setattr *s)
 {
-	if (nodeid == NODE_ASK && s->to_set == VFS_SET_SIZE)
+	if ((nodeid == NODE_ASK || is_ctl(row_of(v, nodeid))) && s->to_set == VFS_SET_SIZE)
 		tree_getattr(v, q, nodeid, NULL);
 	else
 		vfs_reply_err(q, EROFS);
@@ -193,7 +232,7 @@ static void tree_open(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, i
 		ask_open(v, q, flags);
 		return;
 	}
-	if (!row || !row->read || (flags & O_ACCMODE) != O_RDONLY) {
+	if (!row || !row->read || ((flags & O_ACCMODE) != O_RDONLY && !is_ctl(row))) {
 		vfs_reply_err(q, row && row->read ? EROFS : ENOENT);
 		return;
 	}
@@ -224,11 +263,28 @@ static void tree_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 		vfs_reply_bytes(q, (const struct buf *)(uintptr_t)f->fh, io);
 }
 
+/* one order a write, as `echo pull NAME > ctl` does it */
+static void write_ctl(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		      const struct vfs_io *io)
+{
+	AUTO_FREE char *text = io->size <= CTL_MAX ? str_dup_n(io->data, io->size) : NULL;
+	int r = io->size > CTL_MAX ? -EINVAL : text ? 0 : -ENOMEM;
+
+	if (r == 0)
+		r = broker_models_order(v->broker, number_of(nodeid), text);
+	if (r < 0)
+		vfs_reply_err(q, -r);
+	else
+		q->ops->written(q->impl, io->size);
+}
+
 static void tree_write(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 		       const struct vfs_file *f, const struct vfs_io *io)
 {
 	if (nodeid == NODE_ASK)
 		ask_write(v, q, f, io);
+	else if (is_ctl(row_of(v, nodeid)))
+		write_ctl(v, q, nodeid, io);
 	else
 		vfs_reply_err(q, EROFS);
 }
@@ -281,14 +337,18 @@ static void list_backends(struct vfs *v, struct vfs_dir *d, uint64_t nodeid, uin
 	struct vfs_entry e;
 
 	if (nodeid != NODE_BACKENDS) {
-		fill_entry(v, &status_row, nodeid + 1, &e);
-		e.nodeid = 0;
-		if (off < 3)
-			(void)vfs_dir_add(d, status_row.name, &e, 3);
+		for (size_t i = off < 2 ? 0 : (size_t)off - 2; i < ARRAY_LEN(backend_rows); i++) {
+			if (!has_row(v, number_of(nodeid), i))
+				continue;
+			fill_entry(v, &backend_rows[i], nodeid + 1 + i, &e);
+			e.nodeid = 0;
+			if (!vfs_dir_add(d, backend_rows[i].name, &e, 3 + i))
+				return;
+		}
 		return;
 	}
 	for (size_t i = off < 2 ? 0 : off - 2; names && names[i]; i++) {
-		fill_entry(v, &dir_row, NODE_BACKEND + 2 * i, &e);
+		fill_entry(v, &dir_row, NODE_BACKEND + BACKEND_NODES * i, &e);
 		e.nodeid = 0;
 		if (!vfs_dir_add(d, names[i], &e, 3 + i))
 			return;

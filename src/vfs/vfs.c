@@ -6,6 +6,7 @@
 
 #include "base/auto.h"
 #include "base/mono.h"
+#include "vfs/given.h"
 #include "vfs/hide.h"
 #include "vfs/inside.h"
 
@@ -21,6 +22,7 @@ const struct vfs_room_ops *vfs_ops(uint64_t nodeid)
 		[VFS_STATIC] = &tree_ops,   [VFS_PROMPTS] = &prompts_ops,
 		[VFS_MIRROR] = &mirror_ops, [VFS_RESPONSE] = &responses_ops,
 		[VFS_DRAFT] = &drafts_ops,  [VFS_CACHE] = &cachedir_ops,
+		[VFS_MODELS] = &models_ops,
 	};
 	enum vfs_room_id room = VFS_ROOM_OF(nodeid);
 
@@ -38,8 +40,10 @@ int vfs_new(const struct vfs_options *o, struct vfs **out, struct err *e)
 	v->start_ns = mono_real_ns();
 	list_init(&v->opened);
 	v->hide = hide_new();
+	v->given = given_new();
 	v->responses = responses_new();
-	if (!v->hide || !v->responses || prompts_new(v, e) < 0 || cachedir_new(v, e) < 0) {
+	if (!v->hide || !v->given || !v->responses || prompts_new(v, e) < 0 ||
+	    cachedir_new(v, e) < 0 || models_new(v) < 0) {
 		vfs_free(v);
 		return err_sys(e, ENOMEM, "the tree could not be built");
 	}
@@ -56,6 +60,7 @@ void vfs_stop(struct vfs *v)
 {
 	v->stopping = true;
 	prompts_stop(v);
+	models_stop(v);
 }
 
 void vfs_opened_add(struct vfs *v, struct vfs_opened *o,
@@ -72,16 +77,19 @@ void vfs_close(struct vfs *v)
 
 		o->close(v, o);
 	}
+	models_close(v);
 }
 
 struct vfs *vfs_free(struct vfs *v)
 {
 	if (!v)
 		return NULL;
+	models_free(v);
 	cachedir_free(v);
 	prompts_free(v);
 	responses_free(v->responses);
 	hide_free(v->hide);
+	given_free(v->given);
 	if (v->o.prompts_fd >= 0)
 		(void)close(v->o.prompts_fd);
 	free(v);

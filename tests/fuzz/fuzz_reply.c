@@ -79,7 +79,8 @@ static void read_answer(const char *p, size_t n, int whole)
 	if (whole)
 		r.rc = config.type->event(r.reply, "", p, n, true, &r.err);
 	else if (sse_feed(&sse, p, n, on_event, &r) == 0 && sse_finish(&sse, on_event, &r) == 0)
-		r.rc = config.type->end(r.reply, &r.err);
+		r.rc = config.type->end(r.reply, &r.err) == 0 ? 1
+							      : -1; /* 0: that is an end there */
 	must(r.rc != 0); /* an end mark or a failure, in every case */
 	if (r.rc > 0)
 		check_answer(&r);
@@ -101,6 +102,8 @@ static void read_error(const char *p, size_t n, int status)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static const struct backend_type *const types[] = { &mistral_type, &openai_type,
+							    &gemini_type, &anthropic_type };
 	static const int status[] = { 400, 404, 422, 429, 500, 302 };
 	char *text;
 
@@ -109,7 +112,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text = str_dup_n((const char *)data + 1,
 			 size - 1); /* exactly as long: ASan sees a step too far */
 	must(text != NULL);
-	config.type = data[0] & 1 ? &openai_type : &mistral_type;
+	config.type = types[(data[0] & 1) | ((data[0] >> 6) & 2)];
 	read_answer(text, size - 1, data[0] & 2);
 	read_error(text, size - 1, status[data[0] / 4 % 6]);
 	free(text);

@@ -67,7 +67,6 @@ topk|EOPNOTSUPP|0|unsupported||"top_k":3|
 samples|EOPNOTSUPP|0|unsupported||"n":2|
 namespace|EOPNOTSUPP|0|unsupported||"namespace":"x"|
 tools|EOPNOTSUPP|0|unsupported||"tools":[{"type":"web_search"}]|
-fallback|EOPNOTSUPP|0|unsupported||"fallback":["p/other"]|
 auto|EOPNOTSUPP|0|unsupported||"model":"auto"|
 ROWS
 }
@@ -119,7 +118,7 @@ failure_backend() { # NAME URL KEY_ENV [LINE]...
 	local type=openai
 
 	[[ $1 == m* ]] && type=mistral
-	printf '%s\n' "[backend $1]" "type = $type" "url = $2" "key_env = $3" "price = free" "backoff_ms = 2" \
+	printf '%s\n' "[backend $1]" "type = $type" "url = $2" "key_env = $3" "price = free" "breaker_failures = 0" "backoff_ms = 2" \
 		"backoff_max_ms = 10" "concurrency = 200" "retries = ${RETRIES:-2}" "${@:4}"
 }
 failure_config() { # DIALECT

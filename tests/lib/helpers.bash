@@ -108,9 +108,9 @@ provider_config() { # [LINE]...
 	more=$(printf '%s\n' "$@")
 	printf '%s\n' "[inferfs]" "model = p/small" \
 		"[backend p]" "type = openai" "url = http://127.0.0.1:$PORT/v1" "price = free" \
-		"backoff_ms = 2" "backoff_max_ms = 10" "$more" \
+		"backoff_ms = 2" "backoff_max_ms = 10" "breaker_failures = ${BREAKER:-0}" "$more" \
 		"[backend m]" "type = mistral" "url = http://127.0.0.1:$PORT/mistral" "price = free" \
-		"key_env = TEST_KEY" "backoff_ms = 2" "backoff_max_ms = 10" "$more"
+		"key_env = TEST_KEY" "backoff_ms = 2" "backoff_max_ms = 10" "breaker_failures = ${BREAKER:-0}" "$more"
 }
 
 # mount_inferfs [-o OPTIONS] [CONFIGURATION]: mounts at $M; without a configuration the provider's, or echo

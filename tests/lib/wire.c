@@ -172,10 +172,11 @@ static void *serve(void *arg)
 		if (!request)
 			break;
 		a = next_answer(w, request);
-		sent = send_pieces(c->fd, &a);
+		/* before the bytes go: whoever has them may be back before this thread is */
 		pthread_mutex_lock(&w->lock);
 		w->answered++;
 		pthread_mutex_unlock(&w->lock);
+		sent = send_pieces(c->fd, &a);
 		if (!sent || a.then != WIRE_KEEP) {
 			end_connection(c, a.then);
 			return NULL;

@@ -61,8 +61,8 @@ cat_says() { # FILE ERRNO-TEXT
 	mount_inferfs
 	is "$(put a.json '{"prompt":"x","n":2}')" "put EOPNOTSUPP"
 	is "$(error a .field)" n
-	is "$(put b.json '{"prompt":"x","fallback":["m/small"]}')" "put EOPNOTSUPP"
-	is "$(error b .field)" fallback
+	is "$(put b.json '{"prompt":"x","model":"auto"}')" "put EOPNOTSUPP"
+	is "$(error b .field)" model
 	is "$(put c.json '{"prompt":"x","namespace":"exp"}')" "put EOPNOTSUPP"
 	is "$(error c .field)" namespace
 	sent

@@ -107,6 +107,36 @@ crash_at() { # POINT N
 @test "killed after the ledger's first commit of an answer" { crash_at committed 1; }
 @test "killed after the ledger's 9th commit of an answer" { crash_at committed 9; }
 
+@test "killed when the first record was in the journal" { crash_at journal 1; }
+@test "killed when the 20th record was in the journal" { crash_at journal 20; }
+@test "killed in the first flush of the journal" { crash_at flush 1; }
+@test "killed in the third flush of the journal" { crash_at flush 3; }
+@test "killed after a flush, before the journal was cut" { crash_at flushed 2; }
+@test "killed after the journal was cut" { crash_at cut 2; }
+
+objects() { find "$STATE/answers" -name '*.json' | wc -l; }
+
+@test "objects that a dead daemon left behind go, those that somebody names stay" {
+	mount_inferfs
+	prompt a one
+	prompt b two
+	is "$(answer a)$(answer b)" "echo: oneecho: two"
+	is "$(objects)" 2
+	rm "$P/a.json"
+	kill9
+	[ "$(objects)" -ge 1 ]
+	# one more that nobody ever named, and things that are no objects
+	mkdir -p "$STATE/answers/3f/9a"
+	echo x >"$STATE/answers/3f/9a/3f9a$(printf '0%.0s' $(seq 60)).0.json"
+	echo x >"$STATE/answers/3f/9a/notes.json"
+	remount
+	until_true 20 eval '[ "$(objects)" = 2 ]'
+	[ -e "$STATE/answers/3f/9a/notes.json" ]
+	is "$(answer b)" "echo: two"
+	umount_inferfs
+	is "$(objects)" 2
+}
+
 @test "an object that was paid for and written before the crash is not bought again" {
 	DAEMON_ENV=(INFERFS_FAULT=object:1)
 	mount_inferfs

@@ -24,6 +24,7 @@ small_disk() { # SIZE: state and cache on it
 	mount -t tmpfs -o "size=$1" tmpfs "$W/small"
 	STATE=$W/small/state CACHE=$W/small/cache
 }
+mount_clean_up() { fusermount3 -uz "$M" 2>/dev/null || true; }
 refused() { # WHAT THE SENTENCE SAYS [ARGUMENT]...: it does not mount
 	local rc=0 wanted=$1
 
@@ -193,6 +194,47 @@ refused() { # WHAT THE SENTENCE SAYS [ARGUMENT]...: it does not mount
 	prompt a one
 	is "$(answer a)" "echo: one"
 	is "$(provider_count)" 1
+}
+
+@test "a torn journal: it mounts, all but the last record is there" {
+	mount_inferfs
+	for i in $(seq 5); do
+		prompt "b$i" "two $i"
+		answer "b$i"
+	done
+	kill9
+	local journal
+	journal=$(find "$STATE" -name 'ledger.journal.?' -size +0)
+	truncate -s -10 "$journal"
+	rm -f "$STATE"/ledger.db-wal "$STATE"/ledger.db-shm
+	expect_log 'in the middle of a record'
+	remount
+	is "$(answer b1)$(answer b4)" "echo: two 1echo: two 4"
+	prompt b5 "two 5"
+	is "$(answer b5)" "echo: two 5"
+	is "$(provider_count)" 5 "calls:"
+	umount_inferfs
+	is "$(sql 'PRAGMA integrity_check')" ok
+}
+
+@test "a journal that is damaged in the middle is refused with a sentence and left as it is" {
+	mount_inferfs
+	for i in $(seq 5); do
+		prompt "b$i" "two $i"
+		answer "b$i"
+	done
+	kill9
+	local journal
+	journal=$(find "$STATE" -name 'ledger.journal.?' -size +0)
+	printf 'XX' | dd of="$journal" bs=1 seek=100 conv=notrunc 2>/dev/null
+	cp "$journal" "$W/before"
+	mount_clean_up
+	refused 'journal.*damaged in the middle.*move it away' "${MOUNT_ARGS[@]}"
+	cmp "$W/before" "$journal"
+	mounted && false
+	rm "$journal"
+	remount
+	is "$(cat "$P/b1.json")" '{"prompt":"two 1"}'
 }
 
 @test "a damaged ledger is refused with a sentence and left as it is" {

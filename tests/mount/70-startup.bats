@@ -51,8 +51,8 @@ OPTS() { echo "state=$STATE,cache=disk:$CACHE,log_file=$LOG${1:+,$1}"; }
 
 @test "a limit on money that nothing would hold refuses to start" {
 	refused 1 'budget_usd is not in force' "$M" -o "$(OPTS "model=echo/echo,budget_usd=5")"
-	printf '[backend echo]\nrpm = 5\n' >"$W/c.ini"
-	refused 1 'rpm is not in force' "$W/c.ini" "$M" -o "$(OPTS model=echo/echo)"
+	printf '[inferfs]\nbudget_usd = 5\n' >"$W/c.ini"
+	refused 1 'budget_usd is not in force' "$W/c.ini" "$M" -o "$(OPTS model=echo/echo)"
 }
 
 @test "a model of a backend that there is not is refused" {

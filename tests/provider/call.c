@@ -176,7 +176,8 @@ static bool has_key(const struct call *c)
 
 static bool is_generation(enum kind k)
 {
-	return k == KIND_CHAT || k == KIND_TEXT || k == KIND_FIM;
+	return k == KIND_CHAT || k == KIND_TEXT || k == KIND_FIM || k == KIND_INFILL ||
+	       k == KIND_RESPONSES;
 }
 
 static enum MHD_Result generate(struct call *c)
@@ -205,7 +206,7 @@ static enum MHD_Result read_and_generate(struct call *c)
 
 	c->ask.plan = &c->plan;
 	c->ask.id = c->seq;
-	if (!strcmp(c->method, "POST")) {
+	if (!strcmp(c->method, "POST") || !strcmp(c->method, "DELETE")) {
 		c->ask.root =
 			json_loadb(c->body.p ? c->body.p : "", c->body.len, JSON_ALLOW_NUL, NULL);
 		if (!json_is_object(c->ask.root))
@@ -264,12 +265,21 @@ static bool pass_head(struct call *c, enum MHD_Result *rc)
 	return false;
 }
 
+static const char *argument(struct call *c, enum MHD_ValueKind kind, const char *name)
+{
+	return MHD_lookup_connection_value(c->conn, kind, name);
+}
+
 static void arrive(struct call *c)
 {
 	c->ready = true;
 	c->seq = record_add(c->conn, c->method, c->path.p, &c->body, c->first_ns);
 	c->rule = script_match(c->method, c->path.p, &c->body);
 	dialect_route(&c->ask, c->method, c->path.p);
+	c->ask.version = argument(c, MHD_HEADER_KIND, "anthropic-version");
+	c->ask.page = argument(c, MHD_GET_ARGUMENT_KIND, "pageToken");
+	if (!c->ask.page)
+		c->ask.page = argument(c, MHD_GET_ARGUMENT_KIND, "after_id");
 	control_changed();
 }
 

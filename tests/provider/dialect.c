@@ -3,17 +3,18 @@
 
 #include <string.h>
 
+#include "dialect_anthropic.h"
+#include "dialect_gemini.h"
 #include "dialect_mistral.h"
+#include "dialect_ollama.h"
 #include "dialect_openai.h"
 
 const char *const dialect_models[] = { "echo-small", "echo-large", "echo-embed", NULL };
 
 /* Longer prefixes first; the empty one takes the rest. */
 static const struct dialect *const dialects[] = {
-	&dialect_mistral,
-	&dialect_openai_vllm,
-	&dialect_openai_llamacpp,
-	&dialect_openai,
+	&dialect_anthropic,   &dialect_gemini,		&dialect_mistral, &dialect_ollama,
+	&dialect_openai_vllm, &dialect_openai_llamacpp, &dialect_openai,
 };
 
 static bool path_fits(const char *pattern, const char *path)
@@ -30,7 +31,7 @@ static enum kind find_kind(struct ask *ask, const char *method, const char *path
 	for (const struct route *r = ask->dialect->routes; r->path; r++) {
 		if (strcmp(r->method, method) || !path_fits(r->path, path))
 			continue;
-		if (r->kind == KIND_MODEL)
+		if (r->path[strlen(r->path) - 1] == '/')
 			ask->model = path + strlen(r->path);
 		return r->kind;
 	}

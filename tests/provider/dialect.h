@@ -20,14 +20,19 @@ enum kind {
 	KIND_CHAT,
 	KIND_TEXT, /* legacy completions */
 	KIND_FIM,
+	KIND_INFILL,	/* llama.cpp's own fill-in-the-middle */
+	KIND_RESPONSES, /* OpenAI's items */
 	KIND_EMBED,
 	KIND_MODELS, /* the list */
 	KIND_MODEL,  /* one, its name is the rest of the path */
 	KIND_HEALTH,
 	KIND_COUNT, /* token counting */
+	KIND_PULL,  /* a model to the server's own disk: lines of progress */
+	KIND_DELETE,
+	KIND_LOADED, /* models in memory */
 };
 
-/* A path ending in '/' matches by prefix and the rest names the model. */
+/* A path ending in '/' matches by prefix and the rest names the model (and the method, at Gemini). */
 struct route {
 	const char *method;
 	const char *path; /* below the dialect's prefix; NULL ends the table */
@@ -50,6 +55,8 @@ struct ask {
 	uint64_t id;
 	json_t *root; /* NULL for GET */
 	const char *model;
+	const char *version; /* header anthropic-version; NULL: none */
+	const char *page;    /* which page of a list: pageToken, after_id; NULL: the first */
 	bool stream;
 	bool usage; /* wanted in the stream */
 	unsigned n;

@@ -5,10 +5,12 @@
 
 #include "openread.h"
 #include "openwire.h"
+#include "respwire.h"
 
 static const struct route openai_routes[] = {
 	{ "POST", "/v1/chat/completions", KIND_CHAT },
 	{ "POST", "/v1/completions", KIND_TEXT },
+	{ "POST", "/v1/responses", KIND_RESPONSES },
 	{ "POST", "/v1/embeddings", KIND_EMBED },
 	{ "GET", "/v1/models", KIND_MODELS },
 	{ "GET", "/v1/models/", KIND_MODEL },
@@ -21,6 +23,7 @@ static const struct route local_routes[] = {
 	{ "POST", "/v1/chat/completions", KIND_CHAT },
 	{ "POST", "/v1/completions", KIND_TEXT },
 	{ "POST", "/v1/embeddings", KIND_EMBED },
+	{ "POST", "/infill", KIND_INFILL },
 	{ "POST", "/v1/chat/completions/input_tokens", KIND_COUNT },
 	{ "GET", "/v1/models", KIND_MODELS },
 	{ "GET", "/v1/models/", KIND_MODEL },
@@ -131,6 +134,34 @@ static void refuse_llamacpp(struct buf *b, const struct refusal *r)
 	buf_str(b, "}}");
 }
 
+/* gpt-5 and later, and the o-series. */
+static bool reasons(const char *model)
+{
+	return (model[0] == 'o' && model[1] >= '1' && model[1] <= '9') ||
+	       !strncmp(model, "gpt-5", 5) || !strncmp(model, "gpt-6", 5);
+}
+
+/* What OpenAI's own models do not take, where a test names one of them. */
+static int check_model(const struct ask *ask, struct refusal *why)
+{
+	const char *model = json_string_value(json_object_get(ask->root, "model"));
+	const char *effort = json_string_value(json_object_get(ask->root, "reasoning_effort"));
+	const char *bad = NULL;
+
+	if (!model || !reasons(model) || ask->kind != KIND_CHAT)
+		return 0;
+	if (json_object_get(ask->root, "max_tokens"))
+		bad = "max_tokens";
+	else if (json_array_size(json_object_get(ask->root, "tools")) &&
+		 (!strncmp(model, "gpt-6", 5) || !strncmp(model, "gpt-5.4", 7)) &&
+		 !(effort && !strcmp(effort, "none")))
+		bad = "reasoning_effort";
+	if (!bad)
+		return 0;
+	*why = (struct refusal){ 400, WHY_VALUE, bad, "is not supported with this model", NULL, 0 };
+	return -1;
+}
+
 /* OpenAI refuses what only the local servers know; the full list would age too fast. */
 static int read_openai(struct ask *ask, struct refusal *why)
 {
@@ -144,7 +175,29 @@ static int read_openai(struct ask *ask, struct refusal *why)
 		*why = (struct refusal){ 400, WHY_UNKNOWN, foreign[i], NULL, NULL, 0 };
 		return -1;
 	}
+	if (check_model(ask, why) || (ask->kind == KIND_RESPONSES && respwire_check(ask, why)))
+		return -1;
 	return openread_ask(ask, why);
+}
+
+static void whole(struct buf *b, const struct ask *ask)
+{
+	if (ask->kind == KIND_RESPONSES)
+		respwire_whole(b, ask);
+	else if (ask->kind == KIND_INFILL)
+		respwire_infill_whole(b, ask);
+	else
+		openwire_whole(b, ask);
+}
+
+static void stream(struct events *ev, const struct ask *ask)
+{
+	if (ask->kind == KIND_RESPONSES)
+		respwire_stream(ev, ask);
+	else if (ask->kind == KIND_INFILL)
+		respwire_infill_stream(ev, ask);
+	else
+		openwire_stream(ev, ask);
 }
 
 static void add_card(struct buf *b, const char *id, const struct dialect *d)
@@ -194,8 +247,8 @@ const struct dialect dialect_openai = {
 	.stream_type = "text/event-stream",
 	.read = read_openai,
 	.refuse = refuse_openai,
-	.whole = openwire_whole,
-	.stream = openwire_stream,
+	.whole = whole,
+	.stream = stream,
 	.other = other,
 	.call_id = openwire_call_id,
 };
@@ -210,8 +263,8 @@ const struct dialect dialect_openai_vllm = {
 	.reasoning_key = "reasoning",
 	.read = openread_ask,
 	.refuse = refuse_vllm,
-	.whole = openwire_whole,
-	.stream = openwire_stream,
+	.whole = whole,
+	.stream = stream,
 	.other = other,
 	.call_id = openwire_call_id,
 };
@@ -226,8 +279,8 @@ const struct dialect dialect_openai_llamacpp = {
 	.reasoning_key = "reasoning_content",
 	.read = openread_ask,
 	.refuse = refuse_llamacpp,
-	.whole = openwire_whole,
-	.stream = openwire_stream,
+	.whole = whole,
+	.stream = stream,
 	.other = other,
 	.call_id = openwire_call_id,
 };

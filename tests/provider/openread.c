@@ -42,28 +42,31 @@ static void count_words(struct ask *ask)
 
 /*
  * Every message is counted, the last user message is the prompt: the texts are collected as
- * prompts first and the others dropped once they are counted.
+ * prompts first and the others dropped once they are counted. Items of /responses that are no
+ * messages have a type instead of a role.
  */
-static int read_messages(struct ask *ask, struct refusal *why)
+static int read_messages(struct ask *ask, const char *field, struct refusal *why)
 {
-	const json_t *messages = json_object_get(ask->root, "messages");
+	const json_t *messages = json_object_get(ask->root, field);
 	struct plan *p = ask->plan;
 	struct span chosen = { 0 };
 	size_t i;
 	json_t *m;
 
 	if (!messages)
-		return refuse(why, WHY_MISSING, "messages", NULL);
+		return refuse(why, WHY_MISSING, field, NULL);
 	if (!json_array_size(messages))
-		return refuse(why, WHY_VALUE, "messages", "must be a non-empty array");
+		return refuse(why, WHY_VALUE, field, "must be a non-empty array");
 	json_array_foreach(messages, i, m) {
 		const char *role = json_string_value(json_object_get(m, "role"));
+		bool item = ask->kind == KIND_RESPONSES && json_object_get(m, "type");
 
-		if (!role)
-			return refuse(why, WHY_VALUE, "messages", "a message has no role");
+		if (!role && !item)
+			return refuse(why, WHY_VALUE, field, "a message has no role");
 		plan_prompt(p);
 		add_content(ask, json_object_get(m, "content"));
-		if (!strcmp(role, "user"))
+		add_content(ask, json_object_get(m, "output"));
+		if (role && !strcmp(role, "user"))
 			chosen = p->prompts[p->nprompts - 1];
 	}
 	count_words(ask);
@@ -96,6 +99,22 @@ static int read_texts(struct ask *ask, const char *field, struct refusal *why)
 		plan_text(ask->plan, "|", 1);
 		add_content(ask, suffix);
 	}
+	count_words(ask);
+	return 0;
+}
+
+static int read_infill(struct ask *ask, struct refusal *why)
+{
+	const json_t *before = json_object_get(ask->root, "input_prefix");
+
+	if (!json_is_string(before))
+		return refuse(why, WHY_MISSING, "input_prefix", NULL);
+	if (!json_is_string(json_object_get(ask->root, "input_suffix")))
+		return refuse(why, WHY_MISSING, "input_suffix", NULL);
+	plan_prompt(ask->plan);
+	add_content(ask, before);
+	plan_text(ask->plan, "|", 1);
+	add_content(ask, json_object_get(ask->root, "input_suffix"));
 	count_words(ask);
 	return 0;
 }
@@ -142,7 +161,13 @@ int openread_ask(struct ask *ask, struct refusal *why)
 	switch (ask->kind) {
 	case KIND_CHAT:
 	case KIND_COUNT:
-		return read_messages(ask, why);
+		return read_messages(ask, "messages", why);
+	case KIND_RESPONSES:
+		if (json_is_array(json_object_get(ask->root, "input")))
+			return read_messages(ask, "input", why);
+		return read_texts(ask, "input", why);
+	case KIND_INFILL:
+		return read_infill(ask, why);
 	case KIND_EMBED:
 		ask->stream = false;
 		return read_texts(ask, "input", why);
@@ -194,17 +219,33 @@ static void add_base64(struct buf *b, uint64_t seed, size_t dims)
 	buf_free(&raw);
 }
 
-static size_t wanted_dimensions(const struct ask *ask)
+static size_t dimensions_of(const json_t *v)
 {
-	const json_t *v = json_object_get(ask->root, "dimensions");
-
-	if (!v)
-		v = json_object_get(ask->root, "output_dimension");
 	if (!json_is_integer(v) || json_integer_value(v) < 1)
 		return 8;
 	if (json_integer_value(v) > MAX_DIMENSIONS)
 		return MAX_DIMENSIONS;
 	return (size_t)json_integer_value(v);
+}
+
+static size_t wanted_dimensions(const struct ask *ask)
+{
+	const json_t *v = json_object_get(ask->root, "dimensions");
+
+	return dimensions_of(v ? v : json_object_get(ask->root, "output_dimension"));
+}
+
+void openread_floats(struct buf *b, const char *text, size_t n, const json_t *dimensions)
+{
+	add_floats(b, hash_text(text, n), dimensions_of(dimensions));
+}
+
+void openread_vector(struct buf *b, const struct ask *ask, size_t i)
+{
+	const struct plan *p = ask->plan;
+
+	add_floats(b, hash_text(plan_at(p, p->prompts[i]), p->prompts[i].len),
+		   wanted_dimensions(ask));
 }
 
 void openread_embed(struct buf *b, const struct ask *ask)

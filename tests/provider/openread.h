@@ -10,5 +10,9 @@
 int openread_ask(struct ask *ask, struct refusal *why);
 /* The same text always gets the same vector. */
 void openread_embed(struct buf *out, const struct ask *ask);
+/* The vector of prompt `i` as a list of numbers. */
+void openread_vector(struct buf *out, const struct ask *ask, size_t i);
+/* The vector of a text; dimensions: a JSON integer, else 8. */
+void openread_floats(struct buf *out, const char *text, size_t n, const json_t *dimensions);
 
 #endif

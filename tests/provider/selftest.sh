@@ -127,6 +127,61 @@ has "health" '"status":"ok"' "$(get /llamacpp/health)"
 has "token count" '"input_tokens":5' "$(post /llamacpp/v1/chat/completions/input_tokens "$chat")"
 has "llamacpp timings" '"timings":{' "$(post /llamacpp$chat_path "$chat")"
 
+# Ollama: streams unless told not to, strings only, objects as arguments.
+oll=/ollama/api/chat
+is "ollama no such model" 404 "$(code $oll '{"model":"nope","messages":[{"role":"user","content":"x"}]}')"
+is "ollama error form" '{"error":"model '"'nope'"' not found"}' "$(cat "$tmp/body")"
+is "ollama refuses parts" 400 "$(code $oll '{"model":"m","messages":[{"role":"user","content":[]}]}')"
+is "ollama refuses a data URI" 400 "$(code $oll '{"model":"m","messages":[{"role":"user","content":"x","images":["data:x"]}]}')"
+is "ollama refuses text as arguments" 400 "$(code $oll '{"model":"m","messages":[{"role":"assistant","content":"","tool_calls":[{"function":{"name":"f","arguments":"{}"}}]}]}')"
+is "ollama refuses a level" 400 "$(code $oll '{"model":"m","think":"xhigh","messages":[{"role":"user","content":"x"}]}')"
+got=$(post $oll '{"model":"m","messages":[{"role":"user","content":"a b"}]}')
+is "ollama streams by itself" 4 "$(printf '%s\n' "$got" | wc -l | tr -d ' ')"
+has "ollama line" '"message":{"role":"assistant","content":" a"},"done":false}' "$got"
+has "ollama last line" '"done":true,"done_reason":"stop"' "$got"
+has "ollama counts" '"prompt_eval_count":2,' "$got"
+has "ollama whole" '"content":"echo: x"' "$(post $oll '{"model":"m","stream":false,"messages":[{"role":"user","content":"x"}]}')"
+has "ollama generate" '"response":"echo: a|b"' "$(post /ollama/api/generate '{"model":"m","stream":false,"prompt":"a","suffix":"b"}')"
+has "ollama embed" '"embeddings":[[' "$(post /ollama/api/embed '{"model":"m","input":["a","b"],"dimensions":2}')"
+has "ollama tags" '"name":"echo-small"' "$(get /ollama/api/tags)"
+has "ollama show" '"echo.context_length":32768' "$(post /ollama/api/show '{"model":"m"}')"
+script '[{"tool_calls":[{"name":"now","arguments":{"tz":"UTC"}}],"reasoning":"hm"}]'
+got=$(post $oll '{"model":"m","messages":[{"role":"user","content":"x"}]}')
+has "ollama call" '"tool_calls":[{"function":{"index":0,"name":"now","arguments":{"tz":"UTC"}}}]' "$got"
+has "ollama thinking" '"thinking":"hm"' "$got"
+has "ollama reason of calls" '"done_reason":"stop"' "$got"
+script '[{"end_without_done":true}]'
+lacks "ollama without the end" '"done":true' "$(post $oll '{"model":"m","messages":[{"role":"user","content":"x"}]}')"
+script '[{"error_event":{"error":"broke"},"error_at":1}]'
+is "ollama error line" '{"error":"broke"}' "$(post $oll '{"model":"m","messages":[{"role":"user","content":"x"}]}' | tail -n 1)"
+ctl reset >/dev/null
+
+# Responses and infill.
+resp=/v1/responses
+has "responses" '"type":"output_text","annotations":[],"logprobs":[],"text":"echo: hi"' "$(post $resp '{"model":"m","input":"hi"}')"
+got=$(post $resp '{"model":"m","stream":true,"input":[{"role":"user","content":[{"type":"input_text","text":"a b"}]}]}')
+has "responses event" 'event: response.output_text.delta' "$got"
+has "responses delta" '"delta":" b"}' "$got"
+has "responses end" '"type":"response.completed"' "$(printf '%s\n' "$got" | tail -n 2)"
+lacks "responses have no end mark" '[DONE]' "$got"
+is "responses refuse stop" 400 "$(code $resp '{"model":"m","input":"x","stop":["a"]}')"
+is "responses want encrypted reasoning" 400 "$(code $resp '{"model":"m","input":[{"type":"reasoning","id":"r"}]}')"
+is "responses want the call" 400 "$(code $resp '{"model":"m","input":[{"type":"function_call_output","call_id":"c","output":"x"}]}')"
+script '[{"tool_calls":[{"name":"now","arguments":{}}],"reasoning":"hm","finish_reason":"length"}]'
+got=$(post $resp '{"model":"m","input":"x"}')
+has "responses reasoning" '"encrypted_content":"' "$got"
+lacks "responses hide it" 'hm' "$got"
+has "responses call" '"type":"function_call"' "$got"
+has "responses incomplete" '"incomplete_details":{"reason":"max_output_tokens"}' "$got"
+ctl reset >/dev/null
+is "tools of gpt-5.4 in chat" 400 "$(code $chat_path '{"model":"gpt-5.4","tools":[{}],"messages":[{"role":"user","content":"x"}]}')"
+is "max_tokens of o3" 400 "$(code $chat_path '{"model":"o3","max_tokens":3,"messages":[{"role":"user","content":"x"}]}')"
+has "completions suffix" '"text":"echo: a|b"' "$(post /v1/completions '{"model":"m","prompt":"a","suffix":"b"}')"
+has "infill" '{"content":"echo: a|b","stop":true,"stop_type":"eos"' "$(post /llamacpp/infill '{"input_prefix":"a","input_suffix":"b"}')"
+got=$(post /llamacpp/infill '{"stream":true,"input_prefix":"a","input_suffix":"b"}')
+has "infill event" 'data: {"content":" a|b","stop":false}' "$got"
+lacks "infill has no end mark" '[DONE]' "$got"
+
 # Streams.
 got=$(post $chat_path "$stream")
 is "stream text" "$text" "$(printf '%s' "$got" | join)"
@@ -288,6 +343,60 @@ head -c 300000 /dev/zero | tr '\0' a >"$tmp/a"
 printf '{"model":"m","messages":[{"role":"user","content":"%s"}]}' "$(cat "$tmp/a")" >"$tmp/big"
 is "big body" "$(($(wc -c <"$tmp/a") + 6))" "$(curl -sS -d "@$tmp/big" "$url$chat_path" | sed 's/.*"content":"\([^"]*\)".*/\1/' | tr -d '\n' | wc -c | tr -d ' ')"
 has "big body not kept" "\"body_sha256\":\"$(openssl dgst -sha256 -r <"$tmp/big" | cut -d' ' -f1)\",\"body\":null" "$(get '/_ctl/requests?last=1')"
+
+# Gemini and Anthropic: their own paths, bodies, streams and refusals.
+ctl reset >/dev/null
+g=/gemini/v1beta/models/gemini-3.8-flash
+gchat='{"systemInstruction":{"parts":[{"text":"be kind"}]},"contents":[{"role":"user","parts":[{"text":"hello big world"}]}]}'
+got=$(post $g:streamGenerateContent?alt=sse "$gchat")
+is "gemini text" "$text" "$(printf '%s' "$got" | sed -n 's/.*"text":"\([^"]*\)".*/\1/p' | tr -d '\n')"
+has "gemini finish" '"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":5,"candidatesTokenCount":4,"totalTokenCount":9}' "$got"
+lacks "gemini has no end mark" DONE "$got"
+has "gemini whole" "\"text\":\"$text\"" "$(post $g:generateContent "$gchat")"
+is "gemini method" 404 "$(code $g:think "$gchat")"
+is "gemini no model" 404 "$(code /gemini/v1beta/models/nope:generateContent "$gchat")"
+is "gemini unknown field" 400 "$(code $g:generateContent '{"messages":[],"contents":[{"role":"user","parts":[{"text":"x"}]}]}')"
+has "gemini error form" '"status":"INVALID_ARGUMENT"' "$(cat "$tmp/body")"
+is "gemini empty parts" 400 "$(code $g:generateContent '{"contents":[{"role":"user","parts":[]}]}')"
+is "gemini unsigned call" 400 "$(code $g:generateContent '{"contents":[{"role":"model","parts":[{"functionCall":{"name":"f"}}]}]}')"
+has "gemini embeddings" '{"embeddings":[{"values":[' "$(post /gemini/v1beta/models/e:batchEmbedContents '{"requests":[{"model":"models/e","content":{"parts":[{"text":"a"}]},"outputDimensionality":3}]}')"
+has "gemini count" '{"totalTokens":5}' "$(post $g:countTokens "$gchat")"
+has "gemini models" '"nextPageToken":"page+2"' "$(get /gemini/v1beta/models)"
+lacks "gemini models, last page" nextPageToken "$(get '/gemini/v1beta/models?pageToken=page%2B2')"
+script '[{"tool_calls":[{"name":"now","arguments":{"tz":"UTC"}}],"reasoning":"hm"}]'
+got=$(post $g:streamGenerateContent "$gchat")
+has "gemini thought" '{"text":"hm","thought":true}' "$got"
+has "gemini call" '"name":"now","args":{"tz":"UTC"}},"thoughtSignature":"' "$got"
+script '[{"end_without_done":true}]'
+lacks "gemini without its end" finishReason "$(post $g:streamGenerateContent "$gchat")"
+script '[{"status":429}]'
+has "gemini delay in the body" '"retryDelay":"0.01s"' "$(post $g:generateContent "$gchat")"
+ctl reset >/dev/null
+a=/anthropic/v1/messages
+apost() { curl -sS -N -m 20 -H "anthropic-version: $1" -d "$2" "$url$a"; }
+achat='{"model":"m","max_tokens":9,"stream":true,"system":"be kind","messages":[{"role":"user","content":"hello big world"}]}'
+got=$(apost 2026-10-21 "$achat")
+is "anthropic text" "$text" "$(printf '%s' "$got" | sed -n 's/.*"text_delta","text":"\([^"]*\)".*/\1/p' | tr -d '\n')"
+has "anthropic end" 'event: message_stop' "$got"
+has "anthropic usage" '"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":4,' "$got"
+is "anthropic without version" 400 "$(code $a "$achat")"
+has "anthropic sampling" 'temperature: Extra inputs' "$(apost 2026-10-21 '{"model":"m","max_tokens":9,"temperature":0,"messages":[{"role":"user","content":"x"}]}')"
+has "anthropic sampling, old version" '"text":"echo: x"' "$(apost 2023-06-01 '{"model":"m","max_tokens":9,"temperature":0,"messages":[{"role":"user","content":"x"}]}')"
+has "anthropic max_tokens" 'max_tokens: Field required' "$(apost 2026-10-21 '{"model":"m","messages":[{"role":"user","content":"x"}]}')"
+has "anthropic error form" '{"type":"error","error":{"type":"not_found_error"' "$(apost 2026-10-21 '{"model":"nope","messages":[{"role":"user","content":"x"}]}')"
+has "anthropic white space" 'trailing whitespace' "$(apost 2026-10-21 '{"model":"m","max_tokens":9,"messages":[{"role":"assistant","content":[{"type":"text","text":"x "}]}]}')"
+has "anthropic models" '"has_more":true' "$(get /anthropic/v1/models)"
+has "anthropic models, last page" '"has_more":false' "$(get '/anthropic/v1/models?after_id=x')"
+script '[{"tool_calls":[{"name":"now","arguments":{"tz":"UTC"}}],"reasoning":"hm","error_event":{"type":"error"},"error_at":1}]'
+got=$(apost 2026-10-21 "$achat")
+has "anthropic signature" '"type":"signature_delta","signature":"' "$got"
+has "anthropic call" '"type":"tool_use","id":"toolu_' "$got"
+has "anthropic error event" 'event: error' "$got"
+lacks "anthropic error ends it" message_stop "$got"
+ctl 'key?value=sesame' >/dev/null
+is "gemini key" 200 "$(curl -sS -o /dev/null -w '%{http_code}' -H 'x-goog-api-key: sesame' -d "$gchat" "$url$g:generateContent")"
+is "anthropic wrong key" 401 "$(curl -sS -o /dev/null -w '%{http_code}' -H 'x-api-key: no' -d "$achat" "$url$a")"
+ctl reset >/dev/null
 
 # Keys.
 ctl 'key?value=sesame' >/dev/null

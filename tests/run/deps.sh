@@ -37,7 +37,9 @@ test  cmd:rsync                                        rsync
 test  cmd:pkill                                        procps
 test  cmd:sqlite3                                      sqlite3
 test  cmd:openssl                                      openssl
+test  cmd:nginx                                        nginx
 test  cmd:python3                                      python3
+test  cmd:script                                       bsdutils
 ROWS
 }
 

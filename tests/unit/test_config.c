@@ -27,7 +27,10 @@
 static const char *const variables[] = { "MISTRAL_API_KEY",	  "OPENAI_API_KEY",
 					 "OPENAI_BASE_URL",	  "OLLAMA_HOST",
 					 "CREDENTIALS_DIRECTORY", "TEAM_KEY",
-					 "OLLAMA_API_KEY" };
+					 "OLLAMA_API_KEY",	  "GOOGLE_API_KEY",
+					 "GEMINI_API_KEY",	  "GOOGLE_GEMINI_BASE_URL",
+					 "ANTHROPIC_API_KEY",	  "ANTHROPIC_AUTH_TOKEN",
+					 "ANTHROPIC_BASE_URL" };
 
 static int clean(void **state)
 {
@@ -142,9 +145,10 @@ static void test_twice(void **state)
 static void test_limits_refused(void **state)
 {
 	static const char *const texts[] = {
-		"[inferfs]\nbudget_usd = 5\n",	   "[inferfs]\nbudget_usd_per_day = 5\n",
-		"[backend mistral]\nrpm = 10\n",   "[backend mistral]\ntpm = 10\n",
-		"[namespace a]\nbudget_usd = 1\n", "[store]\nmax_bytes = 1G\n",
+		"[inferfs]\nbudget_usd = 5\n",
+		"[inferfs]\nbudget_usd_per_day = 5\n",
+		"[namespace a]\nbudget_usd = 1\n",
+		"[store]\nmax_bytes = 1G\n",
 	};
 
 	(void)state;
@@ -153,17 +157,12 @@ static void test_limits_refused(void **state)
 	refused("[inferfs]\ncache = disk:/x?max_bytes=5\n", "c.ini:2: ", "max_bytes");
 	refused("[inferfs]\ncache = disk:/x?ttl=1&max_bytes=5\n", "c.ini:2: ", "max_bytes");
 	/* an empty one is how the documentation writes "none" */
-	config_free(
-		good("[inferfs]\nbudget_usd =\n[backend mistral]\nrpm =\n[store]\nmax_bytes =\n"));
+	config_free(good("[inferfs]\nbudget_usd =\n[store]\nmax_bytes =\n"));
 }
 
 static void test_later_refused(void **state)
 {
 	(void)state;
-	refused("[backend x]\ntype = gemini\n", "c.ini:1: ", "later version");
-	refused("[backend x]\ntype = anthropic\n", "c.ini:1: ", "later version");
-	refused("[backend ollama]\n", "c.ini:1: ", "11434/v1");
-	refused("[backend gemini]\n", "c.ini:1: ", "later version");
 	refused("[inferfs]\ncache = redis://h/0\n", "c.ini:2: ", "later version");
 	refused("[inferfs]\ncache = rediss://h/0\n", "c.ini:2: ", "later version");
 	refused("[inferfs]\ncache = s3://b/p\n", "c.ini:2: ", "later version");
@@ -259,7 +258,7 @@ static void test_defaults(void **state)
 	assert_int_equal(c->store.ttl_s, 0);
 	assert_int_equal(c->later_keys.merge_size, 16);
 	assert_int_equal(c->n_configured, 0);
-	assert_int_equal(c->n_backends, 6);
+	assert_int_equal(c->n_backends, 8);
 	assert_int_equal(b->limits.concurrency, 32);
 	assert_int_equal(b->limits.retries, 4);
 	assert_true(b->limits.connect_timeout_s == 10 && b->limits.stall_timeout_s == 120);
@@ -340,9 +339,9 @@ static void test_later_accepted(void **state)
 	assert_true(c->mount.share_namespaces);
 	assert_int_equal(c->later_keys.merge_size, 8);
 	assert_int_equal(c->later_keys.merge_window_ms, 3);
-	assert_string_equal(c->later_keys.prices_file, "/home/someone/p.json");
+	assert_string_equal(c->prices.file, "/home/someone/p.json");
 	assert_string_equal(buf_str(&c->later),
-			    "share_namespaces\nmerge\nbatch\nprices\nnamespace exp\nroute auto\n");
+			    "share_namespaces\nmerge\nbatch\nnamespace exp\nroute auto\n");
 	config_free(c);
 }
 
@@ -414,10 +413,9 @@ static void test_builtins_without_keys(void **state)
 	const struct backend_config *mistral = config_backend_find(c, "mistral");
 
 	(void)state;
-	assert_null(config_backend_find(c, "gemini"));
 	assert_string_equal(vllm->at.url, "http://localhost:8000/v1");
 	assert_string_equal(llama->at.url, "http://127.0.0.1:8080/v1");
-	assert_string_equal(ollama->at.url, "http://127.0.0.1:11434/v1");
+	assert_string_equal(ollama->at.url, "http://127.0.0.1:11434");
 	assert_int_equal(llama->dialect, BACKEND_LLAMACPP);
 	assert_true(vllm->free_of_charge && llama->free_of_charge && ollama->free_of_charge);
 	assert_true(echo->free_of_charge);
@@ -426,6 +424,9 @@ static void test_builtins_without_keys(void **state)
 	assert_null(vllm->at.key_hint);
 	assert_null(echo->at.key_hint);
 	assert_non_null(strstr(mistral->at.key_hint, "MISTRAL_API_KEY"));
+	assert_non_null(strstr(config_backend_find(c, "gemini")->at.key_hint, "GOOGLE_API_KEY"));
+	assert_non_null(
+		strstr(config_backend_find(c, "anthropic")->at.key_hint, "ANTHROPIC_API_KEY"));
 	assert_string_equal(mistral->provider, "mistral");
 	assert_null(vllm->provider);
 	config_free(c);
@@ -453,6 +454,35 @@ static void test_keys_from_environment(void **state)
 	config_free(c);
 }
 
+/* the providers' own programs take them in this order too */
+static void test_keys_of_two_names(void **state)
+{
+	struct config *c;
+
+	(void)state;
+	setenv("GEMINI_API_KEY", "gk-123456789", 1);
+	setenv("ANTHROPIC_AUTH_TOKEN", "at-123456789", 1);
+	setenv("GOOGLE_GEMINI_BASE_URL", "http://127.0.0.1:9997/", 1);
+	setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9998", 1);
+	c = good("[backend tuned]\ntype = anthropic\nurl = https://h\napi_version = 2023-06-01\n");
+	assert_string_equal(config_backend_find(c, "gemini")->at.key, "gk-123456789");
+	assert_string_equal(config_backend_find(c, "anthropic")->at.key_from,
+			    "ANTHROPIC_AUTH_TOKEN");
+	assert_string_equal(config_backend_find(c, "gemini")->at.url, "http://127.0.0.1:9997");
+	assert_string_equal(config_backend_find(c, "anthropic")->at.url, "http://127.0.0.1:9998");
+	assert_string_equal(config_backend_find(c, "tuned")->at.api_version, "2023-06-01");
+	assert_string_equal(config_backend_find(c, "anthropic")->provider, "anthropic");
+	assert_false(config_backend_find(c, "gemini")->free_of_charge);
+	config_free(c);
+	setenv("GOOGLE_API_KEY", "ok-123456789", 1);
+	setenv("ANTHROPIC_API_KEY", "ak-123456789", 1);
+	c = good("");
+	assert_string_equal(config_backend_find(c, "gemini")->at.key, "ok-123456789");
+	assert_string_equal(config_backend_find(c, "anthropic")->at.key, "ak-123456789");
+	assert_string_equal(config_backend_find(c, "anthropic")->at.key_from, "ANTHROPIC_API_KEY");
+	config_free(c);
+}
+
 static void test_url_from_environment(void **state)
 {
 	struct config *c;
@@ -463,7 +493,7 @@ static void test_url_from_environment(void **state)
 	c = good("[backend mine]\ntype = openai\nurl = https://h/v1\n");
 	assert_string_equal(config_backend_find(c, "openai")->at.url, "http://127.0.0.1:9999/v1");
 	assert_string_equal(config_backend_find(c, "vllm")->at.url, "http://127.0.0.1:9999/v1");
-	assert_string_equal(config_backend_find(c, "ollama")->at.url, "http://127.0.0.1:11434/v1");
+	assert_string_equal(config_backend_find(c, "ollama")->at.url, "http://127.0.0.1:11434");
 	assert_string_equal(config_backend_find(c, "mine")->at.url, "https://h/v1");
 	assert_false(config_backend_find(c, "openai")->at.default_url);
 	assert_null(config_backend_find(c, "openai")->provider);
@@ -478,23 +508,70 @@ static void test_ollama_host(void **state)
 	static const struct {
 		const char *host, *url;
 	} rows[] = {
-		{ "", "http://127.0.0.1:11434/v1" },
-		{ "0.0.0.0", "http://127.0.0.1:11434/v1" },
-		{ "0.0.0.0:5000", "http://127.0.0.1:5000/v1" },
-		{ "127.0.0.1:5001", "http://127.0.0.1:5001/v1" },
-		{ "http://localhost:5002/", "http://localhost:5002/v1" },
-		{ "far.example:80", "http://127.0.0.1:11434/v1" },
+		{ "", "http://127.0.0.1:11434" },
+		{ "0.0.0.0", "http://127.0.0.1:11434" },
+		{ "0.0.0.0:5000", "http://127.0.0.1:5000" },
+		{ "http://0.0.0.0:5000", "http://127.0.0.1:5000" },
+		{ "127.0.0.1:5001", "http://127.0.0.1:5001" },
+		{ "http://localhost:5002/", "http://localhost:5002" },
+		{ "http://localhost", "http://localhost" },
+		{ "box", "http://box:11434" },
+		{ "far.example:80", "http://far.example:80" },
+		{ "https://far.example/ollama/", "https://far.example/ollama" },
+		{ "ollama.com", "https://ollama.com" },
+		{ "notollama.com", "http://notollama.com:11434" },
 	};
 
 	(void)state;
+	setenv("OLLAMA_API_KEY", "cloud-123456789", 1);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct config *c;
+		const struct backend_config *o;
 
 		setenv("OLLAMA_HOST", rows[i].host, 1);
-		c = good("");
-		assert_string_equal(config_backend_find(c, "ollama")->at.url, rows[i].url);
+		c = good("[backend mine]\ntype = ollama\n");
+		o = config_backend_find(c, "ollama");
+		assert_string_equal(o->at.url, rows[i].url);
+		assert_string_equal(config_backend_find(c, "mine")->at.url, rows[i].url);
+		/* the cloud's key goes to the cloud only */
+		if (strcmp(rows[i].host, "ollama.com") == 0)
+			assert_string_equal(o->at.key, "cloud-123456789");
+		else
+			assert_null(o->at.key);
+		assert_null(o->at.key_hint);
+		assert_true(o->free_of_charge);
 		config_free(c);
 	}
+}
+
+static void test_ollama_section(void **state)
+{
+	struct config *c =
+		setenv("OUR_TEST_KEY", "tk-123456789", 1)
+			? NULL
+			: good("[backend ollama]\nurl = http://10.0.0.2:11434\n"
+			       "[backend cloud]\ntype = ollama\nurl = https://api.ollama.com\n"
+			       "[backend keyed]\ntype = ollama\nkey_env = OUR_TEST_KEY\nstall_timeout = 7\n");
+	const struct backend_config *o = config_backend_find(c, "ollama");
+
+	(void)state;
+	assert_string_equal(o->type->name, "ollama");
+	assert_string_equal(o->at.url, "http://10.0.0.2:11434");
+	assert_false(o->at.default_url);
+	assert_string_equal(o->provider, "ollama");
+	/* it loads a model before its first byte */
+	assert_true(o->limits.stall_timeout_s >= 600);
+	o = config_backend_find(c, "cloud");
+	assert_null(o->at.key);
+	assert_non_null(strstr(o->at.key_hint, "OLLAMA_API_KEY"));
+	o = config_backend_find(c, "keyed");
+	assert_string_equal(o->at.key, "tk-123456789");
+	/* and it is no longer where /proc shows it */
+	assert_string_equal(getenv("OUR_TEST_KEY"), "");
+	assert_true(o->at.default_url);
+	assert_true(o->limits.stall_timeout_s <= 7);
+	config_free(c);
+	refused("[backend ollama]\ndialect = vllm\n", "c.ini:1: ", "dialect");
 }
 
 static void test_explicit_keys(void **state)
@@ -541,7 +618,7 @@ static void test_section_replaces_builtin(void **state)
 	for (size_t i = 0; i < c->n_backends; i++)
 		n += strcmp(c->backends[i].name, "mistral") == 0;
 	assert_int_equal(n, 1);
-	assert_int_equal(c->n_backends, 6);
+	assert_int_equal(c->n_backends, 8);
 	assert_int_equal(c->n_configured, 3);
 	assert_int_equal(config_backend_find(c, "mistral")->limits.concurrency, 2);
 	assert_int_equal(config_backend_find(c, "vllm")->dialect, BACKEND_VLLM);
@@ -663,8 +740,10 @@ int main(void)
 		cmocka_unit_test_setup(test_file_errors, clean),
 		cmocka_unit_test_setup(test_builtins_without_keys, clean),
 		cmocka_unit_test_setup(test_keys_from_environment, clean),
+		cmocka_unit_test_setup(test_keys_of_two_names, clean),
 		cmocka_unit_test_setup(test_url_from_environment, clean),
 		cmocka_unit_test_setup(test_ollama_host, clean),
+		cmocka_unit_test_setup(test_ollama_section, clean),
 		cmocka_unit_test_setup(test_explicit_keys, clean),
 		cmocka_unit_test_setup(test_section_replaces_builtin, clean),
 		cmocka_unit_test_setup(test_price, clean),

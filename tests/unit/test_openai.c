@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "base/fdio.h"
+#include "cases.h"
 #include "wire.h"
 #include "wire_ask.h"
 
@@ -86,8 +87,11 @@ static void test_refuses_and_drops(void **state)
 	refuses(BACKEND_OPENAI, HEAD HI ",\"dimensions\":3}", "dimensions");
 	refuses(BACKEND_OPENAI, TEXT ",\"response_format\":{\"type\":\"json_object\"}}",
 		"response_format");
-	refuses(BACKEND_OPENAI, "{\"endpoint\":\"embedding\",\"model\":\"m\",\"input\":\"x\"}",
+	refuses(BACKEND_OPENAI, "{\"endpoint\":\"rerank\",\"model\":\"m\",\"input\":\"x\"}",
 		"endpoint");
+	refuses(BACKEND_OPENAI,
+		"{\"endpoint\":\"embedding\",\"model\":\"m\",\"input\":\"x\",\"temperature\":1}",
+		"temperature");
 	refuses(BACKEND_VLLM, "{\"endpoint\":\"fim\",\"model\":\"m\",\"prompt\":\"x\"}",
 		"endpoint");
 	refuses(BACKEND_OPENAI,
@@ -196,6 +200,129 @@ static void test_extra_body(void **state)
 	      "{" SENT_HI
 	      ",\"model\":\"m\",\"response_format\":{\"json_schema\":{\"name\":\"a\",\"strict\":true},"
 	      "\"type\":\"json_schema\"}," STREAM "}");
+}
+
+#define IMAGE \
+	"{\"type\":\"image\",\"sha256\":\"aa\",\"media_type\":\"image/jpeg\",\"detail\":\"low\"}"
+#define LINK "{\"type\":\"image\",\"url\":\"https://h/x.png\"}"
+#define CALL(extra)                                                                                         \
+	"{\"id\":\"call_1\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{}\"}" extra \
+	"}"
+
+static void test_images(void **state)
+{
+	(void)state;
+	config.dialect = BACKEND_OPENAI;
+	cases_sends(
+		&config,
+		HEAD
+		"\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"}," IMAGE
+		"," LINK "]}]}",
+		"{\"aa\":\"QUJD\"}", "/chat/completions",
+		"{\"messages\":[{\"content\":[{\"text\":\"a\",\"type\":\"text\"},{\"image_url\":{\"detail\":\"low\","
+		"\"url\":\"data:image/jpeg;base64,QUJD\"},\"type\":\"image_url\"},{\"image_url\":{\"url\":"
+		"\"https://h/x.png\"},\"type\":\"image_url\"}],\"role\":\"user\"}],\"model\":\"m\"," STREAM
+		"}");
+}
+
+/* Signatures of other providers mean nothing here; Google's imitation of this API wants its own back. */
+static void test_tools(void **state)
+{
+	static const char history[] = HEAD
+		"\"messages\":[{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[" CALL(
+			",\"extra_content\":{\"anthropic\":{\"thinking\":[]},\"google\":{\"thought_signature\":\"s\"}}") "]},"
+															 "{\"role\":\"tool\",\"tool_call_id\":\"call_1\",\"content\":\"7\"}],"
+															 "\"parallel_tool_calls\":false,\"tool_choice\":\"required\",\"tools\":[{\"type\":\"function\","
+															 "\"function\":{\"name\":\"f\",\"strict\":true}}]}";
+#define REST_OF_IT                                                                            \
+	"{\"content\":\"7\",\"role\":\"tool\",\"tool_call_id\":\"call_1\"}],\"model\":\"m\"," \
+	"\"parallel_tool_calls\":false," STREAM ",\"tool_choice\":\"required\",\"tools\":[{"  \
+	"\"function\":{\"name\":\"f\",\"strict\":true},\"type\":\"function\"}]}"
+
+	(void)state;
+	config.dialect = BACKEND_OPENAI;
+	cases_sends(
+		&config, history, NULL, "/chat/completions",
+		"{\"messages\":[{\"content\":null,\"role\":\"assistant\",\"tool_calls\":[{\"extra_content\":"
+		"{\"google\":{\"thought_signature\":\"s\"}},\"function\":{\"arguments\":\"{}\",\"name\":\"f\"},"
+		"\"id\":\"call_1\",\"type\":\"function\"}]}," REST_OF_IT);
+	config.at.default_url = true;
+	cases_sends(
+		&config, history, NULL, "/chat/completions",
+		"{\"messages\":[{\"content\":null,\"role\":\"assistant\",\"tool_calls\":[{\"function\":"
+		"{\"arguments\":\"{}\",\"name\":\"f\"},\"id\":\"call_1\",\"type\":\"function\"}]}," REST_OF_IT);
+	config.at.default_url = false;
+}
+
+static void test_reasoning_models(void **state)
+{
+	(void)state;
+	config.dialect = BACKEND_OPENAI;
+	config.at.default_url = true;
+	cases_sends(
+		&config,
+		"{\"endpoint\":\"chat\",\"model\":\"o4-mini\",\"messages\":[{\"role\":\"system\",\"content\":\"s\"},"
+		"{\"role\":\"user\",\"content\":\"hi\"}],\"max_tokens\":9,\"reasoning_effort\":\"low\"}",
+		NULL, "/chat/completions",
+		"{\"max_completion_tokens\":9,\"messages\":[{\"content\":\"s\",\"role\":\"developer\"},"
+		"{\"content\":\"hi\",\"role\":\"user\"}],\"model\":\"o4-mini\",\"reasoning_effort\":\"low\"," STREAM
+		"}");
+	config.at.default_url = false;
+}
+
+static void test_local_servers_think(void **state)
+{
+	static const char history[] = HEAD
+		"\"messages\":[{\"role\":\"assistant\",\"content\":\"a\",\"reasoning\":\"t\"}],\"reasoning_effort\":\"none\"}";
+
+	(void)state;
+	config.dialect = BACKEND_VLLM;
+	cases_sends(&config, HEAD HI ",\"reasoning_effort\":\"high\"}", NULL, "/chat/completions",
+		    "{\"chat_template_kwargs\":{\"enable_thinking\":true}," SENT_HI
+		    ",\"model\":\"m\",\"reasoning_effort\":\"high\"," STREAM "}");
+	cases_sends(
+		&config, history, NULL, "/chat/completions",
+		"{\"chat_template_kwargs\":{\"enable_thinking\":false},\"messages\":[{\"content\":\"a\","
+		"\"reasoning\":\"t\",\"role\":\"assistant\"}],\"model\":\"m\"," STREAM "}");
+	config.dialect = BACKEND_LLAMACPP;
+	cases_sends(
+		&config, history, NULL, "/chat/completions",
+		"{\"chat_template_kwargs\":{\"enable_thinking\":false},\"messages\":[{\"content\":\"a\","
+		"\"reasoning_content\":\"t\",\"role\":\"assistant\"}],\"model\":\"m\"," STREAM "}");
+	config.dialect = BACKEND_OPENAI;
+	cases_refuses(&config, history, "messages.reasoning");
+}
+
+#define FIM \
+	"{\"endpoint\":\"fim\",\"model\":\"m\",\"prompt\":\"a\",\"suffix\":\"b\",\"max_tokens\":3}"
+#define VECTOR \
+	"{\"endpoint\":\"embedding\",\"model\":\"m\",\"input\":[\"a\",\"b\"],\"dimensions\":3}"
+
+static void test_other_endpoints(void **state)
+{
+	(void)state;
+	config.dialect = BACKEND_OPENAI;
+	cases_sends(&config, FIM, NULL, "/completions",
+		    "{\"max_tokens\":3,\"model\":\"m\",\"prompt\":\"a\"," STREAM
+		    ",\"suffix\":\"b\"}");
+	cases_sends(&config, VECTOR, NULL, "/embeddings",
+		    "{\"dimensions\":3,\"input\":[\"a\",\"b\"],\"model\":\"m\"}");
+	config.at.default_url = true;
+	cases_sends(
+		&config, VECTOR, NULL, "/embeddings",
+		"{\"dimensions\":3,\"encoding_format\":\"base64\",\"input\":[\"a\",\"b\"],\"model\":\"m\"}");
+	config.at.default_url = false;
+	config.dialect = BACKEND_VLLM;
+	cases_sends(&config, VECTOR, NULL, "/embeddings",
+		    "{\"dimensions\":3,\"input\":[\"a\",\"b\"],\"model\":\"m\"}");
+	config.dialect = BACKEND_LLAMACPP;
+	cases_sends(
+		&config, FIM, NULL, "/../infill",
+		"{\"input_prefix\":\"a\",\"input_suffix\":\"b\",\"model\":\"m\",\"n_predict\":3,\"prompt\":\"\","
+		"\"stream\":true}");
+	cases_refuses(&config, "{\"endpoint\":\"fim\",\"prompt\":\"a\",\"logprobs\":true}",
+		      "logprobs");
+	config.dialect = BACKEND_OPENAI;
 }
 
 /* ---- what comes back ---- */
@@ -515,6 +642,136 @@ static void test_tool_calls(void **state)
 	ask_done(&call);
 }
 
+/* No text however the bytes are cut, and no answer when they end too early. */
+static void test_cut_everywhere(void **state)
+{
+	struct answer *a = cases_stream(
+		&config,
+		": ping\n\n" CHUNK("{\"role\":\"assistant\",\"content\":null}", "") CHUNK(
+			"{\"reasoning_content\":\"t\"}",
+			"") CHUNK("{\"content\":\"H\u00e9\"}", "") CHUNK("{\"content\":\" you\"}",
+									 "") ": ping\n\n" STOP
+			USAGE("{\"prompt_tokens\":9,\"completion_tokens\":1,\"prompt_tokens_details\":null}")
+				DONE,
+		"H\xc3\xa9 you");
+
+	(void)state;
+	assert_int_equal(a->usage.input, 9);
+	assert_int_equal(a->usage.cached_input, -1);
+	answer_free(a);
+}
+
+static void test_vectors(void **state)
+{
+	static const char *const broken[] = {
+		"{\"object\":\"list\",\"data\":[]}",
+		"{\"data\":[{\"index\":0,\"embedding\":[]}]}",
+		"{\"data\":[{\"index\":0,\"embedding\":[1,null]}]}",
+		"{\"data\":[{\"index\":1,\"embedding\":[1]}]}",
+		"{\"data\":[{\"index\":-1,\"embedding\":[1]}]}",
+		"{\"data\":[{\"index\":0,\"embedding\":[1]},{\"index\":0,\"embedding\":[1]}]}",
+		"{\"data\":[{\"index\":0,\"embedding\":\"AACAPw\"},{\"index\":1}]}",
+		"{\"data\":[{\"index\":0,\"embedding\":\"AACAP!==\"}]}",
+		"{\"data\":[{\"index\":0,\"embedding\":\"AACA\"}]}",	 /* three bytes */
+		"{\"data\":[{\"index\":0,\"embedding\":\"AACAfw==\"}]}", /* infinity */
+		"{\"data\":[7]}",
+	};
+	struct answer *a;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++)
+		cases_fails(&config, broken[i], true, EBADMSG);
+	assert_int_equal(
+		cases_read(
+			&config,
+			"{\"object\":\"list\",\"model\":\"e\",\"data\":[{\"index\":1,\"embedding\":[0.25,-2]},"
+			"{\"index\":0,\"embedding\":\"AACAPwAAAL8=\"}],\"usage\":{\"prompt_tokens\":4,\"total_tokens\":4}}",
+			true, 0, &a, NULL),
+		0);
+	cases_json(a->embedding, "[[1.0,-0.5],[0.25,-2]]");
+	assert_string_equal(a->finish_reason, "stop");
+	assert_int_equal(a->usage.input, 4);
+	assert_int_equal(a->usage.output, -1);
+	assert_int_equal(a->text.len, 0);
+	answer_free(a);
+}
+
+static void test_infill(void **state)
+{
+	struct answer *a = cases_stream(
+		&config,
+		"data: {\"content\":\"x\",\"stop\":false}\n\n"
+		"data: {\"content\":\"y\",\"stop\":false}\n\n"
+		"data: {\"content\":\"\",\"stop\":true,\"stop_type\":\"limit\",\"model\":\"q\",\"tokens_evaluated\":5,"
+		"\"tokens_predicted\":2}\n\n",
+		"xy");
+
+	(void)state;
+	assert_string_equal(a->finish_reason, "length");
+	assert_string_equal(a->model, "q");
+	assert_int_equal(a->usage.input, 5);
+	assert_int_equal(a->usage.output, 2);
+	answer_free(a);
+	assert_int_equal(
+		cases_read(&config,
+			   "{\"content\":\"z\",\"stop\":true,\"stop_type\":\"eos\",\"error\":null}",
+			   true, 0, &a, NULL),
+		0);
+	assert_string_equal(a->finish_reason, "stop");
+	answer_free(a);
+	cases_fails(&config, "{\"content\":\"z\",\"stop\":true,\"stop_type\":\"none\"}", true,
+		    EREMOTEIO);
+}
+
+static void test_models(void **state)
+{
+	(void)state;
+	cases_models(
+		&config,
+		"{\"object\":\"list\",\"data\":[{\"id\":\"gpt-6\",\"object\":\"model\",\"created\":5,\"owned_by\":\"o\","
+		"\"shutdown_date\":null},{\"id\":\"old\",\"shutdown_date\":\"2027-01-01\"},{\"id\":7},null]}",
+		"[{\"id\":\"gpt-6\",\"created\":5,\"owned_by\":\"o\"},{\"id\":\"old\",\"deprecated\":\"2027-01-01\"}]");
+	cases_models(
+		&config,
+		"{\"data\":[{\"id\":\"Qwen/Q\",\"max_model_len\":32768,\"root\":null},"
+		"{\"id\":\"g\",\"meta\":{\"n_ctx_train\":2048,\"n_params\":8030261248,\"size\":99},"
+		"\"architecture\":{\"input_modalities\":[\"text\",\"image\"]}},{\"id\":\"s\",\"meta\":null}]}",
+		"[{\"id\":\"Qwen/Q\",\"context_tokens\":32768},{\"id\":\"g\",\"context_tokens\":2048,"
+		"\"size_bytes\":99,\"parameters\":\"8.0B\",\"capabilities\":[\"images\"]},{\"id\":\"s\"}]");
+}
+
+static void test_error_replies(void **state)
+{
+	(void)state;
+	cases_error(
+		&config, 404,
+		"{\"error\":{\"message\":\"The model `x` does not exist\",\"type\":\"invalid_request_error\","
+		"\"param\":null,\"code\":\"model_not_found\"}}",
+		ENXIO, false, "does not exist");
+	cases_error(
+		&config, 404,
+		"{\"error\":{\"message\":\"The model `x` does not exist.\",\"type\":\"NotFoundError\",\"param\":"
+		"\"model\",\"code\":404}}",
+		ENXIO, false, "does not exist");
+	cases_error(
+		&config, 429,
+		"{\"error\":{\"message\":\"m\",\"type\":\"tokens\",\"code\":\"rate_limit_exceeded\"}}",
+		EBUSY, true, "concurrency");
+	cases_error(&config, 429, "{\"error\":{\"message\":\"m\",\"code\":\"insufficient_quota\"}}",
+		    EDQUOT, false, "balance");
+	cases_error(
+		&config, 400,
+		"{\"error\":{\"message\":\"Unsupported parameter: 'max_tokens'\",\"param\":\"max_tokens\","
+		"\"code\":\"unsupported_parameter\"}}",
+		EINVAL, false, "max_tokens");
+	cases_error(
+		&config, 503,
+		"{\"error\":{\"code\":503,\"message\":\"Loading model\",\"type\":\"unavailable_error\"}}",
+		EREMOTEIO, true, "Loading model");
+	cases_error(&config, 502, "<html><body>nginx</body></html>", EREMOTEIO, true, "web page");
+	cases_error(&config, 504, "", EREMOTEIO, true, "504");
+}
+
 static void test_server_ignores_stream(void **state)
 {
 	static const char body[] =
@@ -694,6 +951,16 @@ int main(void)
 		cmocka_unit_test(test_other_choices_are_let_go),
 		cmocka_unit_test(test_logprobs),
 		cmocka_unit_test(test_tool_calls),
+		cmocka_unit_test(test_error_replies),
+		cmocka_unit_test(test_images),
+		cmocka_unit_test(test_tools),
+		cmocka_unit_test(test_reasoning_models),
+		cmocka_unit_test(test_local_servers_think),
+		cmocka_unit_test(test_other_endpoints),
+		cmocka_unit_test(test_cut_everywhere),
+		cmocka_unit_test(test_vectors),
+		cmocka_unit_test(test_infill),
+		cmocka_unit_test(test_models),
 		cmocka_unit_test(test_server_ignores_stream),
 		cmocka_unit_test(test_completions_stream),
 		cmocka_unit_test(test_request_id_of_the_header_wins),

@@ -40,10 +40,10 @@ static int clean(void **state)
 
 static int probe(const char *url, struct buf *out)
 {
-	const char *answer = strstr(url, ":8000/v1/models")    ? on_8000
-			     : strstr(url, ":8080/v1/models")  ? on_8080
-			     : strstr(url, ":11434/v1/models") ? on_11434
-							       : NULL;
+	const char *answer = strstr(url, ":8000/v1/models")   ? on_8000
+			     : strstr(url, ":8080/v1/models") ? on_8080
+			     : strstr(url, ":11434/api/tags") ? on_11434
+							      : NULL;
 
 	probes++;
 	return answer ? buf_adds(out, answer) : -ECONNREFUSED;
@@ -97,8 +97,6 @@ static void test_no_backend(void **state)
 	(void)state;
 	refused("", -ENXIO, "MISTRAL_API_KEY");
 	refused("", -ENXIO, "echo/echo");
-	setenv("GEMINI_API_KEY", "g-1", 1); /* of a later version */
-	refused("", -ENXIO, "MISTRAL_API_KEY");
 }
 
 static void test_named(void **state)
@@ -124,7 +122,11 @@ static void test_who_pays(void **state)
 	chosen("", "mistral/mistral-small-latest", "vllm/Qwen/Q");
 	setenv("ANTHROPIC_API_KEY", "key-aaaaaa", 1);
 	chosen("", NULL, "mistral/mistral-small-latest");
+	chosen("", NULL, "anthropic/MODEL");
 	unsetenv("ANTHROPIC_API_KEY");
+	setenv("GEMINI_API_KEY", "key-gggggg", 1);
+	chosen("", NULL, "gemini/MODEL");
+	unsetenv("GEMINI_API_KEY");
 	setenv("OPENAI_API_KEY", "key-oooooo", 1);
 	chosen("", NULL, "openai/MODEL");
 	unsetenv("MISTRAL_API_KEY");
@@ -136,11 +138,11 @@ static void test_local_server(void **state)
 	(void)state;
 	on_8080 = "{\"object\":\"list\",\"data\":[{\"id\":\"stories.gguf\"},{\"id\":\"b\"}]}";
 	chosen("", "llamacpp/stories.gguf", "llamacpp/stories.gguf, echo/echo");
-	on_11434 = "{\"data\":[{\"id\":\"llama3.2\"}]}";
+	on_11434 = "{\"models\":[{\"name\":\"llama3.2\"},{\"name\":\"b\"}]}";
 	chosen("", NULL, "ollama/llama3.2");
 	on_8080 = NULL;
 	chosen("", "ollama/llama3.2", "ollama/llama3.2");
-	on_11434 = "{\"data\":null}"; /* a server without models */
+	on_11434 = "{\"models\":null}"; /* a server without models */
 	chosen("", NULL, "ollama/MODEL");
 }
 

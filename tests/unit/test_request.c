@@ -170,6 +170,9 @@ static const struct bad_row bad_rows[] = {
 	{ "{" P "'tools':{}}", -EINVAL, "tools", "a list" },
 	{ "{" P "'images':'a.png'}", -EINVAL, "images", "a list" },
 	{ "{" P "'fallback':'a/b'}", -EINVAL, "fallback", "a list" },
+	{ "{" P "'fallback':[]}", -EINVAL, "fallback", "1 to 16" },
+	{ "{" P "'fallback':['a/b',1]}", -EINVAL, "fallback", "1 to 16" },
+	{ "{" P "'fallback':['']}", -EINVAL, "fallback", "1 to 16" },
 	{ "{" P "'parallel_tool_calls':1}", -EINVAL, "parallel_tool_calls", "true or false" },
 	/* stop */
 	{ "{" P "'stop':''}", -EINVAL, "stop", "not empty" },
@@ -200,7 +203,6 @@ static const struct bad_row bad_rows[] = {
 	/* what later versions can do */
 	{ "{" P "'n':2}", -EOPNOTSUPP, "n", "n: 2 is not supported" },
 	{ "{" P "'namespace':'exp1'}", -EOPNOTSUPP, "namespace", "not supported by this version" },
-	{ "{" P "'fallback':['a/b']}", -EOPNOTSUPP, "fallback", "not supported" },
 	{ "{" P "'model':'auto'}", -EOPNOTSUPP, "model", "\"auto\" is not supported" },
 	{ "{" P "'auto_route':true}", -EOPNOTSUPP, "auto_route", "true is not supported" },
 	{ "{" P "'max_cost_usd':0.5}", -EOPNOTSUPP, "max_cost_usd", "not supported" },

@@ -1,0 +1,17 @@
+/*
+ * ledger_apply.h - a posting's changes, in memory
+ *
+ * Threads: the table's owner's lock. Blocks: reads on the database file. Errors: as ledger_post's done();
+ * after a failure the table is as before.
+ */
+#ifndef LEDGER_LEDGER_APPLY_H
+#define LEDGER_LEDGER_APPLY_H
+
+#include "ledger/ledger_table.h"
+
+/* ledger_apply_is_tree - the posting changes whole directories: the database's work, not the table's */
+bool ledger_apply_is_tree(const struct ledger_change *changes, size_t n);
+/* ledger_apply - then ledger_table_keep or ledger_table_undo */
+int ledger_apply(struct ledger_table *t, const struct ledger_change *changes, size_t n);
+
+#endif
