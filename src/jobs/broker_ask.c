@@ -287,8 +287,8 @@ static json_t *answer_turn(struct job *j)
 		return NULL;
 	if (n && text[n - 1] == '\n')
 		n--; /* the stream's own; the model did not say it */
-	return json_pack("{s:s, s:o, s:O*}", "role", "assistant", "content", json_stringn(text, n),
-			 "tool_calls", j->ask.calls);
+	return json_pack("{s:s, s:o, s:o*}", "role", "assistant", "content", json_stringn(text, n),
+			 "tool_calls", json_deep_copy(j->ask.calls));
 }
 
 json_t *broker_ask_history(struct broker_ask *a)
@@ -299,13 +299,13 @@ json_t *broker_ask_history(struct broker_ask *a)
 
 	if (!json_is_array(asked) || j->state != BROKER_DONE)
 		return NULL;
-	all = json_copy((json_t *)(uintptr_t)asked);
+	all = json_deep_copy(asked); /* other threads still count the job's own */
 	if (json_array_append_new(all, answer_turn(j))) {
 		json_decref(all);
 		return NULL;
 	}
-	return json_pack("{s:o, s:O*, s:O*}", "messages", all, "images", j->terms.images, "inline",
-			 j->ask.images);
+	return json_pack("{s:o, s:o*, s:o*}", "messages", all, "images",
+			 json_deep_copy(j->terms.images), "inline", json_deep_copy(j->ask.images));
 }
 
 /* one at a time, for a stream is failed with no lock held */

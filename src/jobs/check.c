@@ -117,12 +117,14 @@ static int merge(json_t **into, const json_t *earlier)
 /* The earlier turns, and where the images are that they name. */
 static int put_before(struct checked *c, const json_t *history)
 {
-	int r = request_prepend(c->request, json_object_get(history, "messages"));
+	json_t *copy = json_deep_copy(history); /* a count shared by threads is no barrier */
+	int r = copy ? request_prepend(c->request, json_object_get(copy, "messages")) : -ENOMEM;
 
 	if (r == 0 && !c->request->own_messages)
-		r = merge(&c->terms.images, json_object_get(history, "images"));
+		r = merge(&c->terms.images, json_object_get(copy, "images"));
 	if (r == 0 && !c->request->own_messages)
-		r = merge(&c->ask.images, json_object_get(history, "inline"));
+		r = merge(&c->ask.images, json_object_get(copy, "inline"));
+	json_decref(copy);
 	return r;
 }
 
@@ -149,6 +151,8 @@ int check_request(struct broker *b, const char *path, const json_t *history, str
 	json_decref(dropped);
 	if (r < 0 && e && !e->code)
 		err_sys(e, -r, "the request could not be checked");
+	c->request =
+		request_free(c->request); /* what it shares is the job's, and other threads', now */
 	return r;
 }
 

@@ -191,7 +191,7 @@ struct checked {
 	struct job_body body;
 	struct job_ask ask;
 };
-/* check_request - history: what broker_ask_history gave; path: of the prompt, NULL for an ask */
+/* check_request - the request is freed; history: what broker_ask_history gave; path: of the prompt, NULL for an ask */
 int check_request(struct broker *b, const char *path, const json_t *history, struct checked *c,
 		  struct err *e);
 void check_done(struct checked *c);
