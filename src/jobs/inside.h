@@ -212,6 +212,7 @@ struct kept {
 
 /* sweep.c: objects in answers/ that no row names any more go, a moment later, on the pool */
 #define SWEEP_DIRS ANSWERS_DIRS
+/* sweep_init - b->sweeps; sweep_free: what is left of it */
 void sweep_init(struct broker *b);
 /* sweep_gone - a row went, with its hand-outs (ledger_gone_fn) */
 void sweep_gone(void *arg, const struct ledger_row *row, const struct ledger_handout *h, size_t n);

@@ -52,9 +52,9 @@ int answers_read(struct answers *a, const struct answers_id *id, struct buf *out
 int answers_read_nowait(struct answers *a, const struct answers_id *id, struct buf *out);
 /* answers_remove - -ENOENT is success */
 int answers_remove(struct answers *a, const struct answers_id *id);
+#define ANSWERS_DIRS 256
 /* answers_each - every object in one of the ANSWERS_DIRS directories; what is not an object's name, and
  * what cannot be read, is passed over */
-#define ANSWERS_DIRS 256
 void answers_each(struct answers *a, unsigned dir,
 		  void (*fn)(void *arg, const struct answers_id *id), void *arg);
 

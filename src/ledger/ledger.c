@@ -168,7 +168,7 @@ void ledger_watch(struct ledger *l, ledger_gone_fn *fn, void *arg)
 
 void ledger_past(const struct ledger *l, struct ledger_past *out)
 {
-	*out = (struct ledger_past){ .unclean = l->writer.unclean,
+	*out = (struct ledger_past){ .unclean = l->writer.end.unclean,
 				     .torn_bytes = l->writer.journal.torn,
 				     .lost = l->writer.journal.lost };
 }
@@ -176,7 +176,7 @@ void ledger_past(const struct ledger *l, struct ledger_past *out)
 void ledger_swept(struct ledger *l, bool yes)
 {
 	LOCK_SCOPE(&l->writer.lock);
-	l->writer.swept = yes;
+	l->writer.end.swept = yes;
 }
 
 /* ---- reading ---- */

@@ -9,12 +9,14 @@
 
 #include "base/auto.h"
 #include "ledger/ledger_apply.h"
+#include "ledger/ledger_change.h"
+#include "ledger/ledger_gone.h"
 
 #include "base/banned.h"
 
 static int remove_named(struct ledger_table *t, struct ledger_name *n)
 {
-	return n->entry ? ledger_table_remove(t, n->entry) : 0;
+	return n->entry ? ledger_change_remove(t, n->entry) : 0;
 }
 
 /* ---- one row ---- */
@@ -22,7 +24,7 @@ static int remove_named(struct ledger_table *t, struct ledger_name *n)
 static int new_item(const struct ledger_change *c, struct ledger_item **out)
 {
 	bool keeps = c->request && c->row.state != LEDGER_DONE;
-	struct ledger_blob *blob = keeps ? ledger_blob_new(c->request, c->request_len) : NULL;
+	struct ledger_blob *blob = keeps ? ledger_item_blob(c->request, c->request_len) : NULL;
 	AUTO_FREE struct ledger_handout *h = NULL;
 	struct ledger_item_parts p = { .row = &c->row, .blob = blob };
 	int rc = keeps && !blob ? -ENOMEM : ledger_item_merge(NULL, c, c->row.id, &h, &p.n);
@@ -32,7 +34,7 @@ static int new_item(const struct ledger_change *c, struct ledger_item **out)
 		*out = ledger_item_new(&p);
 		rc = *out ? 0 : -ENOMEM;
 	}
-	ledger_blob_unref(blob);
+	ledger_item_blob_unref(blob);
 	return rc;
 }
 
@@ -49,7 +51,7 @@ static int op_put(struct ledger_table *t, const struct ledger_change *c)
 		rc = remove_named(t, n);
 	if (!rc)
 		rc = new_item(c, &it);
-	return rc ? rc : ledger_table_put(t, n, it);
+	return rc ? rc : ledger_change_put(t, n, it);
 }
 
 /* Hand-outs of a row that went meanwhile name nothing: told, so that their objects are looked at. */
@@ -78,7 +80,7 @@ static int op_finish(struct ledger_table *t, const struct ledger_change *c)
 
 	if (rc)
 		return rc == -ENOENT ? finish_gone(t, c) : rc;
-	rc = ledger_table_handouts(t, e);
+	rc = ledger_change_handouts(t, e);
 	if (rc)
 		return rc;
 	p = ledger_item_parts_of(e->item);
@@ -97,9 +99,9 @@ static int op_finish(struct ledger_table *t, const struct ledger_change *c)
 		p.blob = NULL;
 		p.blob_in_db = false;
 	}
-	return ledger_table_set(t, e, ledger_item_new(&p),
-				(done ? LEDGER_TODO_NO_BLOB : 0) |
-					(c->n_handouts ? LEDGER_TODO_HANDOUTS : 0));
+	return ledger_change_set(t, e, ledger_item_new(&p),
+				 (done ? LEDGER_TODO_NO_BLOB : 0) |
+					 (c->n_handouts ? LEDGER_TODO_HANDOUTS : 0));
 }
 
 static int op_remove(struct ledger_table *t, int64_t id)
@@ -109,7 +111,7 @@ static int op_remove(struct ledger_table *t, int64_t id)
 
 	if (rc)
 		return rc == -ENOENT ? 0 : rc;
-	return ledger_table_remove(t, e);
+	return ledger_change_remove(t, e);
 }
 
 static int op_drop(struct ledger_table *t, const struct ledger_change *c)
@@ -136,15 +138,15 @@ static int move_row(struct ledger_table *t, struct ledger_entry *e, struct ledge
 	if (suffix)
 		row.suffix = (char *)(uintptr_t)suffix;
 	p.row = &row;
-	rc = ledger_table_set(t, e, ledger_item_new(&p), 0);
+	rc = ledger_change_set(t, e, ledger_item_new(&p), 0);
 	if (!rc && e->name != to)
-		rc = ledger_table_place(t, e, to);
+		rc = ledger_change_place(t, e, to);
 	return rc;
 }
 
 static int op_move(struct ledger_table *t, const struct ledger_change *c)
 {
-	struct ledger_name *from, *to;
+	struct ledger_name *from = NULL, *to = NULL;
 	int rc = ledger_table_name(t, c->root, c->path, &from);
 
 	if (!rc)
@@ -159,7 +161,7 @@ static int op_move(struct ledger_table *t, const struct ledger_change *c)
 static int op_swap(struct ledger_table *t, const struct ledger_change *c)
 {
 	struct ledger_entry *e, *other;
-	struct ledger_name *a, *b;
+	struct ledger_name *a = NULL, *b = NULL;
 	int rc = ledger_table_name(t, c->root, c->path, &a);
 
 	if (!rc)
@@ -169,7 +171,7 @@ static int op_swap(struct ledger_table *t, const struct ledger_change *c)
 	e = a->entry;
 	other = b->entry;
 	if (other)
-		rc = ledger_table_place(t, other, NULL);
+		rc = ledger_change_place(t, other, NULL);
 	if (!rc && e)
 		rc = move_row(t, e, b, NULL);
 	if (!rc && other)
@@ -197,7 +199,7 @@ static int apply(struct ledger_table *t, const struct ledger_change *c)
 		return c->op == LEDGER_OP_MOVE ? op_move(t, c) : op_swap(t, c);
 	case LEDGER_OP_UNSTORED:
 	case LEDGER_OP_STORED:
-		return ledger_table_offer(t, c->op == LEDGER_OP_STORED, &c->object);
+		return ledger_change_offer(t, c->op == LEDGER_OP_STORED, &c->object);
 	case LEDGER_OP_MOVE_TREE:
 	case LEDGER_OP_SWAP_TREE:
 		break; /* alone in its posting, and not for the table */
@@ -218,6 +220,6 @@ int ledger_apply(struct ledger_table *t, const struct ledger_change *changes, si
 	for (size_t i = 0; i < n && !rc; i++)
 		rc = apply(t, &changes[i]);
 	if (rc)
-		ledger_table_undo(t);
+		ledger_change_undo(t);
 	return rc;
 }

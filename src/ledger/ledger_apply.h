@@ -11,7 +11,7 @@
 
 /* ledger_apply_is_tree - the posting changes whole directories: the database's work, not the table's */
 bool ledger_apply_is_tree(const struct ledger_change *changes, size_t n);
-/* ledger_apply - then ledger_table_keep or ledger_table_undo */
+/* ledger_apply - then ledger_change_keep or ledger_change_undo */
 int ledger_apply(struct ledger_table *t, const struct ledger_change *changes, size_t n);
 
 #endif

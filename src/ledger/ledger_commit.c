@@ -11,6 +11,7 @@
 #include "base/fault.h"
 #include "ledger/ledger_commit.h"
 #include "ledger/ledger_flush.h"
+#include "ledger/ledger_gone.h"
 #include "ledger/ledger_read.h"
 #include "ledger/ledger_write.h"
 
@@ -242,7 +243,7 @@ int ledger_commit_load(struct ledger_writer *w, int64_t *out_ledger)
 	w->table.top_id = max_id;
 	w->ids.next = announced > max_id ? announced : max_id + 1;
 	w->flushed = (uint64_t)seq;
-	w->unclean = open;
+	w->end.unclean = open;
 	return 0;
 }
 
@@ -272,7 +273,7 @@ void ledger_commit_closed_mark(struct ledger_writer *w)
 	/* nothing was lost, so nothing that was announced needs to be skipped */
 	if (!rc)
 		rc = ledger_db_set_meta(&w->db, META_IDS, w->ids.next);
-	if (!rc && w->swept)
+	if (!rc && w->end.swept)
 		rc = ledger_db_set_meta(&w->db, META_OPEN, 0);
 	(void)finish(w, rc); /* failed: as after a crash */
 }

@@ -25,7 +25,7 @@ static char **string_of(struct ledger_row *r, unsigned i)
 	return all[i];
 }
 
-struct ledger_blob *ledger_blob_new(const char *bytes, size_t n)
+struct ledger_blob *ledger_item_blob(const char *bytes, size_t n)
 {
 	struct ledger_blob *b = malloc(sizeof(*b) + n);
 
@@ -37,7 +37,7 @@ struct ledger_blob *ledger_blob_new(const char *bytes, size_t n)
 	return b;
 }
 
-void ledger_blob_unref(struct ledger_blob *b)
+void ledger_item_blob_unref(struct ledger_blob *b)
 {
 	if (b && atomic_fetch_sub(&b->refs, 1) == 1)
 		free(b);
@@ -113,7 +113,7 @@ void ledger_item_unref(struct ledger_item *it)
 {
 	if (!it || atomic_fetch_sub(&it->refs, 1) != 1)
 		return;
-	ledger_blob_unref(it->blob);
+	ledger_item_blob_unref(it->blob);
 	free(it);
 }
 

@@ -65,8 +65,8 @@ int ledger_item_merge(const struct ledger_item *old, const struct ledger_change 
 /* ledger_item_row - a copy that the caller frees with ledger_row_done */
 int ledger_item_row(const struct ledger_item *it, struct ledger_row *out);
 
-/* ledger_blob_new - NULL when out of memory */
-struct ledger_blob *ledger_blob_new(const char *bytes, size_t n);
-void ledger_blob_unref(struct ledger_blob *b);
+/* ledger_item_blob - NULL when out of memory */
+struct ledger_blob *ledger_item_blob(const char *bytes, size_t n);
+void ledger_item_blob_unref(struct ledger_blob *b);
 
 #endif

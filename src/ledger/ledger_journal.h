@@ -1,8 +1,8 @@
 /*
  * ledger_journal.h - two files, written in turn, that hold what the database does not have yet
  *
- *   1. ledger_journal_open     reads and checks both; a torn end is forgotten, damage is refused
- *   2. ledger_journal_replay   every record behind the database's sequence, in order
+ *   1. ledger_replay_open      reads and checks both (ledger_replay.h)
+ *   2. ledger_replay_run       every record behind the database's sequence, in order
  *   3. ledger_journal_begin    a record's bytes are made in the buffer it returns
  *      ledger_journal_commit   ONE write; after a failure nothing of it is there
  *   4. ledger_journal_turn     further records go to the other file, when that is empty
@@ -45,13 +45,6 @@ struct ledger_journal {
 	struct buf record;
 };
 
-int ledger_journal_open(struct ledger_journal *j, int dirfd, const char *dir, uint64_t ledger,
-			struct err *e);
-/* ledger_journal_replay - fn is called for every record behind `after`; sequences go on behind them. What
- * did not count is cut off */
-typedef int ledger_journal_fn(void *arg, uint64_t seq, const char *p, size_t n);
-int ledger_journal_replay(struct ledger_journal *j, uint64_t after, ledger_journal_fn *fn,
-			  void *arg, struct err *e);
 /* ledger_journal_begin - an empty payload, to be filled */
 struct buf *ledger_journal_begin(struct ledger_journal *j);
 /* ledger_journal_commit - its sequence is j->last then */

@@ -200,8 +200,8 @@ static int open_one(struct ledger_journal *j, unsigned i, struct err *e)
 	return rc;
 }
 
-int ledger_journal_open(struct ledger_journal *j, int dirfd, const char *dir, uint64_t ledger,
-			struct err *e)
+int ledger_replay_open(struct ledger_journal *j, int dirfd, const char *dir, uint64_t ledger,
+		       struct err *e)
 {
 	int rc = 0;
 
@@ -218,7 +218,7 @@ int ledger_journal_open(struct ledger_journal *j, int dirfd, const char *dir, ui
 
 struct walk {
 	uint64_t applied; /* the last record that is in the database */
-	ledger_journal_fn *fn;
+	ledger_replay_fn *fn;
 	void *arg;
 	bool gap, news;
 };
@@ -269,8 +269,8 @@ static int trim(struct ledger_journal *j, bool news)
 	return 0;
 }
 
-int ledger_journal_replay(struct ledger_journal *j, uint64_t after, ledger_journal_fn *fn,
-			  void *arg, struct err *e)
+int ledger_replay_run(struct ledger_journal *j, uint64_t after, ledger_replay_fn *fn, void *arg,
+		      struct err *e)
 {
 	struct walk w = { .applied = after, .fn = fn, .arg = arg };
 	unsigned older = j->file[0].first > j->file[1].first;

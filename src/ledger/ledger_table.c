@@ -10,9 +10,9 @@
 #include <string.h>
 
 #include "base/auto.h"
+#include "ledger/ledger_change.h"
 #include "ledger/ledger_read.h"
 #include "ledger/ledger_table.h"
-#include "ledger/ledger_undo.h"
 
 #include "base/banned.h"
 
@@ -276,33 +276,7 @@ int ledger_table_entry(struct ledger_table *t, int64_t id, struct ledger_entry *
 	return 0;
 }
 
-int ledger_table_handouts(struct ledger_table *t, struct ledger_entry *e)
-{
-	struct ledger_item_parts p = ledger_item_parts_of(e->item);
-	AUTO_FREE struct ledger_handout *h = NULL;
-	struct ledger_item *it;
-	int rc;
-
-	if (!p.handouts_in_db)
-		return 0;
-	rc = ledger_read_handouts(&t->reader, e->id, &h, &p.n);
-	if (rc)
-		return rc;
-	p.h = h;
-	p.handouts_in_db = false;
-	it = ledger_item_new(&p);
-	if (!it)
-		return -ENOMEM;
-	ledger_undo_swap(t, e, it);
-	return 0;
-}
-
-/* ---- after a posting, after a flush ---- */
-
-bool ledger_table_changed(const struct ledger_table *t)
-{
-	return t->n_undo || t->gone.n || t->offers.n != t->n_offers;
-}
+/* ---- after a flush ---- */
 
 /* Offers that the database has leave from the front, where they are the oldest. */
 static void forget_offers(struct ledger_table *t, uint64_t seq)
@@ -350,38 +324,11 @@ void ledger_table_done(struct ledger_table *t)
 		ledger_table_flushed(t, UINT64_MAX);
 		ledger_table_drop(t);
 	}
-	ledger_undo_done(t);
+	ledger_change_done(t);
 	map_done(&t->ids);
 	map_done(&t->names);
 	map_done(&t->objects);
 	free(t->offers.v);
 	ledger_db_close(&t->reader);
 	memset(t, 0, sizeof(*t));
-}
-
-int ledger_gone_add(struct ledger_gone *g, struct ledger_item *take_item)
-{
-	if (take_item && g->n == g->cap) {
-		size_t cap = g->cap ? g->cap * 2 : 4;
-		struct ledger_item **v = realloc(g->v, cap * sizeof(struct ledger_item *));
-
-		if (v) {
-			g->v = v;
-			g->cap = cap;
-		}
-	}
-	if (!take_item || g->n == g->cap) {
-		ledger_item_unref(take_item);
-		return -ENOMEM;
-	}
-	g->v[g->n++] = take_item;
-	return 0;
-}
-
-void ledger_gone_done(struct ledger_gone *g)
-{
-	for (size_t i = 0; i < g->n; i++)
-		ledger_item_unref(g->v[i]);
-	free(g->v);
-	*g = (struct ledger_gone){ 0 };
 }

@@ -2,15 +2,13 @@
  * ledger_table.h - the rows that the database does not have yet, and the ones that were used last
  *
  *   1. ledger_table_init
- *   2. a posting: ledger_table_name, _entry find (or load) what it is about; _put, _set, _move, _remove
- *      change it; then ledger_table_keep(seq), or ledger_table_undo and all is as before
+ *   2. ledger_table_name, _entry find (or load) what a posting is about; ledger_change.h changes it
  *   3. the flush takes what is dirty, and says _flushed when the database has it
  *   4. ledger_table_drop, _done
  *
  * What is not in the table is as the database says. A name in the table has its row, or none although the
  * database may still have one. Clean names are a cache: the longest unused goes first.
- * Threads: the owner's lock. Blocks: reads on the database file. Errors: negative errno; a failed change
- * is undone with the whole posting.
+ * Threads: the owner's lock. Blocks: reads on the database file. Errors: negative errno.
  */
 #ifndef LEDGER_LEDGER_TABLE_H
 #define LEDGER_LEDGER_TABLE_H
@@ -60,7 +58,7 @@ struct ledger_offer {
 	struct ledger_handout object;
 };
 
-struct ledger_undo;
+struct ledger_change_log;
 
 struct ledger_table {
 	struct ledger_db reader;
@@ -71,7 +69,7 @@ struct ledger_table {
 	int64_t top_id; /* no row has a larger one */
 	bool bypass;	/* a tree is being changed in the database: nothing may be kept here */
 	struct {	/* of the posting that is being applied */
-		struct ledger_undo *undo;
+		struct ledger_change_log *undo;
 		size_t n_undo, cap_undo, n_offers;
 		struct ledger_gone gone;
 	};
@@ -99,24 +97,6 @@ struct ledger_entry *ledger_table_known_id(struct ledger_table *t, int64_t id);
 const struct ledger_item *ledger_table_naming(struct ledger_table *t,
 					      const struct ledger_handout *object);
 
-/* ledger_table_put - a new row under a name that has none; takes the item also on failure; -EEXIST */
-int ledger_table_put(struct ledger_table *t, struct ledger_name *n, struct ledger_item *take_item);
-/* ledger_table_set - the next version of a row; takes the item also on failure */
-int ledger_table_set(struct ledger_table *t, struct ledger_entry *e, struct ledger_item *take_item,
-		     unsigned todo);
-/* ledger_table_place - e has the name n from now on (NULL: none for the moment); what had it has none */
-int ledger_table_place(struct ledger_table *t, struct ledger_entry *e, struct ledger_name *n);
-/* ledger_table_remove - the row goes, its hand-outs are told */
-int ledger_table_remove(struct ledger_table *t, struct ledger_entry *e);
-/* ledger_table_handouts - load them: e->item has them then */
-int ledger_table_handouts(struct ledger_table *t, struct ledger_entry *e);
-int ledger_table_offer(struct ledger_table *t, bool stored, const struct ledger_handout *object);
-
-/* ledger_table_changed - the posting has changed anything */
-bool ledger_table_changed(const struct ledger_table *t);
-/* ledger_table_keep - the posting is recorded as seq; out_gone goes to the caller */
-void ledger_table_keep(struct ledger_table *t, uint64_t seq, struct ledger_gone *out_gone);
-void ledger_table_undo(struct ledger_table *t);
 /* ledger_table_trim - the cache back to its size; what was found before may be gone then */
 void ledger_table_trim(struct ledger_table *t);
 /* ledger_table_flushed - the database has everything up to seq */
@@ -124,8 +104,15 @@ void ledger_table_flushed(struct ledger_table *t, uint64_t seq);
 /* ledger_table_drop - forget everything; nothing may be dirty */
 void ledger_table_drop(struct ledger_table *t);
 
-/* ledger_gone_add - takes the item also on failure; NULL is -ENOMEM */
-int ledger_gone_add(struct ledger_gone *g, struct ledger_item *take_item);
-void ledger_gone_done(struct ledger_gone *g);
+/* for ledger_change.c: ledger_table_show / _hide - the item counts, and is found by its objects; NULL is
+ * fine */
+void ledger_table_show(struct ledger_table *t, struct ledger_item *it);
+void ledger_table_hide(struct ledger_table *t, struct ledger_item *it);
+/* ledger_table_clean / _soil - to the end of the one list or the other */
+void ledger_table_clean(struct ledger_table *t, struct ledger_name *n);
+void ledger_table_soil(struct ledger_table *t, struct ledger_name *n);
+/* ledger_table_entry_new / _free - in the map of ids; NULL when out of memory */
+struct ledger_entry *ledger_table_entry_new(struct ledger_table *t, int64_t id);
+void ledger_table_entry_free(struct ledger_table *t, struct ledger_entry *e);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "base/auto.h"
 #include "base/str.h"
+#include "ledger/ledger_gone.h"
 #include "ledger/ledger_read.h"
 #include "ledger/ledger_write.h"
 

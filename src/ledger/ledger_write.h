@@ -9,7 +9,6 @@
 
 #include "ledger/ledger.h"
 #include "ledger/ledger_db.h"
-#include "ledger/ledger_table.h"
 
 /* ledger_write_row - insert it, or bring the row of its id to this */
 int ledger_write_row(struct ledger_db *db, const struct ledger_row *r);

@@ -11,8 +11,11 @@
 #include "base/auto.h"
 #include "base/mono.h"
 #include "ledger/ledger_apply.h"
+#include "ledger/ledger_change.h"
 #include "ledger/ledger_commit.h"
+#include "ledger/ledger_gone.h"
 #include "ledger/ledger_record.h"
+#include "ledger/ledger_replay.h"
 #include "ledger/ledger_writer.h"
 
 #include "base/banned.h"
@@ -64,13 +67,13 @@ static int run_locked(struct ledger_writer *w, struct ledger_post *p)
 
 	if (rc)
 		return rc;
-	if (ledger_table_changed(&w->table))
+	if (ledger_change_any(&w->table))
 		rc = record_locked(w, p);
 	if (rc) {
-		ledger_table_undo(&w->table);
+		ledger_change_undo(&w->table);
 		return rc;
 	}
-	ledger_table_keep(&w->table, w->journal.last, &p->gone);
+	ledger_change_keep(&w->table, w->journal.last, &p->gone);
 	due_locked(w, ledger_journal_bytes(&w->journal) > FLUSH_BYTES ? 0 : FLUSH_MS);
 	return 0;
 }
@@ -260,7 +263,7 @@ static int replay_record(struct ledger_writer *w, const struct ledger_record *r,
 	} else {
 		rc = ledger_apply(&w->table, r->changes, r->n);
 		if (!rc)
-			ledger_table_keep(&w->table, seq, &gone);
+			ledger_change_keep(&w->table, seq, &gone);
 	}
 	ledger_gone_done(&gone);
 	return rc;
@@ -282,11 +285,11 @@ static int replay_one(void *arg, uint64_t seq, const char *p, size_t n)
 static int replay(struct ledger_writer *w, struct err *e)
 {
 	uint64_t before = w->flushed;
-	int rc = ledger_journal_replay(&w->journal, w->flushed, replay_one, w, e);
+	int rc = ledger_replay_run(&w->journal, w->flushed, replay_one, w, e);
 
 	if (rc || w->journal.last == before)
 		return rc;
-	w->unclean = true;
+	w->end.unclean = true;
 	rc = ledger_commit_flush(w);
 	if (!rc)
 		ledger_commit_cut(w, true);
@@ -311,7 +314,7 @@ static int load(struct ledger_writer *w, const struct ledger_options *o, int dir
 
 	if (rc)
 		return err_sys(e, -rc, "the ledger cannot be read");
-	rc = ledger_journal_open(&w->journal, dirfd, o->dir, (uint64_t)ledger, e);
+	rc = ledger_replay_open(&w->journal, dirfd, o->dir, (uint64_t)ledger, e);
 	if (!rc)
 		rc = replay(w, e);
 	if (rc)
@@ -327,7 +330,7 @@ int ledger_writer_start(struct ledger_writer *w, const struct ledger_options *o,
 
 	w->sync = sync;
 	w->durability = o->durability;
-	w->swept = true;
+	w->end.swept = true;
 	list_init(&w->queue);
 	list_init(&w->syncing);
 	lock_init(&w->lock, LOCK_ENGINE);

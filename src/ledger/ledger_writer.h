@@ -40,7 +40,11 @@ struct ledger_writer {
 	struct ledger_journal journal;
 	struct list queue;   /* postings that run on the thread */
 	struct list syncing; /* recorded ones that wait for the sync */
-	bool started, stop, held, unclean, swept;
+	bool started, stop, held;
+	struct {
+		bool unclean; /* the last one */
+		bool swept;   /* this one: nothing is left over */
+	} end;
 	uint64_t due_ns; /* of the next flush; 0: nothing is dirty */
 	struct ledger_counts counts;
 	struct {

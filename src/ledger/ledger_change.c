@@ -1,5 +1,5 @@
 /*
- * ledger_undo.c - the changes of one posting: kept together, or undone together
+ * ledger_change.c - the changes of one posting: kept together, or undone together
  *
  * Before an entry or a name is changed for the first time in a posting, what it was is logged; the log
  * also says afterwards what has become dirty.
@@ -11,14 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/auto.h"
+#include "ledger/ledger_change.h"
+#include "ledger/ledger_gone.h"
 #include "ledger/ledger_read.h"
-#include "ledger/ledger_table.h"
-#include "ledger/ledger_undo.h"
 
 #include "base/banned.h"
 
 /* one of the two is set; what it was */
-struct ledger_undo {
+struct ledger_change_log {
 	struct ledger_entry *entry;
 	struct ledger_item *item; /* a reference; NULL: there was no row */
 	struct ledger_name *name;
@@ -31,7 +32,7 @@ struct ledger_undo {
 static int reserve(struct ledger_table *t, size_t n)
 {
 	size_t cap = t->cap_undo ? t->cap_undo * 2 : 16;
-	struct ledger_undo *v;
+	struct ledger_change_log *v;
 
 	if (t->n_undo + n <= t->cap_undo)
 		return 0;
@@ -51,10 +52,10 @@ static void log_entry(struct ledger_table *t, struct ledger_entry *e)
 		return;
 	e->logged = true;
 	t->undo[t->n_undo++] =
-		(struct ledger_undo){ .entry = e,
-				      .item = e->item ? ledger_item_ref(e->item) : NULL,
-				      .todo = e->todo,
-				      .named = e->name };
+		(struct ledger_change_log){ .entry = e,
+					    .item = e->item ? ledger_item_ref(e->item) : NULL,
+					    .todo = e->todo,
+					    .named = e->name };
 }
 
 static void log_name(struct ledger_table *t, struct ledger_name *n)
@@ -62,17 +63,38 @@ static void log_name(struct ledger_table *t, struct ledger_name *n)
 	if (!n || n->logged)
 		return;
 	n->logged = true;
-	t->undo[t->n_undo++] = (struct ledger_undo){ .name = n, .had = n->entry };
+	t->undo[t->n_undo++] = (struct ledger_change_log){ .name = n, .had = n->entry };
 }
 
 /* ---- changes ---- */
 
-void ledger_undo_swap(struct ledger_table *t, struct ledger_entry *e, struct ledger_item *take_item)
+static void swap(struct ledger_table *t, struct ledger_entry *e, struct ledger_item *take_item)
 {
 	ledger_table_hide(t, e->item);
 	ledger_item_unref(e->item);
 	e->item = take_item;
 	ledger_table_show(t, take_item);
+}
+
+int ledger_change_handouts(struct ledger_table *t, struct ledger_entry *e)
+{
+	struct ledger_item_parts p = ledger_item_parts_of(e->item);
+	AUTO_FREE struct ledger_handout *h = NULL;
+	struct ledger_item *it;
+	int rc;
+
+	if (!p.handouts_in_db)
+		return 0;
+	rc = ledger_read_handouts(&t->reader, e->id, &h, &p.n);
+	if (rc)
+		return rc;
+	p.h = h;
+	p.handouts_in_db = false;
+	it = ledger_item_new(&p);
+	if (!it)
+		return -ENOMEM;
+	swap(t, e, it);
+	return 0;
 }
 
 /* Ids rise, so almost always the largest one ever seen says that an id is new. */
@@ -91,7 +113,7 @@ static int check_new(struct ledger_table *t, int64_t id)
 	return rc == -ENOENT ? 0 : rc ? rc : -EEXIST;
 }
 
-int ledger_table_put(struct ledger_table *t, struct ledger_name *n, struct ledger_item *take_item)
+int ledger_change_put(struct ledger_table *t, struct ledger_name *n, struct ledger_item *take_item)
 {
 	int rc = check_new(t, take_item->row.id);
 	struct ledger_entry *e = NULL;
@@ -108,7 +130,7 @@ int ledger_table_put(struct ledger_table *t, struct ledger_name *n, struct ledge
 	}
 	log_entry(t, e);
 	log_name(t, n);
-	ledger_undo_swap(t, e, take_item);
+	swap(t, e, take_item);
 	e->name = n;
 	n->entry = e;
 	e->todo = LEDGER_TODO_BLOB | LEDGER_TODO_HANDOUTS;
@@ -117,8 +139,8 @@ int ledger_table_put(struct ledger_table *t, struct ledger_name *n, struct ledge
 	return 0;
 }
 
-int ledger_table_set(struct ledger_table *t, struct ledger_entry *e, struct ledger_item *take_item,
-		     unsigned todo)
+int ledger_change_set(struct ledger_table *t, struct ledger_entry *e, struct ledger_item *take_item,
+		      unsigned todo)
 {
 	int rc = take_item ? reserve(t, 2) : -ENOMEM;
 
@@ -128,12 +150,12 @@ int ledger_table_set(struct ledger_table *t, struct ledger_entry *e, struct ledg
 	}
 	log_entry(t, e);
 	log_name(t, e->name);
-	ledger_undo_swap(t, e, take_item);
+	swap(t, e, take_item);
 	e->todo |= todo;
 	return 0;
 }
 
-int ledger_table_place(struct ledger_table *t, struct ledger_entry *e, struct ledger_name *n)
+int ledger_change_place(struct ledger_table *t, struct ledger_entry *e, struct ledger_name *n)
 {
 	int rc = reserve(t, 3);
 
@@ -151,9 +173,9 @@ int ledger_table_place(struct ledger_table *t, struct ledger_entry *e, struct le
 	return 0;
 }
 
-int ledger_table_remove(struct ledger_table *t, struct ledger_entry *e)
+int ledger_change_remove(struct ledger_table *t, struct ledger_entry *e)
 {
-	int rc = ledger_table_handouts(t, e);
+	int rc = ledger_change_handouts(t, e);
 
 	if (!rc)
 		rc = reserve(t, 2);
@@ -166,11 +188,11 @@ int ledger_table_remove(struct ledger_table *t, struct ledger_entry *e)
 	if (e->name)
 		e->name->entry = NULL;
 	e->name = NULL;
-	ledger_undo_swap(t, e, NULL);
+	swap(t, e, NULL);
 	return 0;
 }
 
-int ledger_table_offer(struct ledger_table *t, bool stored, const struct ledger_handout *object)
+int ledger_change_offer(struct ledger_table *t, bool stored, const struct ledger_handout *object)
 {
 	if (t->offers.n == t->offers.cap) {
 		size_t cap = t->offers.cap ? t->offers.cap * 2 : 16;
@@ -187,6 +209,11 @@ int ledger_table_offer(struct ledger_table *t, bool stored, const struct ledger_
 
 /* ---- the end of a posting ---- */
 
+bool ledger_change_any(const struct ledger_table *t)
+{
+	return t->n_undo || t->gone.n || t->offers.n != t->n_offers;
+}
+
 static void keep_entry(struct ledger_table *t, struct ledger_entry *e, uint64_t seq)
 {
 	e->logged = false;
@@ -201,10 +228,10 @@ static void keep_entry(struct ledger_table *t, struct ledger_entry *e, uint64_t 
 	list_append(&t->removed, &e->link);
 }
 
-void ledger_table_keep(struct ledger_table *t, uint64_t seq, struct ledger_gone *out_gone)
+void ledger_change_keep(struct ledger_table *t, uint64_t seq, struct ledger_gone *out_gone)
 {
 	for (size_t i = 0; i < t->n_undo; i++) {
-		struct ledger_undo *u = &t->undo[i];
+		struct ledger_change_log *u = &t->undo[i];
 
 		ledger_item_unref(u->item);
 		if (u->entry) {
@@ -223,7 +250,7 @@ void ledger_table_keep(struct ledger_table *t, uint64_t seq, struct ledger_gone 
 	ledger_table_trim(t);
 }
 
-static void undo_entry(struct ledger_table *t, struct ledger_undo *u)
+static void undo_entry(struct ledger_table *t, struct ledger_change_log *u)
 {
 	struct ledger_entry *e = u->entry;
 
@@ -232,15 +259,15 @@ static void undo_entry(struct ledger_table *t, struct ledger_undo *u)
 		ledger_table_entry_free(t, e);
 		return;
 	}
-	ledger_undo_swap(t, e, u->item);
+	swap(t, e, u->item);
 	e->todo = u->todo;
 	e->name = u->named;
 }
 
-void ledger_table_undo(struct ledger_table *t)
+void ledger_change_undo(struct ledger_table *t)
 {
 	for (size_t i = 0; i < t->n_undo; i++) {
-		struct ledger_undo *u = &t->undo[i];
+		struct ledger_change_log *u = &t->undo[i];
 
 		if (u->entry) {
 			undo_entry(t, u);
@@ -255,7 +282,7 @@ void ledger_table_undo(struct ledger_table *t)
 	ledger_table_trim(t);
 }
 
-void ledger_undo_done(struct ledger_table *t)
+void ledger_change_done(struct ledger_table *t)
 {
 	free(t->undo);
 	ledger_gone_done(&t->gone);
