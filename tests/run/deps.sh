@@ -38,6 +38,8 @@ test  cmd:pkill                                        procps
 test  cmd:sqlite3                                      sqlite3
 test  cmd:openssl                                      openssl
 test  cmd:python3                                      python3
+test  cmd:node                                         nodejs
+test  cmd:npm                                          npm
 ROWS
 }
 
