@@ -184,18 +184,14 @@ static void put(json_t *o, const char *name, json_t *take_value, bool *failed)
 		*failed = true;
 }
 
-/* It wants a schema for every tool, also for one without parameters. */
 static json_t *tool_of(const json_t *tool)
 {
 	const json_t *f = json_object_get(tool, "function");
-	json_t *schema = json_object_get(f, "parameters");
 	json_t *strict = json_object_get(f, "strict");
 
-	schema = json_is_object(schema) ? json_incref(schema)
-					: json_pack("{s:s, s:{}}", "type", "object", "properties");
 	return json_pack("{s:O, s:O*, s:o, s:O*}", "name", json_object_get(f, "name"),
-			 "description", json_object_get(f, "description"), "input_schema", schema,
-			 "strict", json_is_boolean(strict) ? strict : NULL);
+			 "description", json_object_get(f, "description"), "input_schema",
+			 content_parameters(f), "strict", json_is_boolean(strict) ? strict : NULL);
 }
 
 static json_t *tools_of(const json_t *effective, bool *failed)

@@ -2,6 +2,7 @@
  * infer/body.c - the effective request as a provider's JSON body
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -64,6 +65,24 @@ int body_refuse(const struct body_check *k, const char *field, const char *why)
 	rc = note_dropped(k, field);		    /* first: field may be the member's own key */
 	(void)json_object_del(k->effective, field); /* absent is what is wanted */
 	return rc;
+}
+
+int body_at_most(const struct body_check *k, const char *field, double max)
+{
+	char why[48];
+
+	if (json_number_value(json_object_get(k->effective, field)) <= max)
+		return 0; /* or it is not there */
+	(void)snprintf(why, sizeof(why), "it is at most %g there", max);
+	return body_refuse(k, field, why);
+}
+
+bool body_offers(const json_t *effective)
+{
+	const json_t *extra = json_object_get(effective, "extra_body");
+
+	return json_array_size(json_object_get(effective, "tools")) > 0 ||
+	       json_array_size(json_object_get(extra, "tools")) > 0;
 }
 
 static const struct body_field *find_field(const struct body_rules *r, const char *name)
@@ -209,6 +228,14 @@ static bool set_shared(json_t *body, const char *name, const json_t *value)
 	return !value || json_object_set(body, name, (json_t *)(uintptr_t)value) == 0;
 }
 
+/* Where nothing is offered, "[]" and a word about calls are refused by some and needed by none. */
+static bool is_void(const json_t *effective, const char *name)
+{
+	static const char *const about[] = { "tools", "tool_choice", "parallel_tool_calls", NULL };
+
+	return listed(about, name) && !body_offers(effective);
+}
+
 static bool set_content(json_t *body, const json_t *effective, bool developer_as_system)
 {
 	const json_t *messages = json_object_get(effective, "messages");
@@ -227,7 +254,7 @@ json_t *body_begin(const json_t *effective, const struct body_rules *r, bool dev
 		    set_content(body, effective, developer_as_system);
 
 	for (const struct body_field *f = r->fields; good && f->name; f++)
-		if (f->wire)
+		if (f->wire && !is_void(effective, f->name))
 			good = set_shared(body, f->wire, json_object_get(effective, f->name));
 	if (!good) {
 		json_decref(body);

@@ -46,6 +46,11 @@ int body_check(const struct body_check *k, const struct body_rules *r);
 int body_refuse(const struct body_check *k, const char *field, const char *why);
 /* body_is - the effective request's endpoint is name */
 bool body_is(const json_t *effective, const char *endpoint);
+/* body_offers - the request offers tools, by itself or in its extra_body; without any, what it says about
+ * calls means nothing, and some providers refuse it */
+bool body_offers(const json_t *effective);
+/* body_at_most - this number may be that large; else as body_refuse */
+int body_at_most(const struct body_check *k, const char *field, double max);
 /* body_begin - new object, NULL when out of memory; messages are copied, developer is system when asked */
 json_t *body_begin(const json_t *effective, const struct body_rules *r, bool developer_as_system);
 /* body_write - take_body is consumed (NULL: out of memory); fills out->body as canonical JSON */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/auto.h"
+#include "base/str.h"
 #include "core/canon.h"
 #include "infer/content.h"
 
@@ -43,12 +44,14 @@ const json_t *content_part_text(const json_t *part)
 void content_text(const json_t *content, struct buf *out)
 {
 	const json_t *part;
-	size_t i;
+	size_t i, before = out->len;
 
 	(void)buf_add(out, json_string_value(content), json_string_length(content));
 	json_array_foreach(content, i, part) {
 		const json_t *text = content_part_text(part);
 
+		if (text && out->len > before)
+			(void)buf_addc(out, '\n');
 		(void)buf_add(out, json_string_value(text), json_string_length(text));
 	}
 }
@@ -108,16 +111,20 @@ static bool something(const json_t *m)
 
 int content_needed(const struct body_check *k)
 {
-	const struct body_check strict = { k->config, k->effective, NULL, false, k->e };
 	const json_t *m;
 	size_t i;
+	int rc;
 
 	json_array_foreach(json_object_get(k->effective, "messages"), i, m) {
 		if (something(m))
 			return 0;
 	}
-	return body_refuse(&strict, "messages",
-			   "it needs one with content, besides system messages");
+	rc = err_field(k->e, ERR_UNSUPPORTED, "messages",
+		       "%s needs a message with content, besides system messages", k->config->name);
+	if (k->e)
+		(void)str_copy(k->e->backend, sizeof(k->e->backend),
+			       k->config->name); /* cut is fine */
+	return rc;
 }
 
 /* ---- images ---- */
@@ -301,6 +308,14 @@ static int parse_arguments(const json_t *call, json_t **out, struct err *e)
 		rc = err_set(e, ERR_REQUEST, "not a JSON object");
 	}
 	return rc;
+}
+
+json_t *content_parameters(const json_t *function)
+{
+	json_t *schema = json_object_get(function, "parameters");
+
+	return json_is_object(schema) ? json_incref(schema)
+				      : json_pack("{s:s, s:{}}", "type", "object", "properties");
 }
 
 json_t *content_arguments(const json_t *call)

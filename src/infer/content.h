@@ -31,7 +31,7 @@ int content_needed(const struct body_check *k);
 
 /* content_is - m has this role; developer is system */
 bool content_is(const json_t *m, const char *role);
-/* content_text - the string, or the text parts joined, appended to out (out->failed tells) */
+/* content_text - the string, or the text parts on lines of their own, appended to out (out->failed tells) */
 void content_text(const json_t *content, struct buf *out);
 /* content_string - content_text as a new string; NULL: out of memory */
 json_t *content_string(const json_t *content);
@@ -47,6 +47,9 @@ int content_images_there(const struct backend_config *c, const json_t *effective
 			 const json_t *images, struct err *e);
 /* content_detail - "low", "high" or NULL, as the first image says */
 const char *content_detail(const json_t *effective);
+/* content_parameters - the schema of a tool's arguments, or that of none: most services want one always; new
+ * reference */
+json_t *content_parameters(const json_t *function);
 /* content_arguments - a call's arguments as a new object; NULL: they are none */
 json_t *content_arguments(const json_t *call);
 /* content_extra - a provider's own member of a call: extra_content.PROVIDER.NAME, lent; NULL: none */

@@ -60,15 +60,20 @@ static int check_numbers(const struct body_check *k)
 	const json_t *seed = json_object_get(k->effective, "seed");
 	json_int_t n = json_integer_value(seed);
 
-	if (!json_is_integer(seed) || (n >= INT32_MIN && n <= INT32_MAX))
-		return 0;
-	return body_refuse(k, "seed", "it must fit in 32 bits there");
+	if (json_is_integer(seed) && (n < INT32_MIN || n > INT32_MAX)) {
+		int rc = body_refuse(k, "seed", "it must fit in 32 bits there");
+
+		if (rc)
+			return rc;
+	}
+	return body_at_most(k, "temperature", 2);
 }
 
 /* A list of tools that all may be called at once is all it has. */
 static int check_parallel(const struct body_check *k)
 {
-	if (!json_is_false(json_object_get(k->effective, "parallel_tool_calls")))
+	if (!json_is_false(json_object_get(k->effective, "parallel_tool_calls")) ||
+	    !body_offers(k->effective))
 		return 0;
 	return body_refuse(k, "parallel_tool_calls", "it cannot be kept from several calls");
 }
@@ -205,12 +210,15 @@ static json_t *generation_config(const json_t *effective, bool *failed)
 	return config;
 }
 
+/* A description is required there; the name says no less than nothing does. */
 static json_t *declaration(const json_t *tool)
 {
 	const json_t *f = json_object_get(tool, "function");
+	const json_t *name = json_object_get(f, "name");
+	const json_t *description = json_object_get(f, "description");
 
-	return json_pack("{s:O, s:O*, s:O*}", "name", json_object_get(f, "name"), "description",
-			 json_object_get(f, "description"), "parametersJsonSchema",
+	return json_pack("{s:O, s:O, s:O*}", "name", name, "description",
+			 description ? description : name, "parametersJsonSchema",
 			 json_object_get(f, "parameters"));
 }
 

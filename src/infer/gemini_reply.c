@@ -298,6 +298,11 @@ static int read_embeddings(struct gemini_reply *g, const json_t *list, struct er
 	const json_t *one;
 	size_t i;
 
+	if (!json_array_size(list)) {
+		json_decref(all);
+		return err_set(e, ERR_PROTOCOL, "%s answered no embedding at all",
+			       g->r.config->name);
+	}
 	json_array_foreach(list, i, one) {
 		json_t *vector = unit_vector(json_object_get(one, "values"));
 

@@ -54,17 +54,53 @@ static struct body_rules rules_of(const json_t *effective)
 	return (struct body_rules){ fields, endpoints, members, tool_members, 0 };
 }
 
+/* Which of them a model takes is not known; what is none of them is refused by all. */
+static int check_effort(const struct body_check *k)
+{
+	static const char *const levels[] = { "none", "minimal", "low", "medium",
+					      "high", "xhigh",	 NULL };
+	const char *effort = json_string_value(json_object_get(k->effective, "reasoning_effort"));
+
+	for (const char *const *level = levels; *level; level++)
+		if (!effort || strcmp(*level, effort) == 0)
+			return 0;
+	return body_refuse(k, "reasoning_effort",
+			   "its levels are none, minimal, low, medium, high, xhigh");
+}
+
 static int check(const struct backend_config *c, json_t *effective, json_t *dropped, bool lossy,
 		 struct err *e)
 {
 	struct body_check k = { c, effective, dropped, lossy, e };
 	struct body_rules rules = rules_of(effective);
 	const json_t *seed = json_object_get(effective, "seed");
-	int rc = 0;
+	int rc = body_at_most(&k, "temperature", 1.5);
 
-	if (json_is_integer(seed) && json_integer_value(seed) < 0)
+	if (!rc && json_is_integer(seed) && json_integer_value(seed) < 0)
 		rc = body_refuse(&k, "seed", "it must be 0 or more there");
+	if (!rc)
+		rc = check_effort(&k);
 	return rc ? rc : body_check(&k, &rules);
+}
+
+/* Copies: the effective request is what was hashed. */
+static bool fill_tools(json_t *body)
+{
+	const json_t *tools = json_object_get(body, "tools"), *tool;
+	json_t *out = json_array_size(tools) ? json_array() : NULL;
+	size_t i;
+
+	json_array_foreach(tools, i, tool) {
+		json_t *f = json_copy(json_object_get(tool, "function"));
+
+		if (json_object_set_new(f, "parameters", content_parameters(f)) ||
+		    json_array_append_new(out, json_pack("{s:s, s:o*}", "type", "function",
+							 "function", f))) {
+			json_decref(out);
+			return false;
+		}
+	}
+	return !out || json_object_set_new(body, "tools", out) == 0;
 }
 
 static bool fill(json_t *body, const json_t *effective, const json_t *images)
@@ -72,7 +108,8 @@ static bool fill(json_t *body, const json_t *effective, const json_t *images)
 	if (body_is(effective, "embedding"))
 		(void)json_object_del(body, "stream"); /* not in this call's schema */
 	return !body_is(effective, "chat") ||
-	       mistral_messages_fill(json_object_get(body, "messages"), images) == 0;
+	       (mistral_messages_fill(json_object_get(body, "messages"), images) == 0 &&
+		fill_tools(body));
 }
 
 static const char *path_of(const json_t *effective)

@@ -177,7 +177,8 @@ static bool set_tools(json_t *body, const json_t *effective)
 		json_t *f = json_copy(json_object_get(tool, "function"));
 
 		(void)json_object_del(f, "strict"); /* may be absent */
-		if (json_array_append_new(out, json_pack("{s:s, s:o*}", "type", "function",
+		if (!set(f, "parameters", content_parameters(f)) ||
+		    json_array_append_new(out, json_pack("{s:s, s:o*}", "type", "function",
 							 "function", f))) {
 			json_decref(out);
 			return false;

@@ -138,6 +138,9 @@ static bool rename_in_messages(const struct backend_config *c, json_t *messages,
 		if (developer && role && strcmp(role, "system") == 0 &&
 		    !set(m, "role", json_string("developer")))
 			return false;
+		/* a result is known by its id there, and has no name */
+		if (openai_model_here(c) && role && strcmp(role, "tool") == 0)
+			(void)json_object_del(m, "name"); /* may be absent */
 		thoughts = json_object_get(m, "reasoning");
 		if (c->dialect != BACKEND_LLAMACPP || !thoughts)
 			continue;
@@ -153,9 +156,9 @@ static bool fill_chat(const struct backend_config *c, json_t *body, const json_t
 		      const json_t *images)
 {
 	json_t *messages = json_object_get(body, "messages");
-	bool here = openai_model_here(c);
+	bool here = openai_model_here(c), google = !here && c->dialect == BACKEND_OPENAI;
 
-	return parts_openai(messages, images, here ? NULL : "google") == 0 &&
+	return parts_openai(messages, images, google ? "google" : NULL) == 0 &&
 	       rename_in_messages(c, messages, here && openai_model_reasons(effective)) &&
 	       set_effort(c, body, effective);
 }
@@ -193,6 +196,8 @@ static const char *fill(const struct backend_config *c, json_t *body, const json
 		*out_good = fill_infill(body, effective);
 		return infill_path(c);
 	}
+	if (c->dialect == BACKEND_OPENAI && !json_array_size(json_object_get(body, "stop")))
+		(void)json_object_del(body, "stop"); /* an empty list is refused there */
 	*out_good = set(body, "stream_options", json_pack("{s:b}", "include_usage", 1)) &&
 		    set_max_tokens(c, body, effective) && set_logprobs(body, effective);
 	if (!body_is(effective, "chat"))

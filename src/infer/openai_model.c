@@ -109,10 +109,10 @@ int openai_model_check(const struct body_check *k)
 	static const char *const never[] = { "presence_penalty", "frequency_penalty", NULL };
 	static const char *const sampling[] = { "temperature", "top_p", NULL };
 	static const char *const odds[] = { "logprobs", NULL };
-	int rc;
+	int rc = body_at_most(k, "temperature", 2);
 
-	if (!openai_model_reasons(k->effective))
-		return 0;
+	if (rc || !openai_model_reasons(k->effective))
+		return rc;
 	rc = refuse(k, never, "a reasoning model has none");
 	if (!rc)
 		rc = check_stop(k);

@@ -24,7 +24,8 @@ const struct contract_dialect contract_dialects[] = {
 	{ "openai", "openai", "https://api.openai.com/v1", "gpt-4.1", "openai", BACKEND_OPENAI,
 	  true },
 	/* somebody else's server at openai's type: only what every imitation knows */
-	{ "compatible", "openai", "https://llm.example/v1", "model", "", BACKEND_OPENAI, false },
+	{ "compatible", "openai", "https://llm.example/v1", "model", "compatible", BACKEND_OPENAI,
+	  false },
 	{ "vllm", "openai", "http://localhost:8000/v1", "Qwen/Qwen3-8B", "vllm", BACKEND_VLLM,
 	  true },
 	{ "llamacpp", "openai", "http://127.0.0.1:8080/v1", "qwen3", "llamacpp", BACKEND_LLAMACPP,

@@ -40,6 +40,8 @@ test  cmd:openssl                                      openssl
 test  cmd:nginx                                        nginx
 test  cmd:python3                                      python3
 test  cmd:script                                       bsdutils
+test  cmd:node                                         nodejs
+test  cmd:npm                                          npm
 ROWS
 }
 

@@ -53,6 +53,7 @@ suite build 600 bash -c build
 {
 	lane
 	suite unit 300 make unit
+	suite openapi 120 make openapi
 	suite provider 120 make provider
 	suite mount 900 make mount
 	suite bench 180 make bench-smoke

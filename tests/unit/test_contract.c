@@ -8,7 +8,7 @@
  *
  *   test_contract                 the tests
  *   test_contract --write         makes the DIALECT.json anew; read the difference before you commit it
- *   test_contract --bodies FILE   every body as a line {"name","provider","path","body"}
+ *   test_contract --bodies FILE   every body as a line {"name","provider","path","extra","body"}
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -103,8 +103,9 @@ static void end(struct trip *t)
 
 static void note_body(const struct trip *t, const char *path, const struct buf *body)
 {
-	json_t *line = json_pack("{s:s, s:s, s:s}", "name", t->name, "provider",
-				 t->dialect->provider, "path", path);
+	bool extra = json_object_get(t->effective, "extra_body") != NULL;
+	json_t *line = json_pack("{s:s, s:s, s:s, s:b}", "name", t->name, "provider",
+				 t->dialect->provider, "path", path, "extra", extra);
 	char *head = json_dumps(line, JSON_COMPACT);
 
 	/* the body's own bytes: no number is read and written once more */

@@ -252,7 +252,8 @@ static void test_tools(void **state)
 		  "{'mode':'ANY','allowedFunctionNames':['now']}}}" },
 		{ HEAD HI ",'tools':[{'type':'function','function':{'name':'f'}},"
 			  "{'type':'function','function':{'name':'g','strict':false}}]}",
-		  "{" SENT_HI ",'tools':[{'functionDeclarations':[{'name':'f'},{'name':'g'}]}]}" },
+		  "{" SENT_HI ",'tools':[{'functionDeclarations':[{'description':'f','name':'f'},"
+		  "{'description':'g','name':'g'}]}]}" },
 		{ HEAD HI ",'tools':[],'tool_choice':'none'}", "{" SENT_HI "}" },
 	};
 
@@ -303,7 +304,7 @@ static void test_tool_history(void **state)
 			  "q") ",{'role':'tool','tool_call_id':'z','name':'g',"
 			       "'content':[{'type':'text','text':'o'},{'type':'text','text':'k'}]}]}",
 		  "{'contents':[{'role':'user','parts':[{'functionResponse':{'id':'z','name':'g',"
-		  "'response':{'output':'ok'}}}]},{'role':'user','parts':[{'text':'q'}]}]}" },
+		  "'response':{'output':'o\\nk'}}}]},{'role':'user','parts':[{'text':'q'}]}]}" },
 	};
 
 	(void)state;

@@ -130,7 +130,8 @@ static void test_tools_and_formats(void **state)
 	      "{\"type\":\"function\",\"function\":{\"name\":\"f\"}},\"parallel_tool_calls\":false,\"reasoning_effort\":\"high\"}",
 	      "{" SENT_HI
 	      ",\"parallel_tool_calls\":false,\"reasoning_effort\":\"high\",\"stream\":true,\"tool_choice\":"
-	      "{\"function\":{\"name\":\"f\"},\"type\":\"function\"},\"tools\":[{\"function\":{\"name\":\"f\",\"strict\":false},"
+	      "{\"function\":{\"name\":\"f\"},\"type\":\"function\"},\"tools\":[{\"function\":{\"name\":\"f\","
+	      "\"parameters\":{\"properties\":{},\"type\":\"object\"},\"strict\":false},"
 	      "\"type\":\"function\"}]}");
 	sends(HEAD HI "," FORMAT "}", "{" SENT_HI "," FORMAT ",\"stream\":true}");
 	sends(HEAD HI ",\"response_format\":{\"type\":\"json_object\"}}",
