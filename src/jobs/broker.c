@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "jobs/flight.h"
 #include "jobs/inside.h"
+#include "jobs/sweep.h"
 
 #include "base/banned.h"
 

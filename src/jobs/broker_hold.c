@@ -5,6 +5,7 @@
 
 #include "base/auto.h"
 #include "jobs/inside.h"
+#include "jobs/sweep.h"
 
 #include "base/banned.h"
 

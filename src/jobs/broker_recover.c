@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "jobs/flight.h"
 #include "jobs/inside.h"
+#include "jobs/sweep.h"
 
 #include "base/banned.h"
 

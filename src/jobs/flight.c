@@ -12,6 +12,7 @@
 #include "jobs/flight.h"
 #include "jobs/image.h"
 #include "jobs/inside.h"
+#include "jobs/sweep.h"
 
 #include "base/banned.h"
 

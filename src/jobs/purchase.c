@@ -11,6 +11,7 @@
 #include "core/vectors.h"
 #include "jobs/flight.h"
 #include "jobs/inside.h"
+#include "jobs/sweep.h"
 
 #include "base/banned.h"
 

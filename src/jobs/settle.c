@@ -9,6 +9,7 @@
 #include "base/mono.h"
 #include "jobs/flight.h"
 #include "jobs/inside.h"
+#include "jobs/sweep.h"
 
 #include "base/banned.h"
 

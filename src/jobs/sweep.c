@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mono.h"
 #include "jobs/inside.h"
+#include "jobs/sweep.h"
 
 #include "base/banned.h"
 

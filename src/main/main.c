@@ -16,6 +16,7 @@
 #include "main/detect.h"
 #include "main/options.h"
 #include "main/paths.h"
+#include "main/prices.h"
 #include "main/serve.h"
 
 #include "base/banned.h"
@@ -28,6 +29,7 @@ struct plan {
 	struct config *config;
 	struct paths paths;
 	struct detect detect;
+	struct price_list *prices;
 	char *config_path; /* absolute; NULL: there is none */
 };
 
@@ -36,6 +38,7 @@ static void plan_done(struct plan *p)
 	detect_done(&p->detect);
 	paths_done(&p->paths);
 	p->config = config_free(p->config);
+	p->prices = price_free(p->prices);
 	options_done(&p->options);
 	free(p->config_path);
 }
@@ -94,6 +97,8 @@ static int prepare(struct plan *p, struct err *e)
 		rc = load(p, &p->config, e);
 	if (rc == 0)
 		rc = resolve_paths(p, e);
+	if (rc == 0)
+		rc = prices_load(p->config->prices.file, &p->prices, e);
 	if (rc == 0)
 		rc = detect_model(p->config, detect_probe, &p->detect, e);
 	return rc;
@@ -159,6 +164,7 @@ static int serve(struct plan *p, struct daemon *d, struct err *e)
 		.config = p->config,
 		.paths = &p->paths,
 		.detect = &p->detect,
+		.prices = p->prices,
 		.source = p->options.source && strcmp(p->options.source, "none") != 0
 				  ? p->options.source
 				  : NULL,

@@ -17,7 +17,6 @@
 #include "jobs/broker_start.h"
 #include "ledger/answers.h"
 #include "ledger/ledger.h"
-#include "main/prices.h"
 #include "main/readme.h"
 #include "main/serve.h"
 #include "store/store.h"
@@ -34,7 +33,6 @@ struct serve {
 	struct ledger *ledger;
 	struct answers *answers;
 	struct store *store;
-	struct price_list *prices;
 	struct infer *infer;
 	struct broker *broker;
 	struct vfs *vfs;
@@ -174,15 +172,12 @@ static int open_broker(struct serve *s, struct err *e)
 		.n_aliases = c->n_aliases,
 		.pool_threads = POOL_THREADS,
 	};
-	int rc = prices_load(c->prices.file, &s->prices, e);
 
-	if (rc < 0)
-		return rc;
 	if (list_names(s) < 0)
 		return no_memory(e);
 	o.aliases = s->aliases;
 	o.backends = s->names;
-	o.prices = s->prices;
+	o.prices = s->o.prices;
 	return broker_new(&o, &s->broker, e);
 }
 
@@ -310,7 +305,6 @@ struct serve *serve_stop(struct serve *s)
 	if (s->infer)
 		s->infer = infer_stop(s->infer);
 	s->store = store_close(s->store);
-	s->prices = price_free(s->prices);
 	s->answers = answers_close(s->answers);
 	s->ledger = ledger_close(s->ledger);
 	cond_done(&s->cond);

@@ -17,13 +17,15 @@
 #include "main/detect.h"
 #include "main/paths.h"
 
+struct price_list;
 struct serve;
 
 struct serve_options {
 	struct config *config; /* lives longer */
 	const struct paths *paths;
 	const struct detect *detect;
-	const char *source; /* shown by mount(8); NULL: inferfs */
+	const struct price_list *prices; /* lives longer, too */
+	const char *source;		 /* shown by mount(8); NULL: inferfs */
 	const char *const *fuse_opts;
 	bool debug;
 	void (*ended)(void *arg); /* the mount ended by itself; on another thread */

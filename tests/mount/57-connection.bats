@@ -7,7 +7,7 @@ setup() {
 	setup_dirs
 	start_provider
 	PATH=$PATH:/usr/sbin
-	export NO_PROXY= no_proxy=
+	export NO_PROXY='' no_proxy=''
 }
 teardown() {
 	[ ! -f "$W/nginx/pid" ] || kill "$(cat "$W/nginx/pid")" 2>/dev/null || true
