@@ -196,8 +196,6 @@ static const char *fill(const struct backend_config *c, json_t *body, const json
 		*out_good = fill_infill(body, effective);
 		return infill_path(c);
 	}
-	if (c->dialect == BACKEND_OPENAI && !json_array_size(json_object_get(body, "stop")))
-		(void)json_object_del(body, "stop"); /* an empty list is refused there */
 	*out_good = set(body, "stream_options", json_pack("{s:b}", "include_usage", 1)) &&
 		    set_max_tokens(c, body, effective) && set_logprobs(body, effective);
 	if (!body_is(effective, "chat"))

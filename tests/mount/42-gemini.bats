@@ -119,7 +119,7 @@ error() { jq -r "$2" "$R/$1/error.json"; } # STEM FILTER
 	gemini
 	is "$(put a.json '{"prompt":"x","min_p":0.1}')" 'put EOPNOTSUPP'
 	is "$(error a .field)" min_p
-	is "$(put b.json '{"prompt":"x","parallel_tool_calls":false}')" 'put EOPNOTSUPP'
+	is "$(put b.json '{"prompt":"x","parallel_tool_calls":false,"tools":[{"type":"function","function":{"name":"f"}}]}')" 'put EOPNOTSUPP'
 	is "$(put c.json '{"prompt":"x","stop":["1","2","3","4","5","6"]}')" 'put EOPNOTSUPP'
 	is "$(put d.json '{"prompt":"x","reasoning_effort":"none"}')" 'put EOPNOTSUPP'
 	is "$(provider_count)" 0
