@@ -200,7 +200,7 @@ int sweep_pin(struct broker *b, const struct key *key);
 void sweep_unpin(struct broker *b, const struct key *key);
 /* sweep_start - the time has come, by the clock (sweeps.at_mono) */
 void sweep_start(struct broker *b);
-/* sweep_scan - after an unclean end: look at every object there is */
+/* sweep_scan - when the last end was not a clean one: look at every object there is */
 void sweep_scan(struct broker *b);
 /* sweep_finish - the pool is gone: look at what is queued now; what comes later is left to a scan */
 void sweep_finish(struct broker *b);

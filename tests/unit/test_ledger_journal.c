@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include "base/fault.h"
+#include "ledger/ledger_record.h"
 #include "ledger/ledger_replay.h"
 
 enum { HEADER = sizeof(struct ledger_replay_header), RECORD = sizeof(struct ledger_replay_record) };
@@ -145,6 +146,105 @@ static void expect_left(const struct corpse *c, int rc, const char *says)
 		assert_memory_equal(buf_str(&after.file[i]), buf_str(&c->file[i]), c->file[i].len);
 	}
 	corpse_done(&after);
+}
+
+/* ---- records ---- */
+
+static void some_of_everything(struct ledger_change c[9], struct ledger_handout h[2])
+{
+	h[0] = (struct ledger_handout){
+		.pos = 1, .key = sample_key(1), .index = 7, .cached = true
+	};
+	h[1] = (struct ledger_handout){
+		.pos = 2, .key = sample_key(2), .variant = UINT32_MAX, .duplicated = true
+	};
+	for (int i = 0; i < 9; i++)
+		c[i] = (struct ledger_change){ .root = "", .path = "a/\xff" };
+	c[0].op = LEDGER_OP_PUT;
+	c[0].row = (struct ledger_row){ .id = INT64_MAX,
+					.gen = UINT32_MAX,
+					.state = LEDGER_ACCEPTED,
+					.root = text("r"),
+					.path = text("p"),
+					.has_key = true,
+					.key = sample_key(3),
+					.n = -1,
+					.cache_mode = 3,
+					.envelope = text(""),
+					.accepted_ns = UINT64_MAX,
+					.text_bytes = 1 };
+	c[0].request = "{\0}";
+	c[0].request_len = 3;
+	c[0].handouts = c[1].handouts = h;
+	c[0].n_handouts = 2;
+	c[1].op = LEDGER_OP_FINISH;
+	c[1].row = (struct ledger_row){ .id = 1, .state = LEDGER_FAILED, .error = text("e") };
+	c[1].n_handouts = 1;
+	c[2].op = LEDGER_OP_REMOVE;
+	c[2].row.id = -5;
+	c[3].op = LEDGER_OP_DROP;
+	c[4].op = LEDGER_OP_MOVE;
+	c[4].row.suffix = text(".md");
+	c[5].op = LEDGER_OP_SWAP;
+	c[6].op = LEDGER_OP_SWAP_TREE;
+	c[7].op = LEDGER_OP_UNSTORED;
+	c[8].op = LEDGER_OP_STORED;
+	c[7].object = c[8].object = h[1];
+	for (int i = 4; i < 7; i++) {
+		c[i].to_root = "x";
+		c[i].to_path = "y";
+	}
+}
+
+static void a_record_comes_back(void **state)
+{
+	AUTO_BUF struct buf b = BUF_INIT(1 << 20);
+	AUTO_BUF struct buf again = BUF_INIT(1 << 20);
+	struct ledger_handout h[2];
+	struct ledger_change c[9];
+	struct ledger_record r = { .changes = c, .n = 9, .add = { 5, 0, -7, INT64_MIN } }, got;
+
+	(void)state;
+	some_of_everything(c, h);
+	r.add[LEDGER_COUNTERS - 1] = 1;
+	assert_int_equal(ledger_record_write(&r, &b), 0);
+	assert_int_equal(ledger_record_read(b.data, b.len, &got), 0);
+	assert_int_equal(got.n, 9);
+	assert_memory_equal(got.add, r.add, sizeof(r.add));
+	assert_string_equal(got.changes[0].row.path, "p");
+	assert_null(got.changes[0].row.suffix);
+	assert_int_equal(got.changes[0].request_len, 3);
+	assert_int_equal(ledger_record_write(&got, &again), 0);
+	assert_int_equal(again.len, b.len);
+	assert_memory_equal(again.data, b.data, b.len);
+	ledger_record_done(&got);
+}
+
+/* Behind a hash that fits nothing bad comes; all the same no byte may lead astray. */
+static void bytes_that_are_no_record(void **state)
+{
+	AUTO_BUF struct buf b = BUF_INIT(1 << 20);
+	struct ledger_handout h[2];
+	struct ledger_change c[9];
+	struct ledger_record r = { .changes = c, .n = 9 }, got;
+
+	(void)state;
+	some_of_everything(c, h);
+	assert_int_equal(ledger_record_write(&r, &b), 0);
+	for (size_t n = 0; n < b.len; n++) {
+		AUTO_FREE char *part = malloc(n + 1); /* nothing behind it that could be read */
+
+		memcpy(part, b.data, n);
+		assert_int_equal(ledger_record_read(part, n, &got), -EBADMSG);
+	}
+	for (size_t at = 0; at < b.len; at++) {
+		for (unsigned bit = 0; bit < 8; bit++) {
+			b.data[at] ^= (char)(1 << bit);
+			if (ledger_record_read(b.data, b.len, &got) == 0)
+				ledger_record_done(&got);
+			b.data[at] ^= (char)(1 << bit);
+		}
+	}
 }
 
 /* ---- the end and the middle ---- */
@@ -711,6 +811,7 @@ static void many_rows(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(a_record_comes_back),	  T(bytes_that_are_no_record),
 		T(torn_at_every_byte),	  T(a_bad_byte),
 		T(other_journals),	  T(a_missing_journal),
 		T(trees_are_replayed),	  T(no_room_for_a_record),
