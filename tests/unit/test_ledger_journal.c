@@ -3,6 +3,7 @@
  */
 #include "ledger_fixture.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -537,9 +538,9 @@ struct told {
 /* Two rows, an object and a counter, all or none; told when done() came. Now and then the older ones go. */
 static void work_until_killed(struct ledger *l, int fd)
 {
-	AUTO_FREE char *big = calloc(1, 10 << 10);
+	AUTO_FREE char *big = calloc(1, 4 << 10);
 
-	for (uint32_t n = 0; n < 3000; n++) {
+	for (uint32_t n = 0; n < 100000; n++) {
 		AUTO_FREE char *path = str_printf("p/%u", n);
 		struct ledger_handout h = { .key = sample_key(n) };
 		struct ledger_change c[3];
@@ -550,12 +551,14 @@ static void work_until_killed(struct ledger *l, int fd)
 		c[0].n_handouts = 1;
 		c[1] = put_change(l, "twin", path, LEDGER_ACCEPTED);
 		c[1].request = big;
-		c[1].request_len = 10 << 10;
+		c[1].request_len = 4 << 10;
 		c[2] = (struct ledger_change){ .op = LEDGER_OP_UNSTORED, .object = h };
 		t.id = c[0].row.id;
 		ledger_count(l, LEDGER_C_REQUESTS, 1);
 		if (post(l, c, 3) || write(fd, &t, sizeof(t)) != sizeof(t))
 			_exit(1);
+		if (n % 8 == 0)
+			(void)poll(NULL, 0, 1); /* so that many flushes come before many rows */
 		if (n % 500 == 499) {
 			struct ledger_change tree = { .op = LEDGER_OP_MOVE_TREE,
 						      .root = "none",
@@ -624,7 +627,7 @@ static void look_after(const char *dir, uint32_t n_told)
 			continue;
 		there++;
 		assert_int_equal(ledger_request(l, twin, &req, &len), 0);
-		assert_int_equal(len, 10 << 10);
+		assert_int_equal(len, 4 << 10);
 		free(req);
 	}
 	assert_true(there == n_told || there == n_told + 1);
@@ -641,8 +644,8 @@ static void killed_at_every_step(void **state)
 		const char *point;
 		int nth;
 	} at[] = { { "journal", 1 }, { "journal", 2 }, { "journal", 700 }, { "flush", 1 },
-		   { "flush", 2 },   { "flush", 4 },   { "flushed", 1 },   { "flushed", 2 },
-		   { "flushed", 4 }, { "cut", 1 },     { "cut", 2 },	   { "cut", 4 } };
+		   { "flush", 2 },   { "flush", 3 },   { "flushed", 1 },   { "flushed", 2 },
+		   { "flushed", 3 }, { "cut", 1 },     { "cut", 2 },	   { "cut", 3 } };
 
 	for (size_t i = 0; i < ARRAY_LEN(at); i++) {
 		AUTO_FREE char *dir = str_printf("%s/%zu", (char *)*state, i);
