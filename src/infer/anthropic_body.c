@@ -275,7 +275,7 @@ static json_t *body_of(const struct backend_config *c, const json_t *effective,
 		if (f->wire)
 			put(body, f->wire, json_incref(json_object_get(effective, f->name)),
 			    &failed);
-	if (json_array_size(stop))
+	if (stop)
 		put(body, "stop_sequences", json_incref(stop), &failed);
 	put(body, "tools", tools_of(effective, &failed), &failed);
 	put(body, "tool_choice", choice_of(effective, &failed), &failed);

@@ -198,7 +198,7 @@ static json_t *generation_config(const json_t *effective, bool *failed)
 		if (f->wire)
 			put(config, f->wire, json_incref(json_object_get(effective, f->name)),
 			    failed);
-	if (json_array_size(stop))
+	if (stop)
 		put(config, "stopSequences", json_incref(stop), failed);
 	if (detail)
 		put(config, "mediaResolution",

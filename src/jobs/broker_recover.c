@@ -160,7 +160,6 @@ void broker_recover(struct broker *b, broker_file_sha_fn *file_sha, void *arg)
 {
 	struct recovery r = { .b = b, .file_sha = file_sha, .arg = arg };
 	struct gathered g = { 0 };
-	struct ledger_past past;
 
 	if (ledger_each_unstored(b->o.ledger, recover_unstored, &r) < 0 ||
 	    ledger_each_accepted(b->o.ledger, gather, &g) < 0)
@@ -174,7 +173,5 @@ void broker_recover(struct broker *b, broker_file_sha_fn *file_sha, void *arg)
 		log_msg(LOG_INFO,
 			"finishing %u requests that had been accepted; %u can no longer be sent",
 			r.resumed, r.failed);
-	ledger_past(b->o.ledger, &past);
-	if (past.unclean)
-		sweep_scan(b); /* now that what was paid for has been offered again */
+	sweep_scan(b); /* now that what was paid for has been offered again */
 }

@@ -129,7 +129,7 @@ void sweep_object(struct broker *b, const struct answers_id *id)
 	struct swept *s = closed(b) ? NULL : malloc(sizeof(*s));
 
 	if (!s) {
-		ledger_swept(b->o.ledger, false); /* left to a scan after the next mount */
+		ledger_unswept(b->o.ledger); /* left to a scan after the next mount */
 		return;
 	}
 	s->id = *id;
@@ -228,22 +228,25 @@ static void scan_run(struct pool_task *t)
 
 void sweep_scan(struct broker *b)
 {
+	if (atomic_load(&b->sweeps.scanned) >= SWEEP_DIRS)
+		return;
 	log_msg(LOG_INFO,
 		"the last end was not a clean one: looking for answers that nobody names");
-	atomic_store(&b->sweeps.scanned, 0);
 	b->sweeps.scan.run = scan_run;
-	if (pool_post(b->pool, &b->sweeps.scan) < 0)
-		ledger_swept(b->o.ledger, false);
+	(void)pool_post(b->pool, &b->sweeps.scan); /* ending: begun after the next mount */
 }
 
 /* ---- start and end ---- */
 
 void sweep_init(struct broker *b)
 {
+	struct ledger_past past;
+
+	ledger_past(b->o.ledger, &past);
 	lock_init(&b->sweeps.lock, LOCK_JOB);
 	list_init(&b->sweeps.queue);
 	map_init(&b->sweeps.pins);
-	atomic_init(&b->sweeps.scanned, SWEEP_DIRS);
+	atomic_init(&b->sweeps.scanned, past.unclean ? 0 : SWEEP_DIRS);
 }
 
 void sweep_finish(struct broker *b)
@@ -254,7 +257,7 @@ void sweep_finish(struct broker *b)
 	b->sweeps.closed = true;
 	lock_drop(&b->lock);
 	if (!clean)
-		ledger_swept(b->o.ledger, false);
+		ledger_unswept(b->o.ledger);
 }
 
 static bool free_pin(struct map_link *l, void *arg)

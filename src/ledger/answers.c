@@ -280,16 +280,15 @@ static bool parse_name(const char *name, struct answers_id *out)
 {
 	char again[ANSWERS_NAME_MAX];
 	struct answers_id id = { 0 };
-	unsigned variant = 0, index = 0;
-	const char *dot;
+	char *dot;
 
 	if (strlen(name) < KEY_HEX || str_unhex(name, sizeof(id.key.b), id.key.b) < 0)
 		return false;
-	dot = name + KEY_HEX;
-	if (sscanf(dot, ".%u.%u.json", &index, &variant) < 1)
+	if (name[KEY_HEX] != '.')
 		return false;
-	id.index = index;
-	id.variant = variant;
+	id.index = (uint32_t)strtoul(name + KEY_HEX + 1, &dot, 10);
+	if (*dot == '.')
+		id.variant = (uint32_t)strtoul(dot + 1, NULL, 10); /* 0 for "json" */
 	answers_name(&id, again);
 	if (strcmp(strrchr(again, '/') + 1, name) != 0)
 		return false;

@@ -173,10 +173,10 @@ void ledger_past(const struct ledger *l, struct ledger_past *out)
 				     .lost = l->writer.journal.lost };
 }
 
-void ledger_swept(struct ledger *l, bool yes)
+void ledger_unswept(struct ledger *l)
 {
 	LOCK_SCOPE(&l->writer.lock);
-	l->writer.end.swept = yes;
+	l->writer.end.swept = false;
 }
 
 /* ---- reading ---- */

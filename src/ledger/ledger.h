@@ -174,13 +174,13 @@ void ledger_counters(struct ledger *l, int64_t out[LEDGER_COUNTERS]);
 
 /* what ledger_open found */
 struct ledger_past {
-	bool unclean; /* the last one was not closed, or had left over what ledger_swept would say */
+	bool unclean;	     /* the last one was not closed, or ledger_unswept was said */
 	uint64_t torn_bytes; /* of a record that was being written when the daemon died */
 	uint64_t lost;	     /* records behind one that a power failure took */
 };
 void ledger_past(const struct ledger *l, struct ledger_past *out);
-/* ledger_swept - the objects of all rows that went were looked at (or not): a clean end may be noted */
-void ledger_swept(struct ledger *l, bool yes);
+/* ledger_unswept - objects of rows that went are left over: whoever opens it next shall look for them */
+void ledger_unswept(struct ledger *l);
 
 /* ledger_find - the row of a name: 0, -ENOENT; fills out (free with ledger_row_done) */
 int ledger_find(struct ledger *l, const char *root, const char *path, struct ledger_row *out);

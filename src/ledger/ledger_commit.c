@@ -75,6 +75,7 @@ static int begin(struct ledger_writer *w, struct extras *x)
 	x->reserve = w->ids.want ? w->ids.next + IDS_AHEAD : 0;
 	if (ledger_journal_bytes(&w->journal) > TURN_BYTES)
 		(void)ledger_journal_turn(&w->journal); /* else when the other one is empty */
+	ledger_journal_mark(&w->journal);
 	return 0;
 }
 

@@ -90,6 +90,7 @@ int ledger_journal_commit(struct ledger_journal *j)
 	if (rc)
 		return rc;
 	j->unsynced |= 1u << j->active;
+	j->record_bytes = j->record.len;
 	f->last = j->last = r.seq;
 	if (!f->first)
 		f->first = r.seq;
@@ -103,7 +104,7 @@ void ledger_journal_undo(struct ledger_journal *j)
 {
 	struct ledger_journal_file *f = &j->file[j->active];
 
-	f->size -= j->record.len;
+	f->size -= j->record_bytes;
 	(void)!ftruncate(f->fd, (off_t)f->size); /* else the next record overwrites it */
 	if (f->first == f->last)
 		f->first = f->last = 0;
@@ -117,6 +118,18 @@ void ledger_journal_undo(struct ledger_journal *j)
 uint64_t ledger_journal_bytes(const struct ledger_journal *j)
 {
 	return j->file[j->active].first ? j->file[j->active].size : 0;
+}
+
+void ledger_journal_mark(struct ledger_journal *j)
+{
+	j->marked = ledger_journal_bytes(j);
+}
+
+uint64_t ledger_journal_unmarked(const struct ledger_journal *j)
+{
+	uint64_t n = ledger_journal_bytes(j);
+
+	return n > j->marked ? n - j->marked : 0;
 }
 
 bool ledger_journal_turn(struct ledger_journal *j)

@@ -43,6 +43,8 @@ struct ledger_journal {
 	unsigned unsynced; /* bits of files, and one of the directory */
 	struct ledger_journal_file file[2];
 	struct buf record;
+	uint64_t record_bytes; /* of the last one */
+	uint64_t marked;       /* bytes of the file that is written */
 };
 
 /* ledger_journal_begin - an empty payload, to be filled */
@@ -53,6 +55,9 @@ int ledger_journal_commit(struct ledger_journal *j);
 void ledger_journal_undo(struct ledger_journal *j);
 /* ledger_journal_bytes - of records in the file that is written */
 uint64_t ledger_journal_bytes(const struct ledger_journal *j);
+/* ledger_journal_mark - a flush takes what is there now; _unmarked: bytes that came since */
+void ledger_journal_mark(struct ledger_journal *j);
+uint64_t ledger_journal_unmarked(const struct ledger_journal *j);
 /* ledger_journal_turn - true: from now on the other file is written */
 bool ledger_journal_turn(struct ledger_journal *j);
 /* ledger_journal_cut - applied: the database has that much for good; all: also the file that is written,

@@ -255,22 +255,31 @@ int ledger_record_write(const struct ledger_record *r, struct buf *out)
 	return k.rc;
 }
 
+static void read_changes(struct codec *k, struct ledger_record *r)
+{
+	uint32_t count = length(k, 0);
+
+	if (!k->rc && count > k->left) /* each has a byte at least */
+		k->rc = -EBADMSG;
+	if (k->rc)
+		return;
+	r->changes = calloc((size_t)count + 1, sizeof(*r->changes));
+	if (!r->changes) {
+		k->rc = -ENOMEM;
+		return;
+	}
+	for (; r->n < count && !k->rc; r->n++)
+		change(k, &r->changes[r->n]);
+}
+
 int ledger_record_read(const char *p, size_t n, struct ledger_record *out)
 {
 	struct codec k = { .p = p, .left = n };
 	struct ledger_record r = { 0 };
-	uint32_t count;
 
 	counters(&k, r.add);
-	count = length(&k, 0);
-	if (!k.rc && count > k.left) /* each has a byte at least */
-		k.rc = -EBADMSG;
-	if (!k.rc) {
-		r.changes = calloc((size_t)count + 1, sizeof(*r.changes));
-		k.rc = r.changes ? 0 : -ENOMEM;
-	}
-	for (; r.n < count && !k.rc; r.n++)
-		change(&k, &r.changes[r.n]);
+	if (!k.rc)
+		read_changes(&k, &r);
 	if (!k.rc && k.left)
 		k.rc = -EBADMSG;
 	if (k.rc)

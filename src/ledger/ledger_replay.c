@@ -78,7 +78,7 @@ static int refuse(struct err *e, const char *dir, unsigned i, const char *why)
 
 static bool record_at(const struct image *m, size_t at, struct ledger_replay_record *out)
 {
-	if (m->n - at < sizeof(*out))
+	if (!m->p || m->n - at < sizeof(*out))
 		return false;
 	memcpy(out, m->p + at, sizeof(*out));
 	return !out->zero && out->seq && out->length <= m->n - at - sizeof(*out) &&

@@ -74,7 +74,7 @@ static int run_locked(struct ledger_writer *w, struct ledger_post *p)
 		return rc;
 	}
 	ledger_change_keep(&w->table, w->journal.last, &p->gone);
-	due_locked(w, ledger_journal_bytes(&w->journal) > FLUSH_BYTES ? 0 : FLUSH_MS);
+	due_locked(w, ledger_journal_unmarked(&w->journal) > FLUSH_BYTES ? 0 : FLUSH_MS);
 	return 0;
 }
 

@@ -139,7 +139,7 @@ static void directory_cannot_be_made(void **state)
 static void everything_is_private(void **state)
 {
 	static const char *const files[] = { "ledger.db", "ledger.db-wal", "ledger.db-shm",
-					     "lock" };
+					     "ledger.journal.0", "lock" };
 	AUTO_FREE char *dir = str_printf("%s/a/state", (char *)*state);
 	struct ledger *l;
 	struct stat st;
