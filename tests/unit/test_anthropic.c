@@ -70,7 +70,7 @@ static void test_fields(void **state)
 		{ HEAD HI "}", NOW SENT_HI "}" },
 		{ HEAD HI ",'stop':['a','b'],'response_format':{'type':'text'}}",
 		  NOW SENT_HI ",'stop_sequences':['a','b']}" },
-		{ HEAD HI ",'stop':[],'logprobs':false}", NOW SENT_HI "}" },
+		{ HEAD HI ",'stop':[],'logprobs':false}", NOW SENT_HI ",'stop_sequences':[]}" },
 		{ HEAD HI
 		  ",'response_format':{'type':'json_schema','json_schema':{'name':'a',"
 		  "'strict':true,'schema':{'type':'object','additionalProperties':false}}}}",

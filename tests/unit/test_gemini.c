@@ -82,7 +82,7 @@ static void test_fields(void **state)
 			  "'frequency_penalty':-1}",
 		  "{" SENT_HI ",'generationConfig':{'stopSequences':['a','b','c','d','e'],"
 		  "'presencePenalty':0.5,'frequencyPenalty':-1}}" },
-		{ HEAD HI ",'stop':[]}", "{" SENT_HI "}" },
+		{ HEAD HI ",'stop':[]}", "{" SENT_HI ",'generationConfig':{'stopSequences':[]}}" },
 		{ HEAD HI ",'logprobs':true,'top_logprobs':3}",
 		  "{" SENT_HI ",'generationConfig':{'responseLogprobs':true,'logprobs':3}}" },
 		{ HEAD HI ",'response_format':{'type':'text'}}", "{" SENT_HI "}" },
