@@ -38,6 +38,7 @@ static int new_item(const struct ledger_change *c, struct ledger_item **out)
 	return rc;
 }
 
+/* The takeover: what had the name goes, in the same posting. */
 static int op_put(struct ledger_table *t, const struct ledger_change *c)
 {
 	struct ledger_item *it = NULL;
@@ -95,7 +96,7 @@ static int op_finish(struct ledger_table *t, const struct ledger_change *c)
 	row.text_bytes = c->row.text_bytes;
 	p.row = &row;
 	p.h = h;
-	if (done) {
+	if (done) { /* the answer's object has the request, too */
 		p.blob = NULL;
 		p.blob_in_db = false;
 	}

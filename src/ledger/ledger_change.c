@@ -28,6 +28,9 @@ struct ledger_change_log {
 	struct ledger_entry *had;
 };
 
+/* An entry or a name is logged once a posting: what it was before the first change is what undoing
+ * restores, however often it was changed. */
+
 /* Room for n more, so that logging itself cannot fail. */
 static int reserve(struct ledger_table *t, size_t n)
 {
@@ -173,6 +176,7 @@ int ledger_change_place(struct ledger_table *t, struct ledger_entry *e, struct l
 	return 0;
 }
 
+/* The hand-outs are needed even when they were never read: whoever sweeps must know them. */
 int ledger_change_remove(struct ledger_table *t, struct ledger_entry *e)
 {
 	int rc = ledger_change_handouts(t, e);
@@ -250,6 +254,7 @@ void ledger_change_keep(struct ledger_table *t, uint64_t seq, struct ledger_gone
 	ledger_table_trim(t);
 }
 
+/* The version that was logged is found by its objects again; the ones in between are forgotten. */
 static void undo_entry(struct ledger_table *t, struct ledger_change_log *u)
 {
 	struct ledger_entry *e = u->entry;

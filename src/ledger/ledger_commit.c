@@ -93,6 +93,8 @@ static void end(struct ledger_writer *w, const struct extras *x, int rc)
 		w->counts.pending[i] += x->pending[i];
 }
 
+/* The lock is held only to take what is dirty and to say that it is not any more; postings go on while
+ * SQLite works. What they change meanwhile is dirty again, with a larger sequence. */
 int ledger_commit_flush(struct ledger_writer *w)
 {
 	struct extras x = { 0 };

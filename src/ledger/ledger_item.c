@@ -50,6 +50,7 @@ static struct ledger_blob *blob_ref(struct ledger_blob *b)
 	return b;
 }
 
+/* One block: links, then hand-outs, then texts, from the strictest alignment to none. */
 struct ledger_item *ledger_item_new(const struct ledger_item_parts *p)
 {
 	struct ledger_row row = *p->row;

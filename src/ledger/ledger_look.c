@@ -16,6 +16,9 @@
 
 /* ---- one row ---- */
 
+/* While a tree is being changed in the database nothing may be kept that was read before its commit:
+ * then the table is empty, and bypassed. */
+
 int ledger_look_find(struct ledger_table *t, const char *root, const char *path,
 		     struct ledger_row *out)
 {
@@ -45,6 +48,7 @@ int ledger_look_get(struct ledger_table *t, int64_t id, struct ledger_row *out)
 	return rc;
 }
 
+/* The bytes of a row that was loaded stay in the database: few ever ask for them again. */
 int ledger_look_request(struct ledger_table *t, int64_t id, char **out, size_t *out_len)
 {
 	struct ledger_entry *e = ledger_table_known_id(t, id);

@@ -1,5 +1,9 @@
 /*
  * ledger_table.c - finding, loading and keeping rows in memory
+ *
+ * What holds between two calls: a name whose last change the database has (clean) is there as it is
+ * here, so it may be forgotten at any time; a name that is dirty, and an id that was removed, hide what
+ * the database says until the flush that brings them has committed. A live row has exactly one name.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -221,7 +225,7 @@ static int load_row(struct ledger_table *t, struct ledger_name *n, const struct 
 		ledger_item_unref(it);
 		return -ENOMEM;
 	}
-	e->in_db = true;
+	e->in_db = true; /* so its removal must be brought there, too */
 	e->item = it;
 	e->name = n;
 	n->entry = e;
@@ -291,6 +295,7 @@ static void forget_offers(struct ledger_table *t, uint64_t seq)
 		memmove(t->offers.v, t->offers.v + n, t->offers.n * sizeof(*t->offers.v));
 }
 
+/* Both lists are in order of sequences: what has changed since the flush began lies behind. */
 void ledger_table_flushed(struct ledger_table *t, uint64_t seq)
 {
 	while (!list_empty(&t->dirty)) {

@@ -51,6 +51,7 @@ static int record_locked(struct ledger_writer *w, const struct ledger_post *p)
 	return rc;
 }
 
+/* The thread is woken only when it would sleep too long: once for all that comes until the flush. */
 static void due_locked(struct ledger_writer *w, uint64_t in_ms)
 {
 	uint64_t at = mono_ns() + in_ms * MONO_MS;
@@ -67,7 +68,7 @@ static int run_locked(struct ledger_writer *w, struct ledger_post *p)
 
 	if (rc)
 		return rc;
-	if (ledger_change_any(&w->table))
+	if (ledger_change_any(&w->table)) /* removing what is not there needs no record */
 		rc = record_locked(w, p);
 	if (rc) {
 		ledger_change_undo(&w->table);
@@ -231,6 +232,7 @@ static void run_posts(struct ledger_writer *w, struct round *r)
 		w->held = false;
 }
 
+/* Those who wait for the sync come first: the flush is for nobody in particular. */
 static void *writer_main(void *arg)
 {
 	struct ledger_writer *w = arg;
@@ -250,6 +252,8 @@ static void *writer_main(void *arg)
 
 /* ---- start and stop ---- */
 
+/* As it was posted, but that nobody waits and no record is made. Rows that went are not told: after an end
+ * that left a journal every object is looked at. */
 static int replay_record(struct ledger_writer *w, const struct ledger_record *r, uint64_t seq)
 {
 	struct ledger_gone gone = { 0 };
