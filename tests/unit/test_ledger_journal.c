@@ -554,7 +554,7 @@ static void work_until_killed(struct ledger *l, int fd)
 		c[1].request_len = 4 << 10;
 		c[2] = (struct ledger_change){ .op = LEDGER_OP_UNSTORED, .object = h };
 		t.id = c[0].row.id;
-		ledger_count(l, LEDGER_C_REQUESTS, 1);
+		ledger_count(l, LEDGER_C_REQUESTS, n + 1);
 		if (post(l, c, 3) || write(fd, &t, sizeof(t)) != sizeof(t))
 			_exit(1);
 		if (n % 8 == 0)
@@ -610,7 +610,7 @@ static void count_object(const struct ledger_handout *h, void *arg)
 static void look_after(const char *dir, uint32_t n_told)
 {
 	struct ledger *l = ledger_at(dir, LEDGER_GROUP);
-	int64_t counters[LEDGER_COUNTERS];
+	int64_t counters[LEDGER_COUNTERS], sum;
 	uint32_t there = 0, objects = 0;
 
 	for (uint32_t n = 0; n < n_told + 2; n++) {
@@ -633,8 +633,12 @@ static void look_after(const char *dir, uint32_t n_told)
 	assert_true(there == n_told || there == n_told + 1);
 	assert_int_equal(ledger_each_unstored(l, count_object, &objects), 0);
 	assert_int_equal(objects, there);
-	ledger_counters(l, counters); /* a record that is applied twice would show here */
-	assert_int_equal(counters[LEDGER_C_REQUESTS], there);
+	/* row n counted n + 1: a record that is applied twice would show. The one that was not posted any more may
+	 * have been counted already */
+	ledger_counters(l, counters);
+	sum = (int64_t)there * (there + 1) / 2;
+	if (counters[LEDGER_C_REQUESTS] != sum)
+		assert_int_equal(counters[LEDGER_C_REQUESTS], sum + there + 1);
 	ledger_close(l);
 }
 
