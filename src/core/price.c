@@ -298,7 +298,9 @@ double price_cost(const struct price_list *p, const struct price_of *of,
 	usd = (plain * r.input + tokens(u->cached_input) * r.cached +
 	       tokens(u->cache_write) * r.write + tokens(u->output) * r.output) /
 	      1e6;
-	return of->batch ? usd * (1 - number(entry, "batch_discount", 0)) : usd;
+	if (of->batch)
+		usd *= 1 - number(entry, "batch_discount", 0);
+	return round(usd * 1e12) / 1e12; /* what is below is noise of the arithmetic */
 }
 
 int64_t price_context(const struct price_list *p, const struct price_of *of)

@@ -76,6 +76,8 @@ static const char answers[] =
 	"- `ask`: open it for reading and writing, write a question, read the answer; nothing is stored\n"
 	"  under `prompts/`. In bash: `exec 3<>ask; echo 'Why?' >&3; cat <&3`. Or: `inferctl ask Why?`\n"
 	"- `cache/`: every answer that was paid for, by the SHA-256 of its request; `rm -r` evicts.\n"
+	"- `models/BACKEND/MODEL.json`: what each backend offers, with context and price where known.\n"
+	"- `backends/NAME/status.json`: health, limits, queue; `stats/summary.json`: tokens and cost.\n"
 	"- `inferctl status`, `wait`, `watch`, `cancel`, `retry`, `stats`: the same files for people.\n"
 	"\n";
 
