@@ -56,8 +56,12 @@ static bool names_header(char *const *headers, const char *name)
 enum { OURS = 8 };
 
 static const char *const usual_headers[] = { "User-Agent: inferfs",
-					     "Content-Type: application/json",
-					     "Accept: text/event-stream, application/json", NULL };
+					     "Content-Type: application/json", NULL };
+/* a proxy may refuse what was not asked for */
+static const char *const accepts[][2] = {
+	[BACKEND_SSE] = { "Accept: text/event-stream, application/json", NULL },
+	[BACKEND_NDJSON] = { "Accept: application/x-ndjson, application/json", NULL },
+};
 
 static bool same_header(char *const *theirs, const char *line)
 {
@@ -87,6 +91,7 @@ static void list_headers(const struct backend_config *c, const char *auth, const
 	if (*auth && !same_header(theirs, auth))
 		headers[n++] = auth;
 	n = add_ours(theirs, usual_headers, headers, n);
+	n = add_ours(theirs, accepts[c->type->framing], headers, n);
 	for (; theirs && *theirs; theirs++)
 		headers[n++] = *theirs;
 	headers[n] = NULL;

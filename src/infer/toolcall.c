@@ -141,7 +141,12 @@ int toolcall_finish(json_t *calls)
 	size_t i;
 
 	json_array_foreach(calls, i, call) {
+		json_t *f = json_object_get(call, "function");
+
 		(void)json_object_del(call, "index"); /* may be absent */
+		if (f && !json_string_length(json_object_get(f, "arguments")) &&
+		    json_object_set_new(f, "arguments", json_string("{}")))
+			return -ENOMEM;
 		if (json_object_get(call, "id"))
 			continue;
 		if (json_object_set_new(call, "id", json_sprintf("call%05zu", i)))

@@ -18,7 +18,7 @@
  * Errors: -ENOMEM, -EFBIG more than TOOLCALL_MAX
  */
 int toolcall_merge(json_t **calls, const json_t *pieces);
-/* toolcall_finish - take the indices out and make missing ids; 0 or -ENOMEM; calls may be NULL */
+/* toolcall_finish - take the indices out, make missing ids, and of no arguments "{}"; 0 or -ENOMEM; calls may be NULL */
 int toolcall_finish(json_t *calls);
 
 #endif

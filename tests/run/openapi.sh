@@ -15,7 +15,9 @@ skip() { # WHY
 }
 
 [ -d "$descriptions" ] || skip "no descriptions of the providers at $descriptions"
-command -v node >/dev/null && command -v npm >/dev/null || skip "node or npm is not installed"
+if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+	skip "node or npm is not installed"
+fi
 mkdir -p $place build/logs
 cp tests/openapi/*.js $place/
 if ! cmp -s tests/openapi/package.json $place/package.json || [ ! -d $place/node_modules ]; then

@@ -291,7 +291,7 @@ static void test_tool_calls(void **state)
 		a->tool_calls,
 		"[{\"id\":\"call00000\",\"type\":\"function\",\"function\":{\"name\":\"now\",\"arguments\":\"{\\\"tz\\\":\\\"UTC\\\"}\"}},"
 		"{\"id\":\"call_9\",\"type\":\"function\",\"function\":{\"name\":\"b\",\"arguments\":\"{}\"}},"
-		"{\"id\":\"call00002\",\"type\":\"function\",\"function\":{\"name\":\"c\",\"arguments\":\"\"}}]");
+		"{\"id\":\"call00002\",\"type\":\"function\",\"function\":{\"name\":\"c\",\"arguments\":\"{}\"}}]");
 	answer_free(a);
 }
 

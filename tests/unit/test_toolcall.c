@@ -58,13 +58,13 @@ static const struct {
 	/* odd pieces make a call of their own or nothing */
 	{ { "[null,7,\"x\",[]]" }, "[]" },
 	{ { "[{}]" },
-	  "[{\"function\":{\"arguments\":\"\",\"name\":\"\"},\"id\":\"call00000\",\"type\":\"function\"}]" },
+	  "[{\"function\":{\"arguments\":\"{}\",\"name\":\"\"},\"id\":\"call00000\",\"type\":\"function\"}]" },
 	{ { "[{\"id\":7,\"function\":{\"name\":8,\"arguments\":null}}]" },
-	  "[{\"function\":{\"arguments\":\"\",\"name\":\"\"},\"id\":\"call00000\",\"type\":\"function\"}]" },
+	  "[{\"function\":{\"arguments\":\"{}\",\"name\":\"\"},\"id\":\"call00000\",\"type\":\"function\"}]" },
 	{ { "[{\"index\":\"0\",\"function\":{\"name\":\"a\"}}]",
 	    "[{\"index\":\"0\",\"function\":{\"name\":\"b\"}}]" },
-	  "[{\"function\":{\"arguments\":\"\",\"name\":\"a\"},\"id\":\"call00000\",\"type\":\"function\"},"
-	  "{\"function\":{\"arguments\":\"\",\"name\":\"b\"},\"id\":\"call00001\",\"type\":\"function\"}]" },
+	  "[{\"function\":{\"arguments\":\"{}\",\"name\":\"a\"},\"id\":\"call00000\",\"type\":\"function\"},"
+	  "{\"function\":{\"arguments\":\"{}\",\"name\":\"b\"},\"id\":\"call00001\",\"type\":\"function\"}]" },
 	/* indices join, in any order */
 	{ { "[{\"index\":4,\"id\":\"x\",\"function\":{\"name\":\"a\",\"arguments\":\"{\"}}]",
 	    "[{\"index\":2,\"id\":\"y\",\"function\":{\"name\":\"b\",\"arguments\":\"1\"}}]",
@@ -77,7 +77,7 @@ static const struct {
 	  "\"type\":\"function\"}]" },
 	/* what the provider wants back is kept */
 	{ { "[{\"index\":0,\"function\":{\"name\":\"a\"},\"signature\":\"s\",\"nothing\":null}]" },
-	  "[{\"function\":{\"arguments\":\"\",\"name\":\"a\"},\"id\":\"call00000\",\"signature\":\"s\","
+	  "[{\"function\":{\"arguments\":\"{}\",\"name\":\"a\"},\"id\":\"call00000\",\"signature\":\"s\","
 	  "\"type\":\"function\"}]" },
 };
 
