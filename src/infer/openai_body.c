@@ -1,8 +1,8 @@
 /*
  * infer/openai_body.c - bodies for OpenAI's calls and for the servers that imitate them
  *
- * max_completion_tokens goes only to OpenAI itself: its reasoning models refuse max_tokens, and older
- * compatible servers do not know the new name.
+ * max_completion_tokens goes where OpenAI's dialect is spoken: its reasoning models refuse max_tokens. Older
+ * compatible servers do not know the new name: dialect = vllm, or another provider, has the old one.
  */
 #include <errno.h>
 #include <string.h>
@@ -156,7 +156,8 @@ static bool fill_chat(const struct backend_config *c, json_t *body, const json_t
 		      const json_t *images)
 {
 	json_t *messages = json_object_get(body, "messages");
-	bool here = openai_model_here(c), google = !here && c->dialect == BACKEND_OPENAI;
+	bool here = openai_model_here(c),
+	     google = c->dialect == BACKEND_OPENAI && !c->at.default_url;
 
 	return parts_openai(messages, images, google ? "google" : NULL) == 0 &&
 	       rename_in_messages(c, messages, here && openai_model_reasons(effective)) &&

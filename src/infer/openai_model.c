@@ -14,7 +14,7 @@ enum { REASONING_FROM = 500, TOOLS_ELSEWHERE_FROM = 504, MAJOR_MAX = 20 };
 bool openai_model_here(const struct backend_config *c)
 {
 	return c->dialect == BACKEND_OPENAI &&
-	       (c->at.default_url || (c->provider && strcmp(c->provider, "openai") == 0));
+	       (c->at.default_url || !c->provider || strcmp(c->provider, "openai") == 0);
 }
 
 /* "ft:gpt-4o:team" is a model of somebody's that was made from the one behind the colon. */

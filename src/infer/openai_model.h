@@ -1,8 +1,8 @@
 /*
  * infer/openai_model.h - what OpenAI's own models refuse, by their names
  *
- * Names of OpenAI's models mean this only at OpenAI: at its own address, or where `provider = openai` says
- * that a server in between hands the request on to it.
+ * Names of OpenAI's models mean this where OpenAI's dialect is spoken, at any address: what has such a name
+ * elsewhere is a server that hands the request on. `provider` with another name says that it is not so.
  * Threads: any; pure. Blocks: never. Source: protocol reference, OpenAI 3.1, 3.4; traps 5 and 6.
  */
 #ifndef INFER_OPENAI_MODEL_H
@@ -13,7 +13,7 @@
 
 #include "infer/body.h"
 
-/* openai_model_here - requests of c end at OpenAI itself */
+/* openai_model_here - c is asked as OpenAI itself is */
 bool openai_model_here(const struct backend_config *c);
 /* openai_model_reasons - a reasoning model of OpenAI's: o1, o4-mini, gpt-5, gpt-6-luna */
 bool openai_model_reasons(const json_t *effective);

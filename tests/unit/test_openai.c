@@ -164,16 +164,16 @@ static void test_bodies(void **state)
 static void test_max_tokens(void **state)
 {
 	(void)state;
+	config.provider = (char[]){ "other" };
 	sends(BACKEND_OPENAI, HEAD HI ",\"max_tokens\":5}", "/chat/completions",
 	      "{\"max_tokens\":5," SENT_HI ",\"model\":\"m\"," STREAM "}");
-	config.at.default_url = true;
+	config.provider = NULL;
 	sends(BACKEND_OPENAI, HEAD HI ",\"max_tokens\":5}", "/chat/completions",
 	      "{\"max_completion_tokens\":5," SENT_HI ",\"model\":\"m\"," STREAM "}");
 	sends(BACKEND_VLLM, HEAD HI ",\"max_tokens\":5}", "/chat/completions",
 	      "{\"max_tokens\":5," SENT_HI ",\"model\":\"m\"," STREAM "}");
 	sends(BACKEND_OPENAI, TEXT ",\"max_tokens\":5}", "/completions",
 	      "{\"max_tokens\":5,\"model\":\"m\",\"prompt\":\"hi\"," STREAM "}");
-	config.at.default_url = false;
 }
 
 static void test_extra_body(void **state)
@@ -305,13 +305,13 @@ static void test_other_endpoints(void **state)
 	cases_sends(&config, FIM, NULL, "/completions",
 		    "{\"max_tokens\":3,\"model\":\"m\",\"prompt\":\"a\"," STREAM
 		    ",\"suffix\":\"b\"}");
+	config.provider = (char[]){ "other" };
 	cases_sends(&config, VECTOR, NULL, "/embeddings",
 		    "{\"dimensions\":3,\"input\":[\"a\",\"b\"],\"model\":\"m\"}");
-	config.at.default_url = true;
+	config.provider = NULL;
 	cases_sends(
 		&config, VECTOR, NULL, "/embeddings",
 		"{\"dimensions\":3,\"encoding_format\":\"base64\",\"input\":[\"a\",\"b\"],\"model\":\"m\"}");
-	config.at.default_url = false;
 	config.dialect = BACKEND_VLLM;
 	cases_sends(&config, VECTOR, NULL, "/embeddings",
 		    "{\"dimensions\":3,\"input\":[\"a\",\"b\"],\"model\":\"m\"}");
