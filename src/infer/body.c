@@ -228,14 +228,6 @@ static bool set_shared(json_t *body, const char *name, const json_t *value)
 	return !value || json_object_set(body, name, (json_t *)(uintptr_t)value) == 0;
 }
 
-/* Where nothing is offered, "[]" and a word about calls are refused by some and needed by none. */
-static bool is_void(const json_t *effective, const char *name)
-{
-	static const char *const about[] = { "tools", "tool_choice", "parallel_tool_calls", NULL };
-
-	return listed(about, name) && !body_offers(effective);
-}
-
 static bool set_content(json_t *body, const json_t *effective, bool developer_as_system)
 {
 	const json_t *messages = json_object_get(effective, "messages");
@@ -254,7 +246,7 @@ json_t *body_begin(const json_t *effective, const struct body_rules *r, bool dev
 		    set_content(body, effective, developer_as_system);
 
 	for (const struct body_field *f = r->fields; good && f->name; f++)
-		if (f->wire && !is_void(effective, f->name))
+		if (f->wire)
 			good = set_shared(body, f->wire, json_object_get(effective, f->name));
 	if (!good) {
 		json_decref(body);

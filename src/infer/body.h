@@ -46,8 +46,8 @@ int body_check(const struct body_check *k, const struct body_rules *r);
 int body_refuse(const struct body_check *k, const char *field, const char *why);
 /* body_is - the effective request's endpoint is name */
 bool body_is(const json_t *effective, const char *endpoint);
-/* body_offers - the request offers tools, by itself or in its extra_body; without any, what it says about
- * calls means nothing, and some providers refuse it */
+/* body_offers - the request offers tools, by itself or in its extra_body; without any, what it says about calls
+ * means nothing */
 bool body_offers(const json_t *effective);
 /* body_at_most - this number may be that large; else as body_refuse */
 int body_at_most(const struct body_check *k, const char *field, double max);

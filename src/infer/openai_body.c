@@ -186,6 +186,18 @@ static const char *infill_path(const struct backend_config *c)
 	return c->at.url && str_ends(c->at.url, "/v1") ? "/../infill" : "/infill";
 }
 
+/* Every list goes as it is written, but OpenAI itself refuses an empty one, and a word about calls where no
+ * tool is offered. Both ask for nothing. */
+static void leave_out(json_t *body, const json_t *effective)
+{
+	static const char *const calls[] = { "tools", "tool_choice", "parallel_tool_calls" };
+
+	if (!json_array_size(json_object_get(body, "stop")))
+		(void)json_object_del(body, "stop"); /* may be absent */
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]) && !body_offers(effective); i++)
+		(void)json_object_del(body, calls[i]); /* as above */
+}
+
 static const char *fill(const struct backend_config *c, json_t *body, const json_t *effective,
 			const json_t *images, bool *out_good)
 {
@@ -197,6 +209,8 @@ static const char *fill(const struct backend_config *c, json_t *body, const json
 		*out_good = fill_infill(body, effective);
 		return infill_path(c);
 	}
+	if (c->at.default_url)
+		leave_out(body, effective);
 	*out_good = set(body, "stream_options", json_pack("{s:b}", "include_usage", 1)) &&
 		    set_max_tokens(c, body, effective) && set_logprobs(body, effective);
 	if (!body_is(effective, "chat"))

@@ -192,12 +192,8 @@ static json_t *flat_tool(const json_t *tool)
 static bool set_tools(json_t *body, const json_t *effective)
 {
 	const json_t *tools = json_object_get(effective, "tools"), *tool;
-	json_t *out;
+	json_t *out = tools ? json_array() : NULL;
 	size_t i;
-
-	if (!json_array_size(tools))
-		return true;
-	out = json_array();
 
 	json_array_foreach(tools, i, tool) {
 		if (json_array_append_new(out, flat_tool(tool))) {
@@ -205,19 +201,14 @@ static bool set_tools(json_t *body, const json_t *effective)
 			return false;
 		}
 	}
-	return set(body, "tools", out);
+	return !tools || set(body, "tools", out);
 }
 
 static bool set_tool_choice(json_t *body, const json_t *effective)
 {
-	json_t *many = json_object_get(effective, "parallel_tool_calls");
 	json_t *choice = json_object_get(effective, "tool_choice");
 	json_t *name = json_object_get(json_object_get(choice, "function"), "name");
 
-	if (!body_offers(effective))
-		return true;
-	if (!share(body, "parallel_tool_calls", many))
-		return false;
 	if (name)
 		return set(body, "tool_choice",
 			   json_pack("{s:s, s:O}", "type", "function", "name", name));
@@ -277,6 +268,8 @@ static bool fill(const struct backend_config *c, json_t *body, const json_t *eff
 	       share(body, "temperature", json_object_get(effective, "temperature")) &&
 	       share(body, "top_p", json_object_get(effective, "top_p")) &&
 	       share(body, "max_output_tokens", json_object_get(effective, "max_tokens")) &&
+	       share(body, "parallel_tool_calls",
+		     json_object_get(effective, "parallel_tool_calls")) &&
 	       set_tools(body, effective) && set_tool_choice(body, effective) &&
 	       set_format(body, effective) && set_reasoning(body, effective) &&
 	       set_include(c, body, effective);

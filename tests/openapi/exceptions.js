@@ -28,7 +28,7 @@ module.exports = [
 	{ providers: ['llamacpp'], schema: 'ChatCompletionRequestAssistantMessage', add: { reasoning_content: string },
 		why: 'openai.md, 10' },
 	/* the length of the list is the server's to limit, and an empty one stands against its own defaults */
-	{ providers: local, schema: 'StopConfiguration', set: { anyOf: [string, { type: 'array', items: string }] },
+	{ providers: [...local, 'compatible'], schema: 'StopConfiguration', set: { anyOf: [string, { type: 'array', items: string }] },
 		why: 'openai.md, 9' },
 
 	/* servers of any make at the type openai: Google's door wants its signatures, and results by name */

@@ -150,7 +150,8 @@ static void test_fields(void **state)
 			    "\"parallel_tool_calls\":false}",
 		    NULL, "/responses",
 		    "{" KEPT INPUT ",\"max_output_tokens\":9,\"model\":\"gpt-6-luna\","
-		    "\"reasoning\":{\"effort\":\"low\"}," REST ",\"temperature\":1}");
+		    "\"parallel_tool_calls\":false,\"reasoning\":{\"effort\":\"low\"}," REST
+		    ",\"temperature\":1}");
 	cases_sends(
 		&config,
 		"{\"endpoint\":\"responses\",\"model\":\"gpt-4o\"," HI
