@@ -127,7 +127,9 @@ struct price_list *price_builtin(void)
 {
 	struct price_list *p = NULL;
 
-	(void)price_parse(price_json_begin, (size_t)(price_json_end - price_json_begin), &p, NULL);
+	(void)price_parse(price_json_begin,
+			  (size_t)((uintptr_t)price_json_end - (uintptr_t)price_json_begin), &p,
+			  NULL);
 	return p; /* a test sees to it that only memory can fail */
 }
 

@@ -57,7 +57,7 @@ struct limit_waiter *call_gate_hear(struct infer_call *c, const struct attempt_e
 }
 
 /* The breaker changed: those that wait for it ask again. */
-static void wake_gated(struct call_backend *b, struct call_env *env)
+static void wake_gated(const struct call_backend *b, struct call_env *env)
 {
 	LIST_EACH(l, &env->calls) {
 		struct infer_call *c = LIST_ENTRY(l, struct infer_call, link);

@@ -246,6 +246,7 @@ static void on_end(void *arg, const struct http_result *r)
 	struct err e = { 0 };
 
 	s->transfer = NULL;
+	s->page.status = r->head->status; /* an empty body has had no head */
 	if (!r->kind && s->page.status >= 200 && s->page.status <= 299) {
 		read_page(s);
 		return;

@@ -242,6 +242,7 @@ static void loaded_end(void *arg, const struct http_result *r)
 	json_t *page = NULL, *list;
 
 	s->loaded.transfer = NULL;
+	s->loaded.status = r->head->status;
 	if (!r->kind && s->loaded.status == 200)
 		page = json_loadb(buf_str(&s->loaded.body), s->loaded.body.len, 0, NULL);
 	list = json_incref(json_object_get(page, "models"));

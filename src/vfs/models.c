@@ -169,8 +169,9 @@ static void sync_locked(struct vfs *v, struct shelf *s, struct catalog_list *tak
 	s->list = take_list;
 	for (uint32_t k = 0; k < s->n; k++)
 		s->nodes[k]->there = false;
-	json_array_foreach(take_list->models, i, m)
+	json_array_foreach(take_list->models, i, m) {
 		add_model(s, json_string_value(json_object_get(m, "id")), i);
+	}
 }
 
 /* ---- answers; the lock is held ---- */

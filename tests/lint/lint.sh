@@ -48,7 +48,7 @@ nonblank() { # LISTED FILES on stdin: their lines that are not empty
 test_ratio() {
 	local c t
 	c=$(find src -name '*.[ch]' | nonblank)
-	t=$(find tests -regextype posix-extended -regex '.*\.(c|h|bats|bash|sh)' -not -path 'tests/lint/*' \
+	t=$(find tests -regextype posix-extended -regex '.*\.(c|h|bats|bash|sh|js)' -not -path 'tests/lint/*' \
 		-not -path 'tests/run/*' -not -path 'tests/data/*' | nonblank)
 	awk -v c="$c" -v t="$t" 'BEGIN {
 		printf "# test lines per line of src: %d / %d = %.2f   (aim: 1.5)\n", t, c, c ? t / c : 0
