@@ -306,20 +306,14 @@ static void run_open(struct vfs *v, const struct vfs_req *q, const struct op *o)
 
 static void run(struct vfs *v, const struct vfs_req *q, const struct op *o)
 {
-	switch (o->kind) {
-	case OP_LOOKUP:
+	if (o->kind == OP_LOOKUP)
 		run_lookup(v, q, o);
-		break;
-	case OP_GETATTR:
+	else if (o->kind == OP_GETATTR)
 		run_getattr(v, q, o);
-		break;
-	case OP_OPENDIR:
-		(void)q->ops->open(q->impl, &(struct vfs_open){ 0 }); /* nothing to undo */
-		break;
-	case OP_OPEN:
+	else if (o->kind == OP_OPEN)
 		run_open(v, q, o);
-		break;
-	}
+	else
+		(void)q->ops->open(q->impl, &(struct vfs_open){ 0 }); /* nothing to undo */
 }
 
 /* true: the first list is on its way and worth waiting for */
