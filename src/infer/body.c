@@ -181,6 +181,25 @@ static int check_endpoint(const struct body_check *k, const struct body_rules *r
 	return rc;
 }
 
+int body_no_strict(const struct body_check *k)
+{
+	json_t *tools = json_object_get(k->effective, "tools"), *tool;
+	size_t i;
+
+	json_array_foreach(tools, i, tool) {
+		json_t *function = json_object_get(tool, "function");
+		int rc;
+
+		if (!json_is_true(json_object_get(function, "strict")))
+			continue;
+		rc = body_refuse(k, "tools.strict", "");
+		if (rc)
+			return rc;
+		(void)json_object_del(function, "strict"); /* it is there */
+	}
+	return 0;
+}
+
 int body_check(const struct body_check *k, const struct body_rules *r)
 {
 	int rc = check_endpoint(k, r);

@@ -44,6 +44,8 @@ struct body_check {
 int body_check(const struct body_check *k, const struct body_rules *r);
 /* body_refuse - this field cannot be expressed: with lossy it is dropped (0), else ERR_UNSUPPORTED */
 int body_refuse(const struct body_check *k, const char *field, const char *why);
+/* body_no_strict - the provider has no strict mode: refuse, or with lossy drop, `strict` of tools that want it */
+int body_no_strict(const struct body_check *k);
 /* body_is - the effective request's endpoint is name */
 bool body_is(const json_t *effective, const char *endpoint);
 /* body_offers - the request offers tools, by itself or in its extra_body; without any, what it says about calls

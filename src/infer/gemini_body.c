@@ -80,21 +80,9 @@ static int check_parallel(const struct body_check *k)
 
 static int check_tools(const struct body_check *k)
 {
-	json_t *tools = json_object_get(k->effective, "tools"), *tool;
-	size_t i;
+	int rc = body_no_strict(k);
 
-	json_array_foreach(tools, i, tool) {
-		json_t *function = json_object_get(tool, "function");
-		int rc;
-
-		if (!json_is_true(json_object_get(function, "strict")))
-			continue;
-		rc = body_refuse(k, "tools.strict", "");
-		if (rc)
-			return rc;
-		(void)json_object_del(function, "strict"); /* it is there */
-	}
-	return check_parallel(k);
+	return rc ? rc : check_parallel(k);
 }
 
 static int check_effort(const struct body_check *k)

@@ -85,6 +85,8 @@ static int check_tools(const struct body_check *k)
 				       "its models choose themselves: auto or none")
 			 : 0;
 
+	if (!rc)
+		rc = body_no_strict(k);
 	if (!rc && json_is_false(many) && body_offers(k->effective))
 		rc = body_refuse(k, "parallel_tool_calls", "how many calls come is not its choice");
 	return rc;

@@ -130,7 +130,7 @@ failed_with() { # STEM ERRNO REGEX
 	put i.json '{"prompt":"what is it?","images":["i.png"]}'
 	is "$(answer i)" 'echo: what is it?'
 	is "$(body '.messages[0] | [.content, .images[0]] | tojson')" "[\"what is it?\",\"$PNG\"]"
-	tools='"tools":[{"type":"function","function":{"name":"now","strict":true,"parameters":{"type":"object"}}}]'
+	tools='"tools":[{"type":"function","function":{"name":"now","parameters":{"type":"object"}}}]'
 	put a.json '{"prompt":"what time?",'"$tools"'}'
 	is "$(answer a)" ''
 	is "$(jq -c 'map([.id,.function.name,(.function.arguments|fromjson|.tz)])' "$R/a/tool_calls.json")" \

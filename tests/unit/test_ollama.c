@@ -174,7 +174,7 @@ static void test_tools(void **state)
 	cases_sends(
 		&config,
 		HEAD HI
-		",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"strict\":true,"
+		",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\",\"strict\":false,"
 		"\"parameters\":{}}}],\"tool_choice\":\"auto\",\"parallel_tool_calls\":true}",
 		NULL, "/api/chat",
 		"{" SENT
