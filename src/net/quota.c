@@ -6,7 +6,6 @@
 #endif
 #include <ctype.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
@@ -31,29 +30,46 @@ static double not_negative(double d)
 	return isfinite(d) && d >= 0 ? d : -1;
 }
 
-/* "2026-11-21T02:03:04Z", with a fraction or an offset of hours and minutes */
-static double until_date(const char *value, uint64_t now_real_ns)
+/* n digits and the character after them (NUL: any); *p behind both, or false */
+static bool take(const char **p, int n, char after, int *out)
 {
-	int y, mo, d, h, mi, s, off_h = 0, off_m = 0, used = 0;
-	struct tm tm = { 0 };
-	const char *zone;
-	double left;
+	int v = 0;
 
-	if (sscanf(value, "%4d-%2d-%2dT%2d:%2d:%2d%n", &y, &mo, &d, &h, &mi, &s, &used) != 6)
+	for (; n > 0; n--, ++*p) {
+		if (!isdigit((unsigned char)**p))
+			return false;
+		v = v * 10 + (**p - '0');
+	}
+	*out = v;
+	if (!after)
+		return true;
+	return *(*p)++ == after;
+}
+
+/* "2026-11-21T02:03:04Z", with a fraction or an offset of hours and minutes */
+static double until_date(const char *p, uint64_t now_real_ns)
+{
+	int year, month, off_h = 0, off_m = 0;
+	struct tm tm = { 0 };
+	double left;
+	char sign;
+
+	if (!take(&p, 4, '-', &year) || !take(&p, 2, '-', &month) ||
+	    !take(&p, 2, 'T', &tm.tm_mday) || !take(&p, 2, ':', &tm.tm_hour) ||
+	    !take(&p, 2, ':', &tm.tm_min) || !take(&p, 2, '\0', &tm.tm_sec))
 		return -1;
-	zone = value + used;
-	if (*zone == '.')
-		zone += 1 + strspn(zone + 1, "0123456789");
-	if ((*zone == '+' || *zone == '-') && sscanf(zone + 1, "%2d:%2d", &off_h, &off_m) != 2)
-		return -1;
-	tm.tm_year = y - 1900;
-	tm.tm_mon = mo - 1;
-	tm.tm_mday = d;
-	tm.tm_hour = h;
-	tm.tm_min = mi;
-	tm.tm_sec = s;
+	if (*p == '.')
+		p += 1 + strspn(p + 1, "0123456789");
+	sign = *p;
+	if (sign == '+' || sign == '-') {
+		p++;
+		if (!take(&p, 2, ':', &off_h) || !take(&p, 2, '\0', &off_m))
+			return -1;
+	}
+	tm.tm_year = year - 1900;
+	tm.tm_mon = month - 1;
 	left = (double)timegm(&tm) - (double)now_real_ns / 1e9;
-	left -= (*zone == '-' ? -1 : 1) * (off_h * 3600.0 + off_m * 60.0);
+	left -= (sign == '-' ? -1 : 1) * (off_h * 3600.0 + off_m * 60.0);
 	return left < 0 ? 0 : left;
 }
 

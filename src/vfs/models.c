@@ -204,7 +204,7 @@ static int entry_locked(struct vfs *v, size_t backend, uint32_t number, struct v
 	dir_entry(v, nodeid, time_ns, e);
 	if (!number)
 		return 0;
-	if (!n || !n->there)
+	if (!n || !n->there || !s->list)
 		return -ENOENT;
 	if (n->dir)
 		return 0;
@@ -292,7 +292,7 @@ static void run_open(struct vfs *v, const struct vfs_req *q, const struct op *o)
 	if (text)
 		*text = BUF_INIT(0);
 	lock_take(&m->lock);
-	if (text && number && number <= s->n && s->nodes[number - 1]->there)
+	if (text && s->list && number && number <= s->n && s->nodes[number - 1]->there)
 		r = text_locked(v, backend_of(o->nodeid), s->nodes[number - 1], text);
 	lock_drop(&m->lock);
 	if (r == 0 && q->ops->open(q->impl, &out) == 0)
