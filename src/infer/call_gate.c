@@ -19,7 +19,7 @@ static double estimate(const struct infer_call *c)
 int call_gate_admit(struct infer_call *c)
 {
 	uint64_t now = mono_ns(), wait;
-	bool probe = false;
+	bool probe = c->flags & C_PROBE;
 
 	if (c->backend->config->type->local)
 		return 0;

@@ -153,8 +153,8 @@ static uint64_t tpm_wait(struct gate *g, uint64_t now_ns, double tokens)
 
 uint64_t gate_admit(struct gate *g, uint64_t now_ns, double tokens, bool *out_probe)
 {
-	bool probe = false;
-	uint64_t wait = breaker_wait(g, now_ns, &probe);
+	bool probe = *out_probe; /* its own next attempt must not wait for itself */
+	uint64_t wait = probe ? 0 : breaker_wait(g, now_ns, &probe);
 
 	if (!wait && g->hold_ns > now_ns)
 		wait = g->hold_ns - now_ns;

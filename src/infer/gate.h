@@ -52,7 +52,7 @@ int gate_init(struct gate *g, const struct backend_limits *l, uint64_t now_ns);
 void gate_done(struct gate *g);
 
 /* gate_admit - 0: begin now, it is counted; else the wait; tokens: the estimate. *out_probe: this one is the
- * breaker's probe, and gate_outcome must follow */
+ * breaker's probe, and gate_outcome must follow; true before for a further attempt of the probe */
 uint64_t gate_admit(struct gate *g, uint64_t now_ns, double tokens, bool *out_probe);
 /* gate_settle - an attempt of this estimate took so many tokens (< 0: not known) */
 void gate_settle(struct gate *g, double estimate, double took);

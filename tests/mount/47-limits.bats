@@ -96,6 +96,21 @@ failed() { "$TOOLS/errnoof" read "$M/responses/$1/text" || true; }
 	is "$(backend .breaker.failures)" 0
 }
 
+@test "a probe has its retries like any request, and does not wait for itself" {
+	BREAKER=1
+	provider_script '[{"times":4,"status":500}]'
+	mount_inferfs "$(provider_config 'retries = 1' 'breaker_seconds = 0.2')"
+	ask_file a '{"prompt":"one"}'
+	is "$(failed a)" 'open EREMOTEIO'
+	until_true 10 accepted "$M/prompts/b.json" '{"prompt":"two"}'
+	is "$(failed b)" 'open EREMOTEIO'
+	is "$(provider_count)" 4
+	is "$(backend .breaker.state)" open
+	until_true 10 accepted "$M/prompts/c.json" '{"prompt":"three"}'
+	is "$(answer c)" 'echo: three'
+	is "$(backend .breaker.state)" closed
+}
+
 @test "what was accepted before the breaker opened waits for the probe and is answered" {
 	BREAKER=1
 	provider_script '[{"times":1,"match":"first","barrier":"ill","status":500}]'

@@ -153,6 +153,8 @@ static void test_breaker(void **state)
 	probe = false;
 	assert_int_equal(admit(&g, 10, 0), 0);
 	assert_true(probe);
+	assert_int_equal(admit(&g, 10, 0), 0); /* its second attempt */
+	assert_true(probe);
 	probe = false;
 	assert_int_not_equal(admit(&g, 10, 0), 0);
 	assert_false(probe);
