@@ -129,8 +129,9 @@ static void drop_work(struct infer_call *c)
 	list_del(&c->ready_link);
 }
 
-/* answer is consumed; NULL: failed with e. c is gone afterwards, or when its other tasks have run. */
-static void finish(struct infer_call *c, struct answer *take_answer, struct err *e)
+/* answers are consumed, and the array; NULL: failed with e. c is gone afterwards, or when its other tasks have
+ * run. */
+static void finish(struct infer_call *c, struct answer **take_answers, struct err *e)
 {
 	struct call_env *env = c->env;
 	bool kept;
@@ -139,12 +140,13 @@ static void finish(struct infer_call *c, struct answer *take_answer, struct err 
 	c->flags |= C_FINISHED;
 	drop_work(c);
 	lock_take(&env->lock);
-	count_end(&c->backend->status, take_answer ? NULL : e, c->retry.attempts);
+	count_end(&c->backend->status, take_answers ? NULL : e, c->retry.attempts);
 	lock_drop(&env->lock);
-	call_gate_end(c, take_answer ? NULL : e);
+	call_gate_end(c, take_answers ? NULL : e);
 	leave_place(c);
-	if (take_answer) {
-		c->sink.done(c->arg, take_answer, c->retry.attempts);
+	if (take_answers) {
+		c->sink.done(c->arg, take_answers, c->retry.attempts);
+		free(take_answers);
 	} else {
 		e->attempts = c->retry.attempts;
 		if (!e->backend[0])
@@ -202,11 +204,11 @@ static bool arm_limit(struct infer_call *c)
 
 /* ---- attempts ---- */
 
-static void on_text(void *arg, const char *p, size_t n)
+static void on_text(void *arg, unsigned choice, const char *p, size_t n)
 {
 	struct infer_call *c = arg;
 
-	c->sink.text(c->arg, p, n);
+	c->sink.text(c->arg, choice, p, n);
 }
 
 static void on_attempt_end(void *arg, struct attempt_end *end);
@@ -221,11 +223,11 @@ static int start_attempt(struct infer_call *c)
 					   .url = c->order.url,
 					   .header = c->order.body.header,
 					   .stream = c->order.body.stream,
+					   .n = c->order.n,
 					   .body = &c->order.body.body };
 
 	if (config->type->local)
-		return local_start(c->env->loop, config, c->order.effective, c->order.index, &sink,
-				   &c->local);
+		return local_start(c->env->loop, &c->order, &sink, &c->local);
 	return attempt_start(&spec, &sink, &c->attempt);
 }
 
@@ -398,12 +400,13 @@ static void on_pause_over(struct loop_timer *t)
 }
 
 /* Some answers (Gemini's vectors) name no model; it is then the one that was asked. */
-static void name_model(const struct infer_call *c, struct answer *a)
+static void name_model(const struct infer_call *c, struct answer *const *v)
 {
 	const char *asked = json_string_value(json_object_get(c->order.effective, "model"));
 
-	if (!a->model && asked)
-		a->model = strdup(asked); /* without memory it stays unknown */
+	for (unsigned i = 0; asked && i < c->order.n; i++)
+		if (v[i] && !v[i]->model)
+			v[i]->model = strdup(asked); /* without memory it stays unknown */
 }
 
 /* The attempt is gone already; its answer or its error is ours. */
@@ -416,9 +419,9 @@ static void on_attempt_end(void *arg, struct attempt_end *end)
 	c->attempt = NULL;
 	c->local = NULL;
 	wake_next(c->env, call_gate_hear(c, end));
-	if (end->answer) {
-		name_model(c, end->answer);
-		finish(c, end->answer, NULL);
+	if (end->answers) {
+		name_model(c, end->answers);
+		finish(c, end->answers, NULL);
 		return;
 	}
 	end->err.attempts = c->retry.attempts;

@@ -334,6 +334,15 @@ int infer_ready(struct infer *i, const char *backend, struct err *e)
 	return rc;
 }
 
+unsigned infer_samples_max(struct infer *i, const char *backend, const json_t *effective)
+{
+	const struct call_backend *b = find(i, backend);
+
+	if (!b || !b->config->type->samples_max)
+		return 1;
+	return b->config->type->samples_max(b->config, effective);
+}
+
 int infer_room(struct infer *i, struct err *e)
 {
 	size_t waiting, max;
@@ -401,6 +410,8 @@ int infer_call(struct infer *i, const struct infer_spec *spec, const struct infe
 
 	if (!b)
 		return -ENXIO;
+	if (spec->n > BACKEND_SAMPLES_MAX)
+		return -EINVAL;
 	c = call_new(&i->env, b, spec, sink, arg);
 	if (!c)
 		return -ENOMEM;

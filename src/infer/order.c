@@ -13,7 +13,8 @@ void order_init(struct order *o, const struct backend_config *c, const struct in
 	o->config = c;
 	o->effective = spec->request;
 	o->load = spec->load;
-	o->index = spec->index;
+	o->indices = spec->indices;
+	o->n = spec->n ? spec->n : 1;
 	o->timeout_s = spec->timeout_s > 0 ? spec->timeout_s : c->limits.timeout_s;
 	buf_init(&o->body.body, 0);
 }
@@ -28,11 +29,12 @@ void order_done(struct order *o)
 int order_build(struct order *o, const json_t *images, struct err *e)
 {
 	const struct backend_config *c = o->config;
+	const struct backend_ask ask = { o->effective, images, o->n };
 	int rc;
 
 	if (o->built || c->type->local)
 		return 0;
-	rc = c->type->build(c, o->effective, images, &o->body, e);
+	rc = c->type->build(c, &ask, &o->body, e);
 	if (rc)
 		return rc;
 	o->url = str_printf("%s%s", c->at.url ? c->at.url : "", o->body.path);

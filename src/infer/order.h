@@ -15,8 +15,9 @@ struct order {
 	void (*load)(void *arg, struct infer_call *c); /* NULL: there are no images, or they came */
 	struct backend_body body;
 	bool built;
-	char *url; /* NULL: in process */
-	uint32_t index;
+	char *url;		 /* NULL: in process */
+	const uint32_t *indices; /* lent; NULL: 0, 1, ... */
+	unsigned n;		 /* samples; at least 1 */
 	double timeout_s;
 };
 

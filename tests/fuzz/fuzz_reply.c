@@ -39,7 +39,7 @@ static void good_sentence(const struct err *e)
 		must((unsigned char)*p >= 0x20 && *p != 0x7f);
 }
 
-static void on_text(void *arg, const char *p, size_t n)
+static void on_text(void *arg, unsigned choice, const char *p, size_t n)
 {
 	struct reading *r = arg;
 

@@ -367,7 +367,8 @@ static void test_versions(void **state)
 	reply_header(&config, HEAD HI "}", "");
 	config.at.headers = NULL;
 	config.at.api_version = bad;
-	assert_int_equal(config.type->build(&config, o, NULL, &out, &e), -EINVAL);
+	assert_int_equal(config.type->build(&config, &(struct backend_ask){ o, NULL, 1 }, &out, &e),
+			 -EINVAL);
 	config.at.api_version = NULL;
 	json_decref(o);
 }

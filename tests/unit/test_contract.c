@@ -123,7 +123,8 @@ static json_t *sent(struct trip *t)
 	json_t *body, *o;
 	struct err e = { 0 };
 
-	if (t->config.type->build(&t->config, t->effective, t->images, &out, &e))
+	if (t->config.type->build(&t->config, &(struct backend_ask){ t->effective, t->images, 1 },
+				  &out, &e))
 		fail_msg("%s: %s: %s", t->dialect->name, t->name, e.message);
 	after = contract_text(t->effective);
 	assert_string_equal(before, after); /* others read it too */

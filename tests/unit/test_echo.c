@@ -113,7 +113,7 @@ static void test_check(void **state)
 
 static struct answer *answer_of(struct ask_call *c, const char *request)
 {
-	struct infer_spec s = { .index = 0 };
+	struct infer_spec s = { .n = 1 };
 
 	assert_int_equal(ask_begin(&fixture, c, request, &s), 0);
 	ask_await(c);
@@ -177,7 +177,7 @@ static void test_tool_calls(void **state)
 static void answer_is(const char *request, uint32_t index, const char *text, int64_t in,
 		      int64_t out)
 {
-	struct infer_spec s = { .index = index };
+	struct infer_spec s = { .indices = &index, .n = 1 };
 	struct ask_call c;
 
 	assert_int_equal(ask_begin(&fixture, &c, request, &s), 0);
