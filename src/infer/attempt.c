@@ -374,6 +374,7 @@ static void succeeded(struct attempt *a, const struct http_head *h, struct attem
 	for (unsigned i = 0; i < c->n; i++)
 		set_request_id(c->v[i], h->request_id);
 	end->usage = c->usage;
+	end->came = c->came;
 	end->answers = choices_take(c);
 }
 

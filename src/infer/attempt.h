@@ -23,6 +23,7 @@ struct attempt_end {
 	 * the array. NULL: failed */
 	struct answer **answers;
 	struct answer_usage usage; /* of all of them together */
+	unsigned came;		   /* choices the reply had, failed ones too */
 	struct err err;
 	struct retry_why why;
 	struct quota_set quota; /* what the answer's headers said is left */

@@ -61,7 +61,21 @@ struct infer_call *call_new(struct call_env *env, struct call_backend *b,
 	limit_waiter_init(&c->place, spec->priority);
 	c->limit_ns = c->deadline_ns = spec->deadline_ns;
 	order_init(&c->order, b->config, spec);
+	if (c->order.n > 1)
+		order_ask(&c->order, call_samples_max(env, b, spec->request));
 	return c;
+}
+
+unsigned call_samples_max(struct call_env *env, struct call_backend *b, const json_t *effective)
+{
+	const struct backend_config *c = b->config;
+	unsigned max = c->type->samples_max ? c->type->samples_max(c, effective) : 1;
+	bool one;
+
+	lock_take(&env->lock);
+	one = single_has(&b->single, json_string_value(json_object_get(effective, "model")));
+	lock_drop(&env->lock);
+	return one ? 1 : max;
 }
 
 void call_prepare(struct infer_call *c)
@@ -409,6 +423,29 @@ static void name_model(const struct infer_call *c, struct answer *const *v)
 			v[i]->model = strdup(asked); /* without memory it stays unknown */
 }
 
+/* Our own service brings what it is asked for; fewer than that is chance. A server at another address may not know
+ * the parameter at all. */
+static void learn(struct infer_call *c, const struct attempt_end *end)
+{
+	const json_t *model = json_object_get(c->order.effective, "model");
+
+	if (!c->order.refused &&
+	    (c->order.asked < 2 || end->came > 1 || c->backend->config->at.default_url))
+		return;
+	lock_take(&c->env->lock);
+	single_add(&c->backend->single, json_string_value(model));
+	lock_drop(&c->env->lock);
+}
+
+/* The request may be good but for the number of samples: whoever wanted more of them asks again for the rest. */
+static bool ask_for_one(struct infer_call *c, const struct err *e)
+{
+	if (c->order.asked < 2 || !single_refused(e) || order_one(&c->order))
+		return false;
+	pause_for(c, 0, e);
+	return true;
+}
+
 /* The attempt is gone already; its answer or its error is ours. */
 static void on_attempt_end(void *arg, struct attempt_end *end)
 {
@@ -421,10 +458,13 @@ static void on_attempt_end(void *arg, struct attempt_end *end)
 	wake_next(c->env, call_gate_hear(c, end));
 	if (end->answers) {
 		name_model(c, end->answers);
+		learn(c, end);
 		finish(c, end->answers, NULL);
 		return;
 	}
 	end->err.attempts = c->retry.attempts;
+	if (ask_for_one(c, &end->err))
+		return;
 	when.random = retry_chance(&c->env->random);
 	pause = retry_next(&c->retry, &c->backend->config->limits, &end->why, &when);
 	if (pause < 0)

@@ -226,7 +226,7 @@ int choices_whole(struct choices *c, struct buf *body)
 /* A choice that failed cost something too; those that came bear it. */
 unsigned choices_end(struct choices *c, const char **out_why)
 {
-	unsigned came = 0;
+	unsigned good = 0;
 
 	(void)add_bill(
 		c); /* no memory or room for it: usage was read, this is its copy for people */
@@ -235,11 +235,12 @@ unsigned choices_end(struct choices *c, const char **out_why)
 	for (unsigned i = 0; i < c->n; i++) {
 		const char *reason = c->v[i]->finish_reason;
 
-		came += reason && strcmp(reason, "error") != 0;
+		c->came += reason != NULL;
+		good += reason && strcmp(reason, "error") != 0;
 		if (reason && !*out_why)
 			*out_why = c->v[i]->refusal;
 	}
-	if (!came)
+	if (!good)
 		return 0;
 	*out_why = NULL;
 	for (unsigned i = 0; i < c->n; i++) {
@@ -250,7 +251,7 @@ unsigned choices_end(struct choices *c, const char **out_why)
 	}
 	if (c->n > 1)
 		answer_share_usage(&c->usage, c->v, c->n);
-	return came;
+	return good;
 }
 
 struct answer **choices_take(struct choices *c)

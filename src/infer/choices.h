@@ -20,6 +20,7 @@ struct choices {
 	struct answer **v;
 	unsigned n;
 	struct answer_usage usage; /* of the whole call, once it has ended */
+	unsigned came;		   /* of them, failed ones too, once it has ended */
 	size_t raw;		   /* bytes of raw of all answers together: they have one maximum */
 	struct buf
 		bill; /* the last event with usage that had choices, without them: for those who were not in it */

@@ -168,6 +168,7 @@ static struct infer *infer_free(struct infer *i)
 	for (size_t k = 0; k < i->n_backends; k++) {
 		(void)http_target_free(i->backends[k].target);
 		gate_done(&i->backends[k].gate);
+		single_done(&i->backends[k].single);
 	}
 	free(i->backends);
 	call_free_rest(&i->env);
@@ -336,11 +337,9 @@ int infer_ready(struct infer *i, const char *backend, struct err *e)
 
 unsigned infer_samples_max(struct infer *i, const char *backend, const json_t *effective)
 {
-	const struct call_backend *b = find(i, backend);
+	struct call_backend *b = find(i, backend);
 
-	if (!b || !b->config->type->samples_max)
-		return 1;
-	return b->config->type->samples_max(b->config, effective);
+	return b ? call_samples_max(&i->env, b, effective) : 1;
 }
 
 int infer_room(struct infer *i, struct err *e)

@@ -85,7 +85,8 @@ const struct backend_type *infer_type(const char *name);
  * EHOSTDOWN) */
 int infer_ready(struct infer *i, const char *backend, struct err *e);
 /* infer_samples_max - how many samples one call for this request may bring; 1: the provider has no such
- * parameter, or there is no such backend */
+ * parameter, its model refused it or brought one of many before, or there is no such backend. Asked anew for each
+ * call: it may have become 1. A larger n is a short reply */
 unsigned infer_samples_max(struct infer *i, const char *backend, const json_t *effective);
 /* infer_room - may one more call be queued? 0 or ERR_QUEUE_FULL */
 int infer_room(struct infer *i, struct err *e);

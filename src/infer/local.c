@@ -54,6 +54,7 @@ static void end(struct local *l)
 			      l->config->name);
 	else
 		e.answers = choices_take(&l->choices);
+	e.came = l->choices.came;
 	(void)str_copy(e.err.backend, sizeof(e.err.backend), l->config->name); /* cut is fine */
 	local_free(l);
 	sink.end(sink.arg, &e);

@@ -209,7 +209,7 @@ struct reading *reading_set_route(struct reading_set *s, const json_t *index)
 	if (i < 0 || i >= s->n)
 		return NULL;
 	r = &s->v[i];
-	if (r->event == s->events)
+	if (s->n > 1 && r->event == s->events)
 		return NULL;
 	r->event = s->events;
 	return r;

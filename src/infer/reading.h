@@ -68,7 +68,7 @@ int reading_sizes(const struct reading *r, struct err *e);
 int reading_set_init(struct reading_set *s, const struct backend_config *c, struct answer *const *a,
 		     unsigned n, const struct backend_sink *sink);
 void reading_set_done(struct reading_set *s);
-/* reading_set_next - another event (or whole body) begins: a choice comes once in it */
+/* reading_set_next - another event (or whole body) begins: one of several choices comes once in it */
 void reading_set_next(struct reading_set *s);
 /* reading_set_route - the choice of this index (not an integer: 0); NULL: nobody wants it, or it came already in
  * this event */
