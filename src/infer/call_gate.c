@@ -13,7 +13,8 @@ static double estimate(const struct infer_call *c)
 {
 	const json_t *max = json_object_get(c->order.effective, "max_tokens");
 
-	return (double)c->order.body.body.len / 4 + (double)json_integer_value(max) * c->order.asked;
+	return (double)c->order.body.body.len / 4 +
+	       (double)json_integer_value(max) * c->order.asked;
 }
 
 int call_gate_admit(struct infer_call *c)
