@@ -115,15 +115,20 @@ static void on_timer(struct loop_timer *t)
 	end(l);
 }
 
-/* Pace and failure are the request's, so they are the same for all. */
+/* Pace and failure are the request's, so they are the same for all. What all wrote is the call's, as a server would
+ * tell it; the input is the same text. */
 static int answer_all(struct local *l, const struct order *o)
 {
+	struct answer_usage *sum = &l->choices.v[0]->usage;
 	int rc = 0;
 
-	for (unsigned i = 0; i < o->n && !rc; i++)
+	for (unsigned i = 0; i < o->n && !rc; i++) {
 		rc = o->config->type->local->answer(o->config, o->effective,
 						    o->indices ? o->indices[i] : i, l->choices.v[i],
 						    &l->pace, &l->err);
+		if (i && !rc)
+			sum->output += l->choices.v[i]->usage.output;
+	}
 	return rc;
 }
 
