@@ -149,6 +149,17 @@ struct backend_models {
 	const struct backend_manage *manage; /* its own machine keeps models; NULL: it does not */
 };
 
+/* what a provider's API counts; any thread, pure */
+struct backend_numbers {
+	/* samples_max - how many samples one call for this may bring, 1 to BACKEND_SAMPLES_MAX.
+	 * NULL: 1. 1 too when extra_body sets the number itself: the other choices are then let go.
+	 * With a `seed` the choices of one call still differ (vLLM and llama.cpp add the choice's index to it), but
+	 * a second call with the same seed brings the same ones again */
+	unsigned (*samples_max)(const struct backend_config *c, const json_t *effective);
+	/* default_max_tokens - where the provider requires max_tokens; NULL or 0: none is needed */
+	int64_t (*default_max_tokens)(const char *model);
+};
+
 struct backend_type {
 	size_t size;
 	unsigned api;
@@ -164,11 +175,6 @@ struct backend_type {
 	 * appended to dropped; else ERR_UNSUPPORTED naming backend and field. effective is the caller's. */
 	int (*check)(const struct backend_config *c, json_t *effective, json_t *dropped, bool lossy,
 		     struct err *e);
-	/* samples_max - how many samples one call for this may bring, 1 to BACKEND_SAMPLES_MAX; any thread, pure.
-	 * NULL: 1. 1 too when extra_body sets the number itself: the other choices are then let go.
-	 * With a `seed` the choices of one call still differ (vLLM and llama.cpp add the choice's index to it), but
-	 * a second call with the same seed brings the same ones again */
-	unsigned (*samples_max)(const struct backend_config *c, const json_t *effective);
 	/* build - the body of one call */
 	int (*build)(const struct backend_config *c, const struct backend_ask *ask,
 		     struct backend_body *out, struct err *e);
@@ -192,11 +198,10 @@ struct backend_type {
 		      struct err *e);
 	/* auth - the header line that carries the key; NULL: "Authorization: Bearer KEY" */
 	int (*auth)(const struct backend_endpoint *at, struct buf *out);
-	/* default_max_tokens - where the provider requires max_tokens; NULL or 0: none is needed */
-	int64_t (*default_max_tokens)(const char *model);
+	struct backend_numbers numbers;
 	struct backend_models models;
 	/* local - instead of HTTP (echo); NULL for all others: then build to error are
-	 * there; auth, default_max_tokens and what is in models may be NULL always */
+	 * there; auth and what is in models and numbers may be NULL always */
 	const struct backend_local *local;
 };
 

@@ -69,7 +69,8 @@ struct infer_call *call_new(struct call_env *env, struct call_backend *b,
 unsigned call_samples_max(struct call_env *env, struct call_backend *b, const json_t *effective)
 {
 	const struct backend_config *c = b->config;
-	unsigned max = c->type->samples_max ? c->type->samples_max(c, effective) : 1;
+	unsigned max = c->type->numbers.samples_max ? c->type->numbers.samples_max(c, effective)
+						    : 1;
 	bool one;
 
 	lock_take(&env->lock);

@@ -328,6 +328,6 @@ const struct backend_type echo_type = {
 	.names_with_slash = false,
 	.free_by_default = true,
 	.check = check,
-	.samples_max = samples_max,
+	.numbers = { .samples_max = samples_max },
 	.local = &echo_local,
 };

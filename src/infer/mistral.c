@@ -198,7 +198,7 @@ const struct backend_type mistral_type = {
 	.free_by_default = false,
 	.framing = BACKEND_SSE,
 	.check = check,
-	.samples_max = samples_max,
+	.numbers = { .samples_max = samples_max },
 	.build = build,
 	.reply_new = dialect_new,
 	.event = dialect_event,

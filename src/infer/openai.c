@@ -152,7 +152,7 @@ const struct backend_type openai_type = {
 	.free_by_default = false,
 	.framing = BACKEND_SSE,
 	.check = check,
-	.samples_max = openai_body_samples,
+	.numbers = { .samples_max = openai_body_samples },
 	.build = build,
 	.reply_new = openai_reply_new,
 	.event = openai_reply_event,

@@ -26,6 +26,7 @@ struct single {
 	unsigned next;
 };
 
+/* single_has - model may be NULL: false */
 bool single_has(const struct single *s, const char *model);
 /* single_add - model may be NULL: nothing; without memory it is found out again */
 void single_add(struct single *s, const char *model);

@@ -503,7 +503,7 @@ static unsigned max_of(const struct backend_type *type, enum backend_dialect dia
 	use(type);
 	config.dialect = dialect;
 	config.at.default_url = own;
-	n = type->samples_max ? type->samples_max(&config, o) : 1;
+	n = type->numbers.samples_max ? type->numbers.samples_max(&config, o) : 1;
 	json_decref(o);
 	return n;
 }

@@ -87,8 +87,9 @@ static void begin(struct trip *t, const json_t *entry)
 	bring_images(t, r, text, json_object_get(entry, "files"));
 	if (!t->config.at.default_url)
 		target.url = t->config.at.url;
-	if (t->config.type->default_max_tokens && r->endpoint != REQUEST_EMBEDDING)
-		target.default_max_tokens = t->config.type->default_max_tokens(target.model);
+	if (t->config.type->numbers.default_max_tokens && r->endpoint != REQUEST_EMBEDDING)
+		target.default_max_tokens =
+			t->config.type->numbers.default_max_tokens(target.model);
 	assert_int_equal(request_effective(r, &target, &t->effective), 0);
 	request_free(r);
 	free(text);
@@ -121,7 +122,8 @@ static void note_body(const struct trip *t, const char *more, const char *path,
 static unsigned several(const struct trip *t, const struct backend_body *one)
 {
 	const struct backend_type *type = t->config.type;
-	unsigned max = type->samples_max ? type->samples_max(&t->config, t->effective) : 1;
+	unsigned max =
+		type->numbers.samples_max ? type->numbers.samples_max(&t->config, t->effective) : 1;
 	struct backend_body out = { 0 };
 	struct err e;
 
