@@ -165,6 +165,8 @@ void ledger_watch(struct ledger *l, ledger_gone_fn *fn, void *arg)
 	LOCK_SCOPE(&l->writer.lock);
 	l->writer.watch.fn = fn;
 	l->writer.watch.arg = arg;
+	l->writer.watched = true;
+	cond_signal(&l->writer.cond);
 }
 
 void ledger_past(const struct ledger *l, struct ledger_past *out)

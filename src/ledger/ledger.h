@@ -114,10 +114,9 @@ enum ledger_op {
 	LEDGER_OP_DROP,	     /* the row of (root, path) and its hand-outs, if there is one */
 	LEDGER_OP_GIVE,	     /* give */
 	LEDGER_OP_NS_COUNT,  /* ns_count */
-	/* alone in their posting: all rows of root, which is not "". They go some hundred at a time in order of
-	 * their paths, each time told to the watch; readers see the others meanwhile, postings wait. Recorded, it
-	 * is finished after a crash; a failure may leave some: post it again. NS_FORGET: then the
-	 * hand-outs and counters of the namespace called root, at once */
+	/* alone in their posting: all rows of root, which is not "", and NS_FORGET: the hand-outs and counters of
+	 * the namespace called root. Nobody finds them from done() on. They are told to the watch afterwards, some
+	 * hundred at a time while other postings go on; their hand-outs and requests are there until then */
 	LEDGER_OP_DROP_ROOT,
 	LEDGER_OP_NS_FORGET
 };
@@ -176,7 +175,7 @@ int64_t ledger_next_id(struct ledger *l);
  * caller holds no lock, and touches nothing afterwards that done() may free */
 void ledger_post(struct ledger *l, struct ledger_post *p);
 /* ledger_watch - fn is told of every row that goes, before the posting's done(), on the same thread, no
- * lock held; set before the first posting */
+ * lock held; of those of a root that went: later, on the ledger's thread. Set before the first posting */
 void ledger_watch(struct ledger *l, ledger_gone_fn *fn, void *arg);
 /* ledger_count - add to counters; written with the next record, or within a second */
 void ledger_count(struct ledger *l, enum ledger_counter c, int64_t add);

@@ -226,23 +226,21 @@ static bool renames_given(struct ledger_table *t, const struct ledger_change *c)
 		ledger_ns_file(&t->ns, &t->reader, c->to_root, c->to_path));
 }
 
-enum ledger_apply_where ledger_apply_where(struct ledger_table *t,
-					   const struct ledger_change *changes, size_t n)
+bool ledger_apply_is_big(struct ledger_table *t, const struct ledger_change *changes, size_t n)
 {
 	if (n != 1)
-		return LEDGER_APPLY_HERE;
+		return false;
 	switch (changes[0].op) {
 	case LEDGER_OP_MOVE_TREE:
 	case LEDGER_OP_SWAP_TREE:
-		return LEDGER_APPLY_FILES;
 	case LEDGER_OP_DROP_ROOT:
 	case LEDGER_OP_NS_FORGET:
-		return LEDGER_APPLY_ROOT;
+		return true;
 	case LEDGER_OP_MOVE:
 	case LEDGER_OP_SWAP:
-		return renames_given(t, changes) ? LEDGER_APPLY_FILES : LEDGER_APPLY_HERE;
+		return renames_given(t, changes);
 	default:
-		return LEDGER_APPLY_HERE;
+		return false;
 	}
 }
 

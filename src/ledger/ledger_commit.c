@@ -135,9 +135,9 @@ void ledger_commit_cut(struct ledger_writer *w, bool all)
 	(void)ledger_journal_cut(&w->journal, w->flushed, true);
 }
 
-/* ---- directories ---- */
+/* ---- directories, roots ---- */
 
-static int record_tree(struct ledger_writer *w, const struct ledger_change *c)
+static int record_big(struct ledger_writer *w, const struct ledger_change *c)
 {
 	struct ledger_record r = { .changes = (struct ledger_change *)(uintptr_t)c, .n = 1 };
 
@@ -145,32 +145,32 @@ static int record_tree(struct ledger_writer *w, const struct ledger_change *c)
 	return ledger_writer_record_locked(w, &r);
 }
 
-static void unrecord_tree(struct ledger_writer *w)
+static void unrecord_big(struct ledger_writer *w)
 {
 	LOCK_SCOPE(&w->lock);
 	ledger_journal_undo(&w->journal);
 }
 
 /* The record comes last before the commit, so that a refused change has none. */
-static int write_tree(struct ledger_writer *w, const struct ledger_change *c, uint64_t seq,
-		      struct ledger_gone *gone)
+static int write_big(struct ledger_writer *w, const struct ledger_change *c, uint64_t seq,
+		     struct ledger_gone *gone)
 {
+	uint64_t to = seq ? seq : w->flushed + 1;
 	bool recorded = false;
 	int rc = ledger_db_exec(&w->db, LEDGER_SQL_BEGIN);
 
 	if (rc)
 		return rc;
-	rc = ledger_write_rename(&w->db, c, gone);
+	rc = ledger_write_big(&w->db, c, to, gone);
 	if (!rc)
-		rc = ledger_db_set_meta(&w->db, META_JOURNAL,
-					(int64_t)(seq ? seq : w->flushed + 1));
+		rc = ledger_db_set_meta(&w->db, META_JOURNAL, (int64_t)to);
 	if (!rc && !seq) {
-		rc = record_tree(w, c);
+		rc = record_big(w, c);
 		recorded = !rc;
 	}
 	rc = finish(w, rc);
 	if (rc && recorded)
-		unrecord_tree(w);
+		unrecord_big(w);
 	return rc;
 }
 
@@ -182,8 +182,8 @@ static void bypass(struct ledger_writer *w, bool on)
 	w->table.bypass = on;
 }
 
-int ledger_commit_tree(struct ledger_writer *w, const struct ledger_change *c, uint64_t seq,
-		       struct ledger_gone *out_gone)
+int ledger_commit_big(struct ledger_writer *w, const struct ledger_change *c, uint64_t seq,
+		      struct ledger_gone *out_gone)
 {
 	struct ledger_gone gone = { 0 };
 	int rc = ledger_commit_flush(w);
@@ -191,70 +191,37 @@ int ledger_commit_tree(struct ledger_writer *w, const struct ledger_change *c, u
 	if (rc)
 		return rc;
 	bypass(w, true);
-	rc = write_tree(w, c, seq, &gone);
+	rc = write_big(w, c, seq, &gone);
 	bypass(w, false);
 	if (rc) {
 		ledger_gone_done(&gone);
 		return rc;
 	}
 	w->flushed = seq ? seq : w->flushed + 1;
+	w->trash |= c->op == LEDGER_OP_DROP_ROOT || c->op == LEDGER_OP_NS_FORGET;
 	ledger_sync_note(w->sync, w->wal_pages, w->flushed);
 	*out_gone = gone;
 	return 0;
 }
 
-/* ---- roots ---- */
-
-/* Some rows; with the last ones what else is to go. */
-static int write_some(struct ledger_writer *w, const struct ledger_change *c, uint64_t seq,
-		      struct ledger_gone *gone, bool *out_last)
+int ledger_commit_trash(struct ledger_writer *w, struct ledger_gone *out_gone)
 {
+	struct ledger_gone gone = { 0 };
 	bool last = false;
 	int rc = ledger_db_exec(&w->db, LEDGER_SQL_BEGIN);
 
 	if (rc)
 		return rc;
-	rc = ledger_write_drop(&w->db, c->root, gone, &last);
-	if (!rc && last && c->op == LEDGER_OP_NS_FORGET)
-		rc = ledger_ns_db_forget(&w->db, c->root);
-	if (!rc && last)
-		rc = ledger_db_set_meta(&w->db, META_JOURNAL, (int64_t)seq);
-	fault_at("drop");
+	rc = ledger_write_trash(&w->db, &gone, &last);
+	fault_at("trash");
 	rc = finish(w, rc);
-	*out_last = last;
-	return rc;
-}
-
-/* The record comes first, so that what was begun is finished after a crash. */
-int ledger_commit_root(struct ledger_writer *w, const struct ledger_commit_root *r)
-{
-	const struct ledger_change *c = r->change;
-	bool last = false;
-	uint64_t seq;
-	int rc = c->root && *c->root ? ledger_commit_flush(w) : -EINVAL;
-
-	if (!rc && !r->seq)
-		rc = record_tree(w, c);
-	if (rc)
+	if (rc) {
+		ledger_gone_done(&gone);
 		return rc;
-	seq = r->seq ? r->seq : w->flushed + 1;
-	bypass(w, true);
-	while (!rc && !last) {
-		struct ledger_gone gone = { 0 };
-
-		rc = write_some(w, c, seq, &gone, &last);
-		if (rc)
-			ledger_gone_done(&gone);
-		else
-			r->tell(w, &gone);
 	}
-	bypass(w, false);
-	if (rc && !r->seq)
-		unrecord_tree(w);
-	if (rc)
-		return rc;
-	w->flushed = seq;
+	w->trash = !last;
 	ledger_sync_note(w->sync, w->wal_pages, w->flushed);
+	*out_gone = gone;
 	return 0;
 }
 
@@ -299,6 +266,7 @@ int ledger_commit_load(struct ledger_writer *w, int64_t *out_ledger)
 	if (!rc) {
 		rc = ledger_ns_db_rooted(&w->db);
 		w->table.ns.rooted = rc > 0;
+		w->trash = true; /* the first look says whether there is any */
 	}
 	if (rc < 0)
 		return rc;

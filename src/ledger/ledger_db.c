@@ -112,7 +112,9 @@ static const char *const sql[LEDGER_SQLS] = {
 	[LEDGER_SQL_GIVEN_FORGET] = "DELETE FROM given WHERE ns=?1",
 	[LEDGER_SQL_NS_COUNT] = "INSERT OR REPLACE INTO ns_counters(ns,id,value) VALUES(?1,?2,?3)",
 	[LEDGER_SQL_NS_FORGET] = "DELETE FROM ns_counters WHERE ns=?1",
-	[LEDGER_SQL_FIRST_IN_ROOT] = SELECT_ROW "WHERE root=?1 ORDER BY dir,name LIMIT 1",
+	[LEDGER_SQL_DROP_ROOT] = "UPDATE requests SET root=?2 WHERE root=?1",
+	[LEDGER_SQL_FIRST_TRASH] = SELECT_ROW
+	"WHERE root>char(1) AND root<char(2) ORDER BY root,dir,name LIMIT 1",
 	[LEDGER_SQL_FIND] = SELECT_ROW "WHERE root=?1 AND dir=?2 AND name=?3",
 	[LEDGER_SQL_GET] = SELECT_ROW "WHERE id=?1",
 	[LEDGER_SQL_BLOB] = "SELECT bytes FROM blobs WHERE request=?1",
@@ -123,6 +125,7 @@ static const char *const sql[LEDGER_SQLS] = {
 	[LEDGER_SQL_CHILD] = SELECT_ROW
 	"WHERE root=?1 AND dir=?2 AND name>?3 ORDER BY name LIMIT 1",
 	[LEDGER_SQL_ACCEPTED] = SELECT_ROW "WHERE state=2 AND (accepted_ns,id)>(?1,?2) "
+					   "AND NOT(root>=char(1) AND root<char(2)) "
 					   "ORDER BY accepted_ns,id LIMIT 1",
 	[LEDGER_SQL_NEXT_UNSTORED] = "SELECT seq,key,idx,variant FROM unstored WHERE seq>?1 "
 				     "ORDER BY seq LIMIT 1",

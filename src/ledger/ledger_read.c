@@ -119,9 +119,19 @@ static sqlite3_stmt *with_id(struct ledger_db *db, enum ledger_db_sql which, int
 	return st;
 }
 
+/* What is trash waits for nothing but its deletion. */
 int ledger_read_get(struct ledger_db *db, int64_t id, struct ledger_row *out)
 {
-	return one_row(db, with_id(db, LEDGER_SQL_GET, id), out);
+	struct ledger_row r;
+	int rc = one_row(db, with_id(db, LEDGER_SQL_GET, id), &r);
+
+	if (!rc && r.root[0] == '\001') {
+		ledger_row_done(&r);
+		return -ENOENT;
+	}
+	if (!rc)
+		*out = r;
+	return rc;
 }
 
 int ledger_read_child(struct ledger_db *db, const char *root, const char *dir, const char *after,

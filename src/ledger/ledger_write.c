@@ -363,7 +363,7 @@ static int swap_rows(struct ledger_db *db, struct place a, struct place b)
 	return rc;
 }
 
-int ledger_write_rename(struct ledger_db *db, const struct ledger_change *c,
+static int rename_files(struct ledger_db *db, const struct ledger_change *c,
 			struct ledger_gone *gone)
 {
 	struct place from = { c->root, c->path }, to = { c->to_root, c->to_path };
@@ -389,19 +389,42 @@ int ledger_write_rename(struct ledger_db *db, const struct ledger_change *c,
 
 /* ---- all of a root ---- */
 
-enum { DROPPED_AT_ONCE = 500 };
+enum { TRASH_AT_ONCE = 250 };
 
-int ledger_write_drop(struct ledger_db *db, const char *root, struct ledger_gone *gone,
-		      bool *out_last)
+/* Deleting very many rows takes its time; that nobody finds them any more does not. */
+static int drop_root(struct ledger_db *db, const struct ledger_change *c, uint64_t seq)
+{
+	AUTO_FREE char *trash = str_printf(ASIDE "%llu", (unsigned long long)seq);
+	sqlite3_stmt *st;
+	int rc;
+
+	if (!c->root || !*c->root)
+		return -EINVAL;
+	if (!trash)
+		return -ENOMEM;
+	st = ledger_db_stmt(db, LEDGER_SQL_DROP_ROOT);
+	ledger_db_bind(st, 1, text_of(c->root));
+	ledger_db_bind(st, 2, text_of(trash));
+	rc = ledger_db_run(db, st);
+	return rc || c->op != LEDGER_OP_NS_FORGET ? rc : ledger_ns_db_forget(db, c->root);
+}
+
+int ledger_write_big(struct ledger_db *db, const struct ledger_change *c, uint64_t seq,
+		     struct ledger_gone *gone)
+{
+	if (c->op == LEDGER_OP_DROP_ROOT || c->op == LEDGER_OP_NS_FORGET)
+		return drop_root(db, c, seq);
+	return rename_files(db, c, gone);
+}
+
+int ledger_write_trash(struct ledger_db *db, struct ledger_gone *gone, bool *out_last)
 {
 	int rc = 0;
 
-	for (int i = 0; i < DROPPED_AT_ONCE && !rc; i++) {
-		sqlite3_stmt *st = ledger_db_stmt(db, LEDGER_SQL_FIRST_IN_ROOT);
+	for (int i = 0; i < TRASH_AT_ONCE && !rc; i++) {
 		struct ledger_item *it = NULL;
 
-		ledger_db_bind(st, 1, text_of(root));
-		rc = ledger_read_item(db, st, &it);
+		rc = ledger_read_item(db, ledger_db_stmt(db, LEDGER_SQL_FIRST_TRASH), &it);
 		if (rc)
 			break;
 		rc = ledger_write_id(db, LEDGER_SQL_DELETE, it->row.id);

@@ -103,7 +103,7 @@ static bool post_locked(struct ledger_writer *w, struct ledger_post *p, int *out
 	if (w->stop)
 		return true;
 	w->held = w->held || ledger_journal_bytes(&w->journal) > HOLD_BYTES ||
-		  ledger_apply_where(&w->table, p->changes, p->n_changes) != LEDGER_APPLY_HERE;
+		  ledger_apply_is_big(&w->table, p->changes, p->n_changes);
 	if (w->held) {
 		list_append(&w->queue, &p->link);
 		cond_signal(&w->cond);
@@ -124,6 +124,7 @@ void ledger_writer_post(struct ledger_writer *w, struct ledger_post *p)
 
 	p->gone = (struct ledger_gone){ 0 };
 	lock_take(&w->lock);
+	w->watched = true; /* as ledger_watch says: or by nobody */
 	over = post_locked(w, p, &rc);
 	lock_drop(&w->lock);
 	if (over)
@@ -136,13 +137,13 @@ void ledger_writer_post(struct ledger_writer *w, struct ledger_post *p)
 struct round {
 	struct list posts, syncing;
 	unsigned unsynced;
-	bool flush, last;
+	bool flush, last, watched;
 };
 
 static bool idle_locked(const struct ledger_writer *w)
 {
 	return list_empty(&w->queue) && list_empty(&w->syncing) && !w->stop && !w->ids.want &&
-	       (!w->due_ns || mono_ns() < w->due_ns);
+	       !(w->trash && w->watched) && (!w->due_ns || mono_ns() < w->due_ns);
 }
 
 static void next_round(struct ledger_writer *w, struct round *r)
@@ -160,6 +161,7 @@ static void next_round(struct ledger_writer *w, struct round *r)
 	list_move_all(&r->syncing, &w->syncing);
 	r->unsynced = list_empty(&r->syncing) ? 0 : ledger_journal_unsynced(&w->journal);
 	r->flush = w->stop || w->ids.want || (w->due_ns && mono_ns() >= w->due_ns);
+	r->watched = w->watched;
 	r->last = w->stop && list_empty(&r->posts);
 }
 
@@ -185,6 +187,21 @@ static void flush(struct ledger_writer *w)
 	due_locked(w, RETRY_MS);
 }
 
+/* Some of it a round, so that nobody waits for all. What cannot go now goes at the next start, or with
+ * the next trash. */
+static void take_out_trash(struct ledger_writer *w)
+{
+	struct ledger_gone gone = { 0 };
+
+	if (ledger_commit_trash(w, &gone)) {
+		w->trash = false;
+		lock_take(&w->lock);
+		w->end.swept = false;
+		lock_drop(&w->lock);
+	}
+	tell_gone(w, &gone);
+}
+
 static bool too_long(struct ledger_writer *w)
 {
 	LOCK_SCOPE(&w->lock);
@@ -203,10 +220,10 @@ static int make_room(struct ledger_writer *w)
 	return rc;
 }
 
-static enum ledger_apply_where where(struct ledger_writer *w, const struct ledger_post *p)
+static bool is_big(struct ledger_writer *w, const struct ledger_post *p)
 {
 	LOCK_SCOPE(&w->lock);
-	return ledger_apply_where(&w->table, p->changes, p->n_changes);
+	return ledger_apply_is_big(&w->table, p->changes, p->n_changes);
 }
 
 static int run_held(struct ledger_writer *w, struct ledger_post *p)
@@ -216,15 +233,8 @@ static int run_held(struct ledger_writer *w, struct ledger_post *p)
 
 	if (rc)
 		return rc;
-	switch (where(w, p)) {
-	case LEDGER_APPLY_FILES:
-		return ledger_commit_tree(w, p->changes, 0, &p->gone);
-	case LEDGER_APPLY_ROOT:
-		return ledger_commit_root(w, &(struct ledger_commit_root){ .change = p->changes,
-									   .tell = tell_gone });
-	case LEDGER_APPLY_HERE:
-		break;
-	}
+	if (is_big(w, p))
+		return ledger_commit_big(w, p->changes, 0, &p->gone);
 	lock_take(&w->lock);
 	rc = run_locked(w, p);
 	unsynced = ledger_journal_unsynced(&w->journal);
@@ -263,17 +273,13 @@ static void *writer_main(void *arg)
 			flush(w);
 		if (!list_empty(&r.posts))
 			run_posts(w, &r);
-	} while (!r.last);
+		if (w->trash && r.watched)
+			take_out_trash(w);
+	} while (!r.last || (w->trash && r.watched));
 	return NULL;
 }
 
 /* ---- start and stop ---- */
-
-static void tell_nobody(struct ledger_writer *w, struct ledger_gone *take_gone)
-{
-	(void)w;
-	ledger_gone_done(take_gone);
-}
 
 /* As it was posted, but that nobody waits and no record is made. Rows that went are not told: after an end
  * that left a journal every object is looked at. */
@@ -284,18 +290,10 @@ static int replay_record(struct ledger_writer *w, const struct ledger_record *r,
 
 	for (int i = 0; i < LEDGER_COUNTERS; i++)
 		w->counts.totals[i] += r->add[i];
-	switch (ledger_apply_where(&w->table, r->changes, r->n)) {
-	case LEDGER_APPLY_FILES:
+	if (ledger_apply_is_big(&w->table, r->changes, r->n)) {
 		w->journal.last = seq - 1; /* as far as the table is */
-		rc = ledger_commit_tree(w, r->changes, seq, &gone);
-		break;
-	case LEDGER_APPLY_ROOT:
-		w->journal.last = seq - 1;
-		rc = ledger_commit_root(w, &(struct ledger_commit_root){ .change = r->changes,
-									 .seq = seq,
-									 .tell = tell_nobody });
-		break;
-	default:
+		rc = ledger_commit_big(w, r->changes, seq, &gone);
+	} else {
 		rc = ledger_apply(&w->table, r->changes, r->n);
 		if (!rc)
 			ledger_change_keep(&w->table, seq, &gone);

@@ -41,6 +41,8 @@ struct ledger_writer {
 	struct list queue;   /* postings that run on the thread */
 	struct list syncing; /* recorded ones that wait for the sync */
 	bool started, stop, held;
+	bool trash;   /* rows of roots that went may be left; the thread's */
+	bool watched; /* who wants to be told of rows that go is known */
 	struct {
 		bool unclean; /* the last one */
 		bool swept;   /* this one: nothing is left over */
