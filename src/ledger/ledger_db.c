@@ -55,7 +55,7 @@ static const char schema[] =
 	"CREATE TRIGGER requests_gone AFTER DELETE ON requests BEGIN"
 	" DELETE FROM handouts WHERE request=OLD.id; DELETE FROM blobs WHERE request=OLD.id; END;";
 
-/* those who have an id that a file which waits aside brings along: the order of both joins */
+/* those who have an id that files which move bring along; the one found by its index is the second */
 #define TAKEN                                                                                 \
 	"FROM given AS m CROSS JOIN given AS t WHERE m.root=?1 AND m.path>=?2 AND m.path<?3 " \
 	"AND t.ns=m.ns AND t.key=m.key AND t.request_id=" MOVED("m.request_id")
@@ -104,6 +104,7 @@ static const char *const sql[LEDGER_SQLS] = {
 	[LEDGER_SQL_GIVEN_MOVE] =
 		"UPDATE given SET root=?6,path=" MOVED("path") ",request_id=" MOVED(
 			"request_id") " WHERE root=?1 AND path>=?2 AND path<?3",
+	[LEDGER_SQL_GIVEN_TAKEN] = "SELECT 1 " TAKEN " LIMIT 1",
 	[LEDGER_SQL_GIVEN_KEEP_TAKEN] =
 		"INSERT OR IGNORE INTO given(ns,key,request_id,pos,akey,idx) "
 		"SELECT t.ns,t.akey,'',t.idx,t.akey,t.idx " TAKEN,

@@ -31,6 +31,16 @@ static void let_go(sqlite3_stmt *st)
 	(void)sqlite3_clear_bindings(st);
 }
 
+static int exists(struct ledger_db *db, sqlite3_stmt *st)
+{
+	int rc = ledger_db_row(db, st);
+
+	if (rc <= 0)
+		return rc ? rc : -ENOENT;
+	let_go(st);
+	return 0;
+}
+
 /* ---- what a flush brings ---- */
 
 static sqlite3_stmt *bind_give(struct ledger_db *db, enum ledger_db_sql which,
@@ -133,8 +143,8 @@ static int files_aside(char which, struct files *out)
 	return -ENOMEM;
 }
 
-static int run_range(struct ledger_db *db, enum ledger_db_sql which, const struct files *from,
-		     const struct files *to)
+static sqlite3_stmt *bind_range(struct ledger_db *db, enum ledger_db_sql which,
+				const struct files *from, const struct files *to)
 {
 	sqlite3_stmt *st = ledger_db_stmt(db, which);
 
@@ -148,7 +158,13 @@ static int run_range(struct ledger_db *db, enum ledger_db_sql which, const struc
 	bind_int(st, 5, (int64_t)strlen(from->lo) + 1);
 	if (which == LEDGER_SQL_GIVEN_MOVE)
 		bind_text(st, 6, to->root);
-	return ledger_db_run(db, st);
+	return st;
+}
+
+static int run_range(struct ledger_db *db, enum ledger_db_sql which, const struct files *from,
+		     const struct files *to)
+{
+	return ledger_db_run(db, bind_range(db, which, from, to));
 }
 
 static int step_aside(struct ledger_db *db, const struct files *from, const struct files *aside,
@@ -160,14 +176,44 @@ static int step_aside(struct ledger_db *db, const struct files *from, const stru
 	return rc;
 }
 
-/* Who has an id that comes now loses it, but not what he used. */
-static int arrive(struct ledger_db *db, const struct files *aside, const struct files *to)
+/* Who has an id that comes now loses it, but not what he used. Mostly nobody has. */
+static int arrive(struct ledger_db *db, const struct files *from, const struct files *to)
 {
-	int rc = run_range(db, LEDGER_SQL_GIVEN_KEEP_TAKEN, aside, to);
+	int rc = exists(db, bind_range(db, LEDGER_SQL_GIVEN_TAKEN, from, to));
 
 	if (!rc)
-		rc = run_range(db, LEDGER_SQL_GIVEN_LOSE_TAKEN, aside, to);
-	return rc ? rc : run_range(db, LEDGER_SQL_GIVEN_MOVE, aside, to);
+		rc = run_range(db, LEDGER_SQL_GIVEN_KEEP_TAKEN, from, to);
+	if (!rc)
+		rc = run_range(db, LEDGER_SQL_GIVEN_LOSE_TAKEN, from, to);
+	return rc && rc != -ENOENT ? rc : run_range(db, LEDGER_SQL_GIVEN_MOVE, from, to);
+}
+
+static bool begins_with(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	return !n || (strncmp(path, dir, n) == 0 && (path[n] == '/' || !path[n]));
+}
+
+/* Old ids and new ones cannot meet, in whatever roots: the work is half. */
+static bool apart(const char *a, const char *b)
+{
+	return !begins_with(a, b) && !begins_with(b, a);
+}
+
+static int move_straight(struct ledger_db *db, struct ledger_ns_db_place from,
+			 struct ledger_ns_db_place to, bool tree)
+{
+	struct files a = { 0 }, b = { 0 };
+	int rc = files_of(from, tree, &a);
+
+	if (!rc)
+		rc = files_of(to, tree, &b);
+	if (!rc)
+		rc = arrive(db, &a, &b);
+	files_done(&a);
+	files_done(&b);
+	return rc;
 }
 
 /* Both sides wait aside, so that an id that moves cannot meet one that is about to. */
@@ -176,8 +222,11 @@ int ledger_ns_db_rename(struct ledger_db *db, struct ledger_ns_db_place from,
 {
 	struct files a = { 0 }, b = { 0 }, a_aside = { 0 }, b_aside = { 0 };
 	bool any_a = false, any_b = false;
-	int rc = files_of(from, tree, &a);
+	int rc;
 
+	if (!swap && apart(from.path, to.path))
+		return move_straight(db, from, to, tree);
+	rc = files_of(from, tree, &a);
 	if (!rc)
 		rc = files_of(to, tree, &b);
 	if (!rc)
@@ -214,16 +263,6 @@ int ledger_ns_db_forget(struct ledger_db *db, const char *ns)
 }
 
 /* ---- reading ---- */
-
-static int exists(struct ledger_db *db, sqlite3_stmt *st)
-{
-	int rc = ledger_db_row(db, st);
-
-	if (rc <= 0)
-		return rc ? rc : -ENOENT;
-	let_go(st);
-	return 0;
-}
 
 int ledger_ns_db_file(struct ledger_db *db, const char *root, const char *path)
 {
