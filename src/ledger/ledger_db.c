@@ -125,6 +125,8 @@ static const char *const sql[LEDGER_SQLS] = {
 			     "AND request>?4 ORDER BY request LIMIT 1",
 	[LEDGER_SQL_CHILD] = SELECT_ROW
 	"WHERE root=?1 AND dir=?2 AND name>?3 ORDER BY name LIMIT 1",
+	[LEDGER_SQL_CHILDREN] = SELECT_ROW
+	"WHERE root=?1 AND dir=?2 AND name>?3 ORDER BY name LIMIT ?4",
 	[LEDGER_SQL_ACCEPTED] = SELECT_ROW "WHERE state=2 AND (accepted_ns,id)>(?1,?2) "
 					   "AND NOT(root>=char(1) AND root<char(2)) "
 					   "ORDER BY accepted_ns,id LIMIT 1",

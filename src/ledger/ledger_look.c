@@ -10,6 +10,7 @@
 
 #include "base/auto.h"
 #include "base/str.h"
+#include "ledger/ledger_ahead.h"
 #include "ledger/ledger_look.h"
 #include "ledger/ledger_read.h"
 
@@ -127,46 +128,48 @@ static const struct ledger_name *dirty_child(const struct ledger_table *t, const
 }
 
 /* The next of the database that still has its name; not behind `mine`, which comes first. */
-static int stored_child(struct ledger_table *t, const struct ledger_name *mine, const char *dir,
-			const char *after, struct ledger_row *out)
+static int stored_child(struct ledger_table *t, const struct ledger_name *mine,
+			struct ledger_ahead_place p, struct ledger_row *out)
 {
-	const char *root = out->root, *from = after;
-	struct ledger_row row = { 0 };
+	struct ledger_row row = { 0 }; /* p.after lies in it */
+	int rc;
 
 	for (;;) {
+		struct ledger_ahead_list *l;
 		struct ledger_row next;
 		struct ledger_name *n;
-		int rc = ledger_read_child(&t->reader, root, dir, from, &next);
 
-		ledger_row_done(&row);
+		rc = ledger_ahead_next(&t->ahead, &t->reader, &p, &l);
+		if (!rc && mine && strcmp(l->v[l->at].path, mine->path) >= 0)
+			rc = -ENOENT;
 		if (rc)
-			return rc;
-		row = next;
-		if (mine && strcmp(row.path, mine->path) >= 0)
 			break;
+		ledger_ahead_take(l, &next);
+		ledger_row_done(&row);
+		row = next;
 		n = ledger_table_known_name(t, row.root, row.path);
 		if (!n || n->clean) {
 			*out = row;
 			return 0;
 		}
-		from = child_of(row.path, dir);
+		p.after = child_of(row.path, p.dir);
 	}
 	ledger_row_done(&row);
-	return -ENOENT;
+	return rc;
 }
 
 int ledger_look_child(struct ledger_table *t, const char *root, const char *dir, const char *after,
 		      struct ledger_row *out)
 {
-	const struct ledger_name *mine = dirty_child(t, root, dir, after ? after : "");
-	struct ledger_row row = { .root = (char *)(uintptr_t)root };
-	int rc = stored_child(t, mine, dir, after, &row);
+	struct ledger_ahead_place p = { root, dir, after ? after : "" };
+	const struct ledger_name *mine;
+	int rc;
 
-	if (rc == -ENOENT && mine)
-		return ledger_item_row(mine->entry->item, out);
-	if (!rc)
-		*out = row;
-	return rc;
+	if (t->bypass)
+		return ledger_read_child(&t->reader, &p, out);
+	mine = dirty_child(t, root, dir, p.after);
+	rc = stored_child(t, mine, p, out);
+	return rc == -ENOENT && mine ? ledger_item_row(mine->entry->item, out) : rc;
 }
 
 static bool earlier(const struct ledger_row *a, uint64_t ns, int64_t id)

@@ -321,12 +321,14 @@ void ledger_table_flushed(struct ledger_table *t, uint64_t seq)
 	}
 	forget_offers(t, seq);
 	ledger_ns_flushed(&t->ns, seq);
+	ledger_ahead_forget(&t->ahead);
 	ledger_table_trim(t);
 }
 
 void ledger_table_drop(struct ledger_table *t)
 {
 	assert(list_empty(&t->dirty) && list_empty(&t->removed));
+	ledger_ahead_forget(&t->ahead);
 	while (!list_empty(&t->lru))
 		forget(t, LIST_ENTRY(t->lru.next, struct ledger_name, link));
 }

@@ -15,6 +15,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "ledger/ledger_ahead.h"
 #include "ledger/ledger_db.h"
 #include "ledger/ledger_item.h"
 #include "ledger/ledger_ns.h"
@@ -82,6 +83,7 @@ struct ledger_table {
 		size_t n, cap;
 	} offers;
 	struct ledger_ns ns;
+	struct ledger_ahead ahead;
 };
 
 /* ledger_table_init - t->reader is open, the rest zeroed; -ENOMEM */
