@@ -191,7 +191,9 @@ int ledger_commit_big(struct ledger_writer *w, const struct ledger_change *c, ui
 	if (rc)
 		return rc;
 	bypass(w, true);
+	ledger_db_roomy(&w->db, true);
 	rc = write_big(w, c, seq, &gone);
+	ledger_db_roomy(&w->db, false);
 	bypass(w, false);
 	if (rc) {
 		ledger_gone_done(&gone);

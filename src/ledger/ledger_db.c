@@ -18,6 +18,7 @@
 #define ROW                                                                                 \
 	"id,gen,state,root,dir,name,suffix,key,file_sha,n,cache_mode,envelope,facts,error," \
 	"accepted_ns,final_ns,text_bytes"
+#define CACHE_SIZE "-1024" /* KiB of pages, a connection */
 #define SELECT_ROW "SELECT " ROW " FROM requests "
 
 enum {
@@ -320,6 +321,14 @@ static int exec(struct ledger_db *db, const char *text)
 	return errno_of(db->db, sqlite3_exec(db->db, text, NULL, NULL, NULL));
 }
 
+void ledger_db_roomy(struct ledger_db *db, bool on)
+{
+	/* a failure leaves it slower, or larger */
+	(void)exec(db, on ? "PRAGMA cache_size=-16384" : "PRAGMA cache_size=" CACHE_SIZE);
+	if (!on)
+		(void)sqlite3_db_release_memory(db->db);
+}
+
 /* The first column of the first row as a number; want_text: does it equal that? */
 static int ask(struct ledger_db *db, const char *text, const char *want_text, int64_t *out)
 {
@@ -351,8 +360,9 @@ static int set_pragmas(struct ledger_db *db, enum ledger_durability d, bool quer
 	(void)sqlite3_extended_result_codes(db->db, 1);
 	(void)sqlite3_busy_timeout(db->db, BUSY_MS);
 	/* checkpoints are made beside the commits (ledger_sync), not in them */
-	rc = exec(db, "PRAGMA mmap_size=0; PRAGMA cache_size=-1024; PRAGMA temp_store=MEMORY;"
-		      "PRAGMA journal_size_limit=4194304;");
+	rc = exec(db,
+		  "PRAGMA mmap_size=0; PRAGMA cache_size=" CACHE_SIZE "; PRAGMA temp_store=MEMORY;"
+		  "PRAGMA journal_size_limit=4194304;");
 	if (!rc)
 		rc = ask(db, "PRAGMA journal_mode=WAL", "wal", &is_wal);
 	if (!rc && !is_wal)

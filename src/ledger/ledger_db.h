@@ -100,6 +100,8 @@ int ledger_db_row(struct ledger_db *db, sqlite3_stmt *st);
 int ledger_db_run(struct ledger_db *db, sqlite3_stmt *st);
 /* ledger_db_exec - a statement without values */
 int ledger_db_exec(struct ledger_db *db, enum ledger_db_sql which);
+/* ledger_db_roomy - more memory for pages, while very many rows are changed in one go */
+void ledger_db_roomy(struct ledger_db *db, bool on);
 /* ledger_db_error - the connection's last failure as negative errno */
 int ledger_db_error(struct ledger_db *db);
 /* ledger_db_set_meta / ledger_db_get_meta - a number under a name; absent: 0 */
