@@ -165,7 +165,7 @@ void ledger_watch(struct ledger *l, ledger_gone_fn *fn, void *arg)
 	LOCK_SCOPE(&l->writer.lock);
 	l->writer.watch.fn = fn;
 	l->writer.watch.arg = arg;
-	l->writer.watched = true;
+	l->writer.watch.known = true;
 	cond_signal(&l->writer.cond);
 }
 

@@ -200,7 +200,7 @@ int ledger_commit_big(struct ledger_writer *w, const struct ledger_change *c, ui
 		return rc;
 	}
 	w->flushed = seq ? seq : w->flushed + 1;
-	w->trash |= c->op == LEDGER_OP_DROP_ROOT || c->op == LEDGER_OP_NS_FORGET;
+	w->watch.trash |= c->op == LEDGER_OP_DROP_ROOT || c->op == LEDGER_OP_NS_FORGET;
 	ledger_sync_note(w->sync, w->wal_pages, w->flushed);
 	*out_gone = gone;
 	return 0;
@@ -221,7 +221,7 @@ int ledger_commit_trash(struct ledger_writer *w, struct ledger_gone *out_gone)
 		ledger_gone_done(&gone);
 		return rc;
 	}
-	w->trash = !last;
+	w->watch.trash = !last;
 	ledger_sync_note(w->sync, w->wal_pages, w->flushed);
 	*out_gone = gone;
 	return 0;
@@ -268,7 +268,7 @@ int ledger_commit_load(struct ledger_writer *w, int64_t *out_ledger)
 	if (!rc) {
 		rc = ledger_ns_db_rooted(&w->db);
 		w->table.ns.rooted = rc > 0;
-		w->trash = true; /* the first look says whether there is any */
+		w->watch.trash = true; /* the first look says whether there is any */
 	}
 	if (rc < 0)
 		return rc;

@@ -16,7 +16,7 @@ int ledger_commit_flush(struct ledger_writer *w);
  * those of a root: these are trash then */
 int ledger_commit_big(struct ledger_writer *w, const struct ledger_change *c, uint64_t seq,
 		      struct ledger_gone *out_gone);
-/* ledger_commit_trash - some of the trash goes; w->trash: there is more */
+/* ledger_commit_trash - some of the trash goes; w->watch.trash: there is more */
 int ledger_commit_trash(struct ledger_writer *w, struct ledger_gone *out_gone);
 /* ledger_commit_cut - what the database has for good leaves the journal; all: nobody posts, and what was
  * flushed is safe */

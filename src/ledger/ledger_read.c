@@ -125,7 +125,7 @@ int ledger_read_get(struct ledger_db *db, int64_t id, struct ledger_row *out)
 	struct ledger_row r;
 	int rc = one_row(db, with_id(db, LEDGER_SQL_GET, id), &r);
 
-	if (!rc && r.root[0] == '\001') {
+	if (!rc && r.root && r.root[0] == '\001') {
 		ledger_row_done(&r);
 		return -ENOENT;
 	}

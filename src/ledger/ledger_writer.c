@@ -124,7 +124,7 @@ void ledger_writer_post(struct ledger_writer *w, struct ledger_post *p)
 
 	p->gone = (struct ledger_gone){ 0 };
 	lock_take(&w->lock);
-	w->watched = true; /* as ledger_watch says: or by nobody */
+	w->watch.known = true; /* as ledger_watch says: or by nobody */
 	over = post_locked(w, p, &rc);
 	lock_drop(&w->lock);
 	if (over)
@@ -143,7 +143,7 @@ struct round {
 static bool idle_locked(const struct ledger_writer *w)
 {
 	return list_empty(&w->queue) && list_empty(&w->syncing) && !w->stop && !w->ids.want &&
-	       !(w->trash && w->watched) && (!w->due_ns || mono_ns() < w->due_ns);
+	       !(w->watch.trash && w->watch.known) && (!w->due_ns || mono_ns() < w->due_ns);
 }
 
 static void next_round(struct ledger_writer *w, struct round *r)
@@ -161,7 +161,7 @@ static void next_round(struct ledger_writer *w, struct round *r)
 	list_move_all(&r->syncing, &w->syncing);
 	r->unsynced = list_empty(&r->syncing) ? 0 : ledger_journal_unsynced(&w->journal);
 	r->flush = w->stop || w->ids.want || (w->due_ns && mono_ns() >= w->due_ns);
-	r->watched = w->watched;
+	r->watched = w->watch.known;
 	r->last = w->stop && list_empty(&r->posts);
 }
 
@@ -194,7 +194,7 @@ static void take_out_trash(struct ledger_writer *w)
 	struct ledger_gone gone = { 0 };
 
 	if (ledger_commit_trash(w, &gone)) {
-		w->trash = false;
+		w->watch.trash = false;
 		lock_take(&w->lock);
 		w->end.swept = false;
 		lock_drop(&w->lock);
@@ -273,9 +273,9 @@ static void *writer_main(void *arg)
 			flush(w);
 		if (!list_empty(&r.posts))
 			run_posts(w, &r);
-		if (w->trash && r.watched)
+		if (w->watch.trash && r.watched)
 			take_out_trash(w);
-	} while (!r.last || (w->trash && r.watched));
+	} while (!r.last || (w->watch.trash && r.watched));
 	return NULL;
 }
 

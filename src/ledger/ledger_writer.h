@@ -41,8 +41,6 @@ struct ledger_writer {
 	struct list queue;   /* postings that run on the thread */
 	struct list syncing; /* recorded ones that wait for the sync */
 	bool started, stop, held;
-	bool trash;   /* rows of roots that went may be left; the thread's */
-	bool watched; /* who wants to be told of rows that go is known */
 	struct {
 		bool unclean; /* the last one */
 		bool swept;   /* this one: nothing is left over */
@@ -56,6 +54,8 @@ struct ledger_writer {
 	struct {
 		ledger_gone_fn *fn;
 		void *arg;
+		bool known; /* set, or will not be */
+		bool trash; /* rows of roots that went may be left to tell; the thread's */
 	} watch;
 };
 
