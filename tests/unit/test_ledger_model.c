@@ -754,7 +754,8 @@ static void live(unsigned n_steps, bool dies)
 	if (m->trash) {
 		check_everything();
 		led = ledger_close(led);
-		memset(m->gone_balance, 0, sizeof(m->gone_balance));
+		for (size_t i = 0; i < ARRAY_LEN(m->gone_balance); i++)
+			m->gone_balance[i][0] = m->gone_balance[i][1] = 0;
 		m->trash = false;
 		begin();
 	}
