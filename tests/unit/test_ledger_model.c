@@ -40,8 +40,8 @@ static struct model {
 	uint64_t rnd_state;
 	int64_t ids[IDS]; /* the last ones ever used */
 	unsigned n_ids, n_postings;
-	int gone_balance[KEYS]
-			[2]; /* hand-outs that went: what the ledger told, less what is expected */
+	_Atomic int gone_balance
+		[KEYS][2]; /* hand-outs that went: what the ledger told, less what is expected */
 	struct mgiven givens[GIVENS];
 	size_t n_givens;
 	bool used[2][MKEYS][INDICES];
