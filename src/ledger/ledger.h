@@ -115,8 +115,8 @@ enum ledger_op {
 	LEDGER_OP_GIVE,	     /* give */
 	LEDGER_OP_NS_COUNT,  /* ns_count */
 	/* alone in their posting: all rows of root, which is not "", and NS_FORGET: the hand-outs and counters of
-	 * the namespace called root. Nobody finds them from done() on. They are told to the watch afterwards, some
-	 * hundred at a time while other postings go on; their hand-outs and requests are there until then */
+	 * the namespace called root. Nobody finds a row by its name from done() on. They are told to the watch
+	 * afterwards, some hundred at a time while other postings go on; by its id a row is there until then */
 	LEDGER_OP_DROP_ROOT,
 	LEDGER_OP_NS_FORGET
 };

@@ -119,19 +119,42 @@ static sqlite3_stmt *with_id(struct ledger_db *db, enum ledger_db_sql which, int
 	return st;
 }
 
-/* What is trash waits for nothing but its deletion. */
+const char *ledger_read_trash_of(const char *root)
+{
+	const char *slash = root && root[0] == '\001' ? strchr(root, '/') : NULL;
+
+	return slash ? slash + 1 : root;
+}
+
 int ledger_read_get(struct ledger_db *db, int64_t id, struct ledger_row *out)
 {
 	struct ledger_row r;
 	int rc = one_row(db, with_id(db, LEDGER_SQL_GET, id), &r);
 
-	if (!rc && r.root && r.root[0] == '\001') {
+	if (!rc && ledger_read_trash_of(r.root) != r.root) {
 		ledger_row_done(&r);
 		return -ENOENT;
 	}
 	if (!rc)
 		*out = r;
 	return rc;
+}
+
+int ledger_read_trash(struct ledger_db *db, int64_t id, struct ledger_row *out)
+{
+	struct ledger_row r;
+	int rc = one_row(db, with_id(db, LEDGER_SQL_GET, id), &r);
+	const char *root = rc ? NULL : ledger_read_trash_of(r.root);
+
+	if (rc)
+		return rc;
+	if (root == r.root) {
+		ledger_row_done(&r);
+		return -ENOENT;
+	}
+	memmove(r.root, root, strlen(root) + 1);
+	*out = r;
+	return 0;
 }
 
 int ledger_read_children(struct ledger_db *db, const struct ledger_ahead_place *p,

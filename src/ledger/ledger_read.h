@@ -15,6 +15,10 @@
 int ledger_read_find(struct ledger_db *db, const char *root, const char *path,
 		     struct ledger_row *out);
 int ledger_read_get(struct ledger_db *db, int64_t id, struct ledger_row *out);
+/* ledger_read_trash - as ledger_read_get, which does not find it, for a row of a root that went;
+ * _trash_of: the name that the root had, for others the root itself */
+int ledger_read_trash(struct ledger_db *db, int64_t id, struct ledger_row *out);
+const char *ledger_read_trash_of(const char *root);
 int ledger_read_child(struct ledger_db *db, const struct ledger_ahead_place *p,
 		      struct ledger_row *out);
 /* ledger_read_children - the next ones, at most max; none is no failure */

@@ -394,12 +394,13 @@ enum { TRASH_AT_ONCE = 250 };
 /* Deleting very many rows takes its time; that nobody finds them any more does not. */
 static int drop_root(struct ledger_db *db, const struct ledger_change *c, uint64_t seq)
 {
-	AUTO_FREE char *trash = str_printf(ASIDE "%llu", (unsigned long long)seq);
+	AUTO_FREE char *trash = NULL;
 	sqlite3_stmt *st;
 	int rc;
 
 	if (!c->root || !*c->root)
 		return -EINVAL;
+	trash = str_printf(ASIDE "%llu/%s", (unsigned long long)seq, c->root);
 	if (!trash)
 		return -ENOMEM;
 	st = ledger_db_stmt(db, LEDGER_SQL_DROP_ROOT);
@@ -427,6 +428,7 @@ int ledger_write_trash(struct ledger_db *db, struct ledger_gone *gone, bool *out
 		rc = ledger_read_item(db, ledger_db_stmt(db, LEDGER_SQL_FIRST_TRASH), &it);
 		if (rc)
 			break;
+		it->row.root = (char *)(uintptr_t)ledger_read_trash_of(it->row.root);
 		rc = ledger_write_id(db, LEDGER_SQL_DELETE, it->row.id);
 		if (rc)
 			ledger_item_unref(it);
