@@ -9,8 +9,9 @@
 
 #include "ledger/ledger_table.h"
 
-/* ledger_apply_is_tree - the posting changes whole directories: the database's work, not the table's */
-bool ledger_apply_is_tree(const struct ledger_change *changes, size_t n);
+/* ledger_apply_is_big - the posting changes whole directories or roots, or files that ids of namespaces are
+ * made of: the database's work, not the table's */
+bool ledger_apply_is_big(struct ledger_table *t, const struct ledger_change *changes, size_t n);
 /* ledger_apply - then ledger_change_keep or ledger_change_undo */
 int ledger_apply(struct ledger_table *t, const struct ledger_change *changes, size_t n);
 

@@ -12,6 +12,7 @@
 #include "ledger/ledger_commit.h"
 #include "ledger/ledger_flush.h"
 #include "ledger/ledger_gone.h"
+#include "ledger/ledger_ns_db.h"
 #include "ledger/ledger_read.h"
 #include "ledger/ledger_write.h"
 
@@ -134,9 +135,9 @@ void ledger_commit_cut(struct ledger_writer *w, bool all)
 	(void)ledger_journal_cut(&w->journal, w->flushed, true);
 }
 
-/* ---- directories ---- */
+/* ---- directories, roots ---- */
 
-static int record_tree(struct ledger_writer *w, const struct ledger_change *c)
+static int record_big(struct ledger_writer *w, const struct ledger_change *c)
 {
 	struct ledger_record r = { .changes = (struct ledger_change *)(uintptr_t)c, .n = 1 };
 
@@ -144,32 +145,32 @@ static int record_tree(struct ledger_writer *w, const struct ledger_change *c)
 	return ledger_writer_record_locked(w, &r);
 }
 
-static void unrecord_tree(struct ledger_writer *w)
+static void unrecord_big(struct ledger_writer *w)
 {
 	LOCK_SCOPE(&w->lock);
 	ledger_journal_undo(&w->journal);
 }
 
 /* The record comes last before the commit, so that a refused change has none. */
-static int write_tree(struct ledger_writer *w, const struct ledger_change *c, uint64_t seq,
-		      struct ledger_gone *gone)
+static int write_big(struct ledger_writer *w, const struct ledger_change *c, uint64_t seq,
+		     struct ledger_gone *gone)
 {
+	uint64_t to = seq ? seq : w->flushed + 1;
 	bool recorded = false;
 	int rc = ledger_db_exec(&w->db, LEDGER_SQL_BEGIN);
 
 	if (rc)
 		return rc;
-	rc = ledger_write_tree(&w->db, c, gone);
+	rc = ledger_write_big(&w->db, c, to, gone);
 	if (!rc)
-		rc = ledger_db_set_meta(&w->db, META_JOURNAL,
-					(int64_t)(seq ? seq : w->flushed + 1));
+		rc = ledger_db_set_meta(&w->db, META_JOURNAL, (int64_t)to);
 	if (!rc && !seq) {
-		rc = record_tree(w, c);
+		rc = record_big(w, c);
 		recorded = !rc;
 	}
 	rc = finish(w, rc);
 	if (rc && recorded)
-		unrecord_tree(w);
+		unrecord_big(w);
 	return rc;
 }
 
@@ -181,8 +182,8 @@ static void bypass(struct ledger_writer *w, bool on)
 	w->table.bypass = on;
 }
 
-int ledger_commit_tree(struct ledger_writer *w, const struct ledger_change *c, uint64_t seq,
-		       struct ledger_gone *out_gone)
+int ledger_commit_big(struct ledger_writer *w, const struct ledger_change *c, uint64_t seq,
+		      struct ledger_gone *out_gone)
 {
 	struct ledger_gone gone = { 0 };
 	int rc = ledger_commit_flush(w);
@@ -190,13 +191,37 @@ int ledger_commit_tree(struct ledger_writer *w, const struct ledger_change *c, u
 	if (rc)
 		return rc;
 	bypass(w, true);
-	rc = write_tree(w, c, seq, &gone);
+	ledger_db_roomy(&w->db, true);
+	rc = write_big(w, c, seq, &gone);
+	ledger_db_roomy(&w->db, false);
 	bypass(w, false);
 	if (rc) {
 		ledger_gone_done(&gone);
 		return rc;
 	}
 	w->flushed = seq ? seq : w->flushed + 1;
+	w->watch.trash |= c->op == LEDGER_OP_DROP_ROOT || c->op == LEDGER_OP_NS_FORGET;
+	ledger_sync_note(w->sync, w->wal_pages, w->flushed);
+	*out_gone = gone;
+	return 0;
+}
+
+int ledger_commit_trash(struct ledger_writer *w, struct ledger_gone *out_gone)
+{
+	struct ledger_gone gone = { 0 };
+	bool last = false;
+	int rc = ledger_db_exec(&w->db, LEDGER_SQL_BEGIN);
+
+	if (rc)
+		return rc;
+	rc = ledger_write_trash(&w->db, &gone, &last);
+	fault_at("trash");
+	rc = finish(w, rc);
+	if (rc) {
+		ledger_gone_done(&gone);
+		return rc;
+	}
+	w->watch.trash = !last;
 	ledger_sync_note(w->sync, w->wal_pages, w->flushed);
 	*out_gone = gone;
 	return 0;
@@ -240,7 +265,12 @@ int ledger_commit_load(struct ledger_writer *w, int64_t *out_ledger)
 		rc = ledger_db_get_meta(&w->db, META_JOURNAL, &seq);
 	if (!rc)
 		rc = ledger_db_get_meta(&w->db, META_OPEN, &open);
-	if (rc)
+	if (!rc) {
+		rc = ledger_ns_db_rooted(&w->db);
+		w->table.ns.rooted = rc > 0;
+		w->watch.trash = true; /* the first look says whether there is any */
+	}
+	if (rc < 0)
 		return rc;
 	memcpy(w->counts.totals, w->counts.written, sizeof(w->counts.totals));
 	w->table.top_id = max_id;

@@ -11,10 +11,13 @@
 
 /* ledger_commit_flush - everything that was posted before the call is in the database afterwards */
 int ledger_commit_flush(struct ledger_writer *w);
-/* ledger_commit_tree - flush, then the one change of p, in the journal and the database. Nobody may post
- * meanwhile (w->held). seq: 0, or that of the record it is replayed from; the rows that went: p's */
-int ledger_commit_tree(struct ledger_writer *w, const struct ledger_change *c, uint64_t seq,
-		       struct ledger_gone *out_gone);
+/* ledger_commit_big - flush, then the one change of p, in the journal and the database. Nobody may post
+ * meanwhile (w->held). seq: 0, or that of the record it is replayed from; the rows that went: p's, but
+ * those of a root: these are trash then */
+int ledger_commit_big(struct ledger_writer *w, const struct ledger_change *c, uint64_t seq,
+		      struct ledger_gone *out_gone);
+/* ledger_commit_trash - some of the trash goes; w->watch.trash: there is more */
+int ledger_commit_trash(struct ledger_writer *w, struct ledger_gone *out_gone);
 /* ledger_commit_cut - what the database has for good leaves the journal; all: nobody posts, and what was
  * flushed is safe */
 void ledger_commit_cut(struct ledger_writer *w, bool all);

@@ -20,7 +20,7 @@
 #include "base/err.h"
 #include "ledger/ledger.h"
 
-#define LEDGER_DB_SCHEMA      1 /* PRAGMA user_version; raised with every change of a table */
+#define LEDGER_DB_SCHEMA      2 /* PRAGMA user_version; raised with every change of a table */
 #define LEDGER_DB_APPLICATION 0x496e4653 /* PRAGMA application_id: "InFS" */
 
 enum ledger_db_sql {
@@ -43,6 +43,18 @@ enum ledger_db_sql {
 	LEDGER_SQL_STORED,
 	LEDGER_SQL_COUNT,
 	LEDGER_SQL_SET_META,
+	LEDGER_SQL_GIVE,
+	LEDGER_SQL_GIVEN_KEEP,
+	LEDGER_SQL_GIVE_OVER,
+	LEDGER_SQL_GIVEN_MOVE,
+	LEDGER_SQL_GIVEN_TAKEN,
+	LEDGER_SQL_GIVEN_KEEP_TAKEN,
+	LEDGER_SQL_GIVEN_LOSE_TAKEN,
+	LEDGER_SQL_GIVEN_FORGET,
+	LEDGER_SQL_NS_COUNT,
+	LEDGER_SQL_NS_FORGET,
+	LEDGER_SQL_DROP_ROOT,
+	LEDGER_SQL_FIRST_TRASH,
 	/* reader */
 	LEDGER_SQL_FIND,
 	LEDGER_SQL_GET,
@@ -50,11 +62,17 @@ enum ledger_db_sql {
 	LEDGER_SQL_HANDOUTS,
 	LEDGER_SQL_NAMED,
 	LEDGER_SQL_CHILD,
+	LEDGER_SQL_CHILDREN,
 	LEDGER_SQL_ACCEPTED,
 	LEDGER_SQL_NEXT_UNSTORED,
 	LEDGER_SQL_COUNTERS,
 	LEDGER_SQL_GET_META,
 	LEDGER_SQL_MAX_ID,
+	LEDGER_SQL_GIVEN,
+	LEDGER_SQL_GIVEN_USED,
+	LEDGER_SQL_GIVEN_FILE,
+	LEDGER_SQL_GIVEN_ROOTED,
+	LEDGER_SQL_NS_COUNTERS,
 	LEDGER_SQLS
 };
 
@@ -82,6 +100,8 @@ int ledger_db_row(struct ledger_db *db, sqlite3_stmt *st);
 int ledger_db_run(struct ledger_db *db, sqlite3_stmt *st);
 /* ledger_db_exec - a statement without values */
 int ledger_db_exec(struct ledger_db *db, enum ledger_db_sql which);
+/* ledger_db_roomy - more memory for pages, while very many rows are changed in one go */
+void ledger_db_roomy(struct ledger_db *db, bool on);
 /* ledger_db_error - the connection's last failure as negative errno */
 int ledger_db_error(struct ledger_db *db);
 /* ledger_db_set_meta / ledger_db_get_meta - a number under a name; absent: 0 */

@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/auto.h"
 #include "base/str.h"
+#include "ledger/ledger_ahead.h"
 #include "ledger/ledger_look.h"
 #include "ledger/ledger_read.h"
 
@@ -34,16 +36,21 @@ int ledger_look_find(struct ledger_table *t, const char *root, const char *path,
 	return rc;
 }
 
+/* Rows of a root that went are there for those who know them, until they are told. */
 int ledger_look_get(struct ledger_table *t, int64_t id, struct ledger_row *out)
 {
 	struct ledger_entry *e;
 	int rc;
 
-	if (t->bypass)
-		return ledger_read_get(&t->reader, id, out);
+	if (t->bypass) {
+		rc = ledger_read_get(&t->reader, id, out);
+		return rc == -ENOENT ? ledger_read_trash(&t->reader, id, out) : rc;
+	}
 	rc = ledger_table_entry(t, id, &e);
 	if (!rc)
 		rc = ledger_item_row(e->item, out);
+	else if (rc == -ENOENT)
+		rc = ledger_read_trash(&t->reader, id, out);
 	ledger_table_trim(t);
 	return rc;
 }
@@ -116,57 +123,58 @@ static const char *child_of(const char *path, const char *dir)
 	return strchr(path, '/') ? NULL : path;
 }
 
-/* The smallest of the dirty ones; clean ones are in the database as they are here. */
+/* The next dirty one; clean ones are in the database as they are here. */
 static const struct ledger_name *dirty_child(const struct ledger_table *t, const char *root,
 					     const char *dir, const char *after)
 {
-	const struct ledger_name *best = NULL;
-	const char *least = NULL;
+	struct ledger_order_link *l = ledger_order_next(&t->order, root, dir, after);
 
-	LIST_EACH(l, &t->dirty) {
-		const struct ledger_name *n = LIST_ENTRY(l, const struct ledger_name, link);
-		const char *name = n->entry && strcmp(n->root, root) == 0 ? child_of(n->path, dir)
-									  : NULL;
+	return l ? CONTAINER_OF(l, const struct ledger_name, in_order) : NULL;
+}
 
-		if (!name || strcmp(name, after) <= 0 || (least && strcmp(name, least) >= 0))
-			continue;
-		best = n;
-		least = name;
+/* The next of the database that still has its name; not behind `mine`, which comes first. */
+static int stored_child(struct ledger_table *t, const struct ledger_name *mine,
+			struct ledger_ahead_place p, struct ledger_row *out)
+{
+	struct ledger_row row = { 0 }; /* p.after lies in it */
+	int rc;
+
+	for (;;) {
+		struct ledger_ahead_list *l;
+		struct ledger_row next;
+		struct ledger_name *n;
+
+		rc = ledger_ahead_next(&t->ahead, &t->reader, &p, &l);
+		if (!rc && mine && strcmp(l->v[l->at].path, mine->path) >= 0)
+			rc = -ENOENT;
+		if (rc)
+			break;
+		ledger_ahead_take(l, &next);
+		ledger_row_done(&row);
+		row = next;
+		n = ledger_table_known_name(t, row.root, row.path);
+		if (!n || n->clean) {
+			*out = row;
+			return 0;
+		}
+		p.after = child_of(row.path, p.dir);
 	}
-	return best;
+	ledger_row_done(&row);
+	return rc;
 }
 
 int ledger_look_child(struct ledger_table *t, const char *root, const char *dir, const char *after,
 		      struct ledger_row *out)
 {
-	const struct ledger_name *mine = dirty_child(t, root, dir, after ? after : "");
-	struct ledger_row row = { 0 };
-	const char *from = after;
+	struct ledger_ahead_place p = { root, dir, after ? after : "" };
+	const struct ledger_name *mine;
 	int rc;
 
-	for (;;) {
-		struct ledger_name *n;
-		struct ledger_row next;
-
-		rc = ledger_read_child(&t->reader, root, dir, from, &next);
-		ledger_row_done(&row);
-		if (rc)
-			break;
-		row = next;
-		n = ledger_table_known_name(t, row.root, row.path);
-		if (!n || n->clean)
-			break; /* else what counts is in the table */
-		from = child_of(row.path, dir);
-	}
-	if (rc && rc != -ENOENT)
-		return rc;
-	if (!mine || (!rc && strcmp(row.path, mine->path) < 0)) {
-		if (!rc)
-			*out = row;
-		return rc;
-	}
-	ledger_row_done(&row);
-	return ledger_item_row(mine->entry->item, out);
+	if (t->bypass)
+		return ledger_read_child(&t->reader, &p, out);
+	mine = dirty_child(t, root, dir, p.after);
+	rc = stored_child(t, mine, p, out);
+	return rc == -ENOENT && mine ? ledger_item_row(mine->entry->item, out) : rc;
 }
 
 static bool earlier(const struct ledger_row *a, uint64_t ns, int64_t id)

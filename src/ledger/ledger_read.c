@@ -119,21 +119,81 @@ static sqlite3_stmt *with_id(struct ledger_db *db, enum ledger_db_sql which, int
 	return st;
 }
 
-int ledger_read_get(struct ledger_db *db, int64_t id, struct ledger_row *out)
+const char *ledger_read_trash_of(const char *root)
 {
-	return one_row(db, with_id(db, LEDGER_SQL_GET, id), out);
+	const char *slash = root && root[0] == '\001' ? strchr(root, '/') : NULL;
+
+	return slash ? slash + 1 : root;
 }
 
-int ledger_read_child(struct ledger_db *db, const char *root, const char *dir, const char *after,
+int ledger_read_get(struct ledger_db *db, int64_t id, struct ledger_row *out)
+{
+	struct ledger_row r;
+	int rc = one_row(db, with_id(db, LEDGER_SQL_GET, id), &r);
+
+	if (!rc && ledger_read_trash_of(r.root) != r.root) {
+		ledger_row_done(&r);
+		return -ENOENT;
+	}
+	if (!rc)
+		*out = r;
+	return rc;
+}
+
+int ledger_read_trash(struct ledger_db *db, int64_t id, struct ledger_row *out)
+{
+	struct ledger_row r;
+	int rc = one_row(db, with_id(db, LEDGER_SQL_GET, id), &r);
+	const char *root = rc ? NULL : ledger_read_trash_of(r.root);
+
+	if (rc)
+		return rc;
+	if (root == r.root) {
+		ledger_row_done(&r);
+		return -ENOENT;
+	}
+	memmove(r.root, root, strlen(root) + 1);
+	*out = r;
+	return 0;
+}
+
+int ledger_read_children(struct ledger_db *db, const struct ledger_ahead_place *p,
+			 struct ledger_row *out, size_t max, size_t *out_n)
+{
+	sqlite3_stmt *st = ledger_db_stmt(db, LEDGER_SQL_CHILDREN);
+	size_t n = 0;
+	int rc;
+
+	ledger_db_bind(st, 1, (struct ledger_db_text){ p->root, strlen(p->root) });
+	ledger_db_bind(st, 2, (struct ledger_db_text){ p->dir, strlen(p->dir) });
+	ledger_db_bind(st, 3, (struct ledger_db_text){ p->after, strlen(p->after) });
+	if (st)
+		(void)sqlite3_bind_int64(st, 4, (int64_t)max);
+	while ((rc = ledger_db_row(db, st)) > 0) {
+		struct ledger_row r = { 0 };
+
+		rc = n < max ? get_row(st, &r) : -EIO;
+		if (rc) {
+			ledger_row_done(&r);
+			let_go(st);
+			break;
+		}
+		out[n++] = r;
+	}
+	if (!rc)
+		*out_n = n;
+	for (size_t i = 0; i < n && rc; i++)
+		ledger_row_done(&out[i]);
+	return rc;
+}
+
+int ledger_read_child(struct ledger_db *db, const struct ledger_ahead_place *p,
 		      struct ledger_row *out)
 {
-	sqlite3_stmt *st = ledger_db_stmt(db, LEDGER_SQL_CHILD);
-	const char *from = after ? after : "";
+	size_t n = 0;
+	int rc = ledger_read_children(db, p, out, 1, &n);
 
-	ledger_db_bind(st, 1, (struct ledger_db_text){ root, strlen(root) });
-	ledger_db_bind(st, 2, (struct ledger_db_text){ dir, strlen(dir) });
-	ledger_db_bind(st, 3, (struct ledger_db_text){ from, strlen(from) });
-	return one_row(db, st, out);
+	return rc ? rc : n ? 0 : -ENOENT;
 }
 
 int ledger_read_accepted(struct ledger_db *db, uint64_t accepted_ns, int64_t id,

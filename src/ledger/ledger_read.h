@@ -7,6 +7,7 @@
 #define LEDGER_LEDGER_READ_H
 
 #include "ledger/ledger.h"
+#include "ledger/ledger_ahead.h"
 #include "ledger/ledger_db.h"
 #include "ledger/ledger_item.h"
 
@@ -14,8 +15,15 @@
 int ledger_read_find(struct ledger_db *db, const char *root, const char *path,
 		     struct ledger_row *out);
 int ledger_read_get(struct ledger_db *db, int64_t id, struct ledger_row *out);
-int ledger_read_child(struct ledger_db *db, const char *root, const char *dir, const char *after,
+/* ledger_read_trash - as ledger_read_get, which does not find it, for a row of a root that went;
+ * _trash_of: the name that the root had, for others the root itself */
+int ledger_read_trash(struct ledger_db *db, int64_t id, struct ledger_row *out);
+const char *ledger_read_trash_of(const char *root);
+int ledger_read_child(struct ledger_db *db, const struct ledger_ahead_place *p,
 		      struct ledger_row *out);
+/* ledger_read_children - the next ones, at most max; none is no failure */
+int ledger_read_children(struct ledger_db *db, const struct ledger_ahead_place *p,
+			 struct ledger_row *out, size_t max, size_t *out_n);
 /* ledger_read_accepted - the first unfinished row behind (accepted_ns, id): 0, -ENOENT */
 int ledger_read_accepted(struct ledger_db *db, uint64_t accepted_ns, int64_t id,
 			 struct ledger_row *out);

@@ -18,10 +18,13 @@ int ledger_write_handout(struct ledger_db *db, int64_t id, const struct ledger_h
 int ledger_write_id(struct ledger_db *db, enum ledger_db_sql which, int64_t id);
 int ledger_write_object(struct ledger_db *db, const struct ledger_handout *o,
 			enum ledger_db_sql which);
-/* ledger_write_tree - MOVE_TREE, SWAP_TREE; -EINVAL for a directory into itself. The rows that went are
- * added to gone */
-int ledger_write_tree(struct ledger_db *db, const struct ledger_change *c,
-		      struct ledger_gone *gone);
+/* ledger_write_big - MOVE, SWAP, their trees, DROP_ROOT, NS_FORGET as record seq, with the ids of namespaces
+ * that are made of the files; -EINVAL for a directory into itself. The rows that went are added to gone,
+ * but not those of a root: they are trash, in a root of the ledger's own, until they are deleted */
+int ledger_write_big(struct ledger_db *db, const struct ledger_change *c, uint64_t seq,
+		     struct ledger_gone *gone);
+/* ledger_write_trash - some trash is deleted, and added to gone; out_last: there is no more */
+int ledger_write_trash(struct ledger_db *db, struct ledger_gone *gone, bool *out_last);
 /* ledger_write_counters - those that differ from what the database has */
 int ledger_write_counters(struct ledger_db *db, const int64_t now[LEDGER_COUNTERS],
 			  const int64_t written[LEDGER_COUNTERS]);

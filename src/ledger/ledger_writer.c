@@ -80,14 +80,19 @@ static int run_locked(struct ledger_writer *w, struct ledger_post *p)
 }
 
 /* The rows that went are told first, so that what open readers need of them is kept. */
-static void tell(struct ledger_writer *w, struct ledger_post *p, int rc)
+static void tell_gone(struct ledger_writer *w, struct ledger_gone *take_gone)
 {
-	struct ledger_gone gone = p->gone;
+	struct ledger_gone gone = *take_gone;
 
-	p->gone = (struct ledger_gone){ 0 };
+	*take_gone = (struct ledger_gone){ 0 };
 	for (size_t i = 0; i < gone.n && w->watch.fn; i++)
 		w->watch.fn(w->watch.arg, &gone.v[i]->row, gone.v[i]->h, gone.v[i]->n);
 	ledger_gone_done(&gone);
+}
+
+static void tell(struct ledger_writer *w, struct ledger_post *p, int rc)
+{
+	tell_gone(w, &p->gone);
 	p->done(p, rc);
 }
 
@@ -97,9 +102,8 @@ static bool post_locked(struct ledger_writer *w, struct ledger_post *p, int *out
 	*out = -ESHUTDOWN;
 	if (w->stop)
 		return true;
-	if (ledger_apply_is_tree(p->changes, p->n_changes) ||
-	    ledger_journal_bytes(&w->journal) > HOLD_BYTES)
-		w->held = true;
+	w->held = w->held || ledger_journal_bytes(&w->journal) > HOLD_BYTES ||
+		  ledger_apply_is_big(&w->table, p->changes, p->n_changes);
 	if (w->held) {
 		list_append(&w->queue, &p->link);
 		cond_signal(&w->cond);
@@ -120,6 +124,7 @@ void ledger_writer_post(struct ledger_writer *w, struct ledger_post *p)
 
 	p->gone = (struct ledger_gone){ 0 };
 	lock_take(&w->lock);
+	w->watch.known = true; /* as ledger_watch says: or by nobody */
 	over = post_locked(w, p, &rc);
 	lock_drop(&w->lock);
 	if (over)
@@ -132,13 +137,13 @@ void ledger_writer_post(struct ledger_writer *w, struct ledger_post *p)
 struct round {
 	struct list posts, syncing;
 	unsigned unsynced;
-	bool flush, last;
+	bool flush, last, watched;
 };
 
 static bool idle_locked(const struct ledger_writer *w)
 {
 	return list_empty(&w->queue) && list_empty(&w->syncing) && !w->stop && !w->ids.want &&
-	       (!w->due_ns || mono_ns() < w->due_ns);
+	       !(w->watch.trash && w->watch.known) && (!w->due_ns || mono_ns() < w->due_ns);
 }
 
 static void next_round(struct ledger_writer *w, struct round *r)
@@ -156,6 +161,7 @@ static void next_round(struct ledger_writer *w, struct round *r)
 	list_move_all(&r->syncing, &w->syncing);
 	r->unsynced = list_empty(&r->syncing) ? 0 : ledger_journal_unsynced(&w->journal);
 	r->flush = w->stop || w->ids.want || (w->due_ns && mono_ns() >= w->due_ns);
+	r->watched = w->watch.known;
 	r->last = w->stop && list_empty(&r->posts);
 }
 
@@ -181,6 +187,21 @@ static void flush(struct ledger_writer *w)
 	due_locked(w, RETRY_MS);
 }
 
+/* Some of it a round, so that nobody waits for all. What cannot go now goes at the next start, or with
+ * the next trash. */
+static void take_out_trash(struct ledger_writer *w)
+{
+	struct ledger_gone gone = { 0 };
+
+	if (ledger_commit_trash(w, &gone)) {
+		w->watch.trash = false;
+		lock_take(&w->lock);
+		w->end.swept = false;
+		lock_drop(&w->lock);
+	}
+	tell_gone(w, &gone);
+}
+
 static bool too_long(struct ledger_writer *w)
 {
 	LOCK_SCOPE(&w->lock);
@@ -199,6 +220,12 @@ static int make_room(struct ledger_writer *w)
 	return rc;
 }
 
+static bool is_big(struct ledger_writer *w, const struct ledger_post *p)
+{
+	LOCK_SCOPE(&w->lock);
+	return ledger_apply_is_big(&w->table, p->changes, p->n_changes);
+}
+
 static int run_held(struct ledger_writer *w, struct ledger_post *p)
 {
 	unsigned unsynced;
@@ -206,8 +233,8 @@ static int run_held(struct ledger_writer *w, struct ledger_post *p)
 
 	if (rc)
 		return rc;
-	if (ledger_apply_is_tree(p->changes, p->n_changes))
-		return ledger_commit_tree(w, p->changes, 0, &p->gone);
+	if (is_big(w, p))
+		return ledger_commit_big(w, p->changes, 0, &p->gone);
 	lock_take(&w->lock);
 	rc = run_locked(w, p);
 	unsynced = ledger_journal_unsynced(&w->journal);
@@ -246,7 +273,9 @@ static void *writer_main(void *arg)
 			flush(w);
 		if (!list_empty(&r.posts))
 			run_posts(w, &r);
-	} while (!r.last);
+		if (w->watch.trash && r.watched)
+			take_out_trash(w);
+	} while (!r.last || (w->watch.trash && r.watched));
 	return NULL;
 }
 
@@ -261,9 +290,9 @@ static int replay_record(struct ledger_writer *w, const struct ledger_record *r,
 
 	for (int i = 0; i < LEDGER_COUNTERS; i++)
 		w->counts.totals[i] += r->add[i];
-	if (ledger_apply_is_tree(r->changes, r->n)) {
+	if (ledger_apply_is_big(&w->table, r->changes, r->n)) {
 		w->journal.last = seq - 1; /* as far as the table is */
-		rc = ledger_commit_tree(w, r->changes, seq, &gone);
+		rc = ledger_commit_big(w, r->changes, seq, &gone);
 	} else {
 		rc = ledger_apply(&w->table, r->changes, r->n);
 		if (!rc)

@@ -54,6 +54,8 @@ struct ledger_writer {
 	struct {
 		ledger_gone_fn *fn;
 		void *arg;
+		bool known; /* set, or will not be */
+		bool trash; /* rows of roots that went may be left to tell; the thread's */
 	} watch;
 };
 

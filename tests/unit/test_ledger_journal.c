@@ -162,15 +162,21 @@ static void expect_left(const struct corpse *c, int rc, const char *says)
 
 /* ---- records ---- */
 
-static void some_of_everything(struct ledger_change c[9], struct ledger_handout h[2])
+enum { EVERYTHING = 13 };
+
+static void some_of_everything(struct ledger_change c[EVERYTHING], struct ledger_handout h[2])
 {
+	static const int64_t add[LEDGER_NS_COUNTERS] = { 0, INT64_MIN,
+							 [LEDGER_NS_COUNTERS - 1] = 7 };
+	static const struct ledger_given v[2] = { { .index = 3 }, { .index = UINT32_MAX } };
+
 	h[0] = (struct ledger_handout){
 		.pos = 1, .key = sample_key(1), .index = 7, .cached = true
 	};
 	h[1] = (struct ledger_handout){
 		.pos = 2, .key = sample_key(2), .variant = UINT32_MAX, .duplicated = true
 	};
-	for (int i = 0; i < 9; i++)
+	for (int i = 0; i < EVERYTHING; i++)
 		c[i] = (struct ledger_change){ .root = "", .path = "a/\xff" };
 	c[0].op = LEDGER_OP_PUT;
 	c[0].row = (struct ledger_row){ .id = INT64_MAX,
@@ -202,6 +208,19 @@ static void some_of_everything(struct ledger_change c[9], struct ledger_handout 
 	c[7].op = LEDGER_OP_UNSTORED;
 	c[8].op = LEDGER_OP_STORED;
 	c[7].object = c[8].object = h[1];
+	c[9] = (struct ledger_change){ .op = LEDGER_OP_GIVE,
+				       .give = { .ns = "ns",
+						 .root = "",
+						 .request_id = "a/b",
+						 .path = "a",
+						 .key = sample_key(4),
+						 .pos = 5,
+						 .v = v,
+						 .n = 2 } };
+	c[10] = (struct ledger_change){ .op = LEDGER_OP_NS_COUNT,
+					.ns_count = { .ns = "ns", .add = add } };
+	c[11].op = LEDGER_OP_DROP_ROOT;
+	c[12].op = LEDGER_OP_NS_FORGET;
 	for (int i = 4; i < 7; i++) {
 		c[i].to_root = "x";
 		c[i].to_path = "y";
@@ -213,15 +232,19 @@ static void a_record_comes_back(void **state)
 	AUTO_BUF struct buf b = BUF_INIT(1 << 20);
 	AUTO_BUF struct buf again = BUF_INIT(1 << 20);
 	struct ledger_handout h[2];
-	struct ledger_change c[9];
-	struct ledger_record r = { .changes = c, .n = 9, .add = { 5, 0, -7, INT64_MIN } }, got;
+	struct ledger_change c[EVERYTHING];
+	struct ledger_record r = { .changes = c, .n = EVERYTHING, .add = { 5, 0, -7, INT64_MIN } },
+			     got;
 
 	(void)state;
 	some_of_everything(c, h);
 	r.add[LEDGER_COUNTERS - 1] = 1;
 	assert_int_equal(ledger_record_write(&r, &b), 0);
 	assert_int_equal(ledger_record_read(b.data, b.len, &got), 0);
-	assert_int_equal(got.n, 9);
+	assert_int_equal(got.n, EVERYTHING);
+	assert_int_equal(got.changes[9].give.v[1].index, UINT32_MAX);
+	assert_string_equal(got.changes[9].give.path, "a");
+	assert_int_equal(got.changes[10].ns_count.add[1], INT64_MIN);
 	assert_memory_equal(got.add, r.add, sizeof(r.add));
 	assert_string_equal(got.changes[0].row.path, "p");
 	assert_null(got.changes[0].row.suffix);
@@ -237,8 +260,8 @@ static void bytes_that_are_no_record(void **state)
 {
 	AUTO_BUF struct buf b = BUF_INIT(1 << 20);
 	struct ledger_handout h[2];
-	struct ledger_change c[9];
-	struct ledger_record r = { .changes = c, .n = 9 }, got;
+	struct ledger_change c[EVERYTHING];
+	struct ledger_record r = { .changes = c, .n = EVERYTHING }, got;
 
 	(void)state;
 	some_of_everything(c, h);
@@ -307,6 +330,87 @@ static void torn_at_every_byte(void **state)
 		while (want < 5 && begins[want + 1] <= n)
 			want++;
 		torn_at(&c, n, want, n < HEADER ? n : n - begins[want]);
+	}
+	c.file[2].len = whole;
+	corpse_done(&c);
+}
+
+/* A row, what a namespace handed out for it, and a counter. */
+static void post_given(struct ledger *l)
+{
+	static const int64_t add[LEDGER_NS_COUNTERS] = { 1 };
+
+	for (uint32_t i = 0; i < 3; i++) {
+		AUTO_FREE char *path = str_printf("%u", i);
+		struct ledger_given v = { sample_key(1), i };
+		struct ledger_change c[3];
+
+		c[0] = put_change(l, "ns", path, LEDGER_DONE);
+		c[1] = (struct ledger_change){ .op = LEDGER_OP_GIVE,
+					       .give = { .ns = "ns",
+							 .root = "ns",
+							 .request_id = path,
+							 .key = sample_key(1),
+							 .v = &v,
+							 .n = 1 } };
+		c[2] = (struct ledger_change){ .op = LEDGER_OP_NS_COUNT,
+					       .ns_count = { .ns = "ns", .add = add } };
+		assert_int_equal(post(l, c, 3), 0);
+	}
+}
+
+static void expect_given(struct ledger *l, const char *id, size_t want)
+{
+	struct key key = sample_key(1);
+	struct ledger_given *v = NULL;
+	size_t n;
+
+	assert_int_equal(ledger_given(l, "ns", &key, id, &v, &n), 0);
+	free(v);
+	assert_int_equal(n, want);
+}
+
+static void expect_space(struct ledger *l, size_t used, int64_t count)
+{
+	struct key key = sample_key(1);
+	int64_t counters[LEDGER_NS_COUNTERS];
+	uint32_t *v = NULL;
+	size_t n;
+
+	assert_int_equal(ledger_given_used(l, "ns", &key, &v, &n), 0);
+	free(v);
+	assert_int_equal(n, used);
+	assert_int_equal(ledger_ns_counters(l, "ns", counters), 0);
+	assert_int_equal(counters[0], count);
+}
+
+static void torn_hand_outs(void **state)
+{
+	struct corpse c = { 0 };
+	size_t whole, begins[4];
+
+	die_after(*state, post_given);
+	corpse_take(*state, &c);
+	whole = c.file[2].len;
+	for (unsigned i = 0; i < 4; i++)
+		begins[i] = record_begins(&c.file[2], i);
+	assert_int_equal(begins[3], whole);
+	for (size_t n = HEADER; n <= whole; n += n >= begins[2] ? 1 : 29) {
+		struct ledger *l;
+		unsigned want = 0;
+
+		while (want < 3 && begins[want + 1] <= n)
+			want++;
+		c.file[2].len = n;
+		l = risen(&c);
+		for (unsigned i = 0; i < 3; i++) {
+			AUTO_FREE char *path = str_printf("%u", i);
+
+			assert_int_equal(id_of(l, "ns", path) != 0, i < want);
+			expect_given(l, path, i < want);
+		}
+		expect_space(l, want, want);
+		ledger_close(l);
 	}
 	c.file[2].len = whole;
 	corpse_done(&c);
@@ -437,6 +541,62 @@ static void trees_are_replayed(void **state)
 	corpse_done(&c);
 }
 
+static void renames_and_roots(struct ledger *l)
+{
+	struct ledger_change c = {
+		.op = LEDGER_OP_MOVE, .root = "ns", .path = "0", .to_root = "", .to_path = "d/a"
+	};
+
+	post_given(l);
+	assert_int_equal(post(l, &c, 1), 0);
+	c.op = LEDGER_OP_SWAP;
+	c.path = "1";
+	c.to_root = "ns";
+	c.to_path = "2";
+	assert_int_equal(post(l, &c, 1), 0);
+	assert_int_equal(post(l, &c, 1), 0);
+	assert_int_equal(post(l, &c, 1), 0);
+	(void)put_row(l, "gone", "a/b");
+	c = (struct ledger_change){ .op = LEDGER_OP_DROP_ROOT, .root = "gone" };
+	assert_int_equal(post(l, &c, 1), 0);
+	(void)put_row(l, "gone", "back");
+}
+
+static void expect_renamed(struct ledger *l)
+{
+	assert_true(id_of(l, "", "d/a") && id_of(l, "ns", "1") && id_of(l, "ns", "2"));
+	assert_true(id_of(l, "gone", "back") && !id_of(l, "gone", "a/b"));
+	assert_true(id_of(l, "ns", "1") > id_of(l, "ns", "2")); /* exchanged once, or thrice */
+	expect_given(l, "0", 0);
+	expect_given(l, "d/a", 1);
+	expect_given(l, "1", 1);
+	expect_space(l, 3, 3);
+}
+
+static void renames_and_roots_are_replayed(void **state)
+{
+	struct ledger_change c = { .op = LEDGER_OP_NS_FORGET, .root = "ns" };
+	struct corpse dead = { 0 };
+	struct ledger *l;
+
+	die_after(*state, renames_and_roots);
+	corpse_take(*state, &dead);
+	l = ledger_at(*state, LEDGER_GROUP);
+	expect_renamed(l);
+	ledger_close(l);
+	for (int again = 0; again < 2; again++) { /* no WAL: as if the power had failed */
+		dead.there[1] = false;
+		corpse_lay(&dead);
+		l = ledger_at(*state, LEDGER_GROUP);
+		expect_renamed(l);
+		assert_int_equal(post(l, &c, 1), 0);
+		expect_space(l, 0, 0);
+		assert_int_equal(id_of(l, "ns", "1"), 0);
+		ledger_close(l);
+	}
+	corpse_done(&dead);
+}
+
 /* ---- a full disk ---- */
 
 static void no_room_for_a_record(void **state)
@@ -548,14 +708,18 @@ struct told {
 };
 
 /* Two rows, an object and a counter, all or none; told when done() came. Now and then the older ones go. */
+enum { DROPS = 300 };
+
 static void work_until_killed(struct ledger *l, int fd)
 {
+	static const int64_t add[LEDGER_NS_COUNTERS] = { 1 };
 	AUTO_FREE char *big = calloc(1, 4 << 10);
 
 	for (uint32_t n = 0; n < 100000; n++) {
 		AUTO_FREE char *path = str_printf("p/%u", n);
 		struct ledger_handout h = { .key = sample_key(n) };
-		struct ledger_change c[3];
+		struct ledger_given v = { sample_key(1), n };
+		struct ledger_change c[6];
 		struct told t = { .n = n };
 
 		c[0] = put_change(l, "", path, LEDGER_DONE);
@@ -565,12 +729,28 @@ static void work_until_killed(struct ledger *l, int fd)
 		c[1].request = big;
 		c[1].request_len = 4 << 10;
 		c[2] = (struct ledger_change){ .op = LEDGER_OP_UNSTORED, .object = h };
+		c[3] = put_change(l, "trash", path, LEDGER_DONE);
+		c[4] = (struct ledger_change){ .op = LEDGER_OP_GIVE,
+					       .give = { .ns = "ns",
+							 .root = "",
+							 .request_id = path,
+							 .key = v.key,
+							 .v = &v,
+							 .n = 1 } };
+		c[5] = (struct ledger_change){ .op = LEDGER_OP_NS_COUNT,
+					       .ns_count = { .ns = "ns", .add = add } };
 		t.id = c[0].row.id;
 		ledger_count(l, LEDGER_C_REQUESTS, n + 1);
-		if (post(l, c, 3) || write(fd, &t, sizeof(t)) != sizeof(t))
+		if (post(l, c, 6) || write(fd, &t, sizeof(t)) != sizeof(t))
 			_exit(1);
 		if (n % 8 == 0)
 			(void)poll(NULL, 0, 1); /* so that many flushes come before many rows */
+		if (n % DROPS == DROPS - 1) {
+			struct ledger_change drop = { .op = LEDGER_OP_DROP_ROOT, .root = "trash" };
+
+			if (post(l, &drop, 1))
+				_exit(1);
+		}
 		if (n % 500 == 499) {
 			struct ledger_change tree = { .op = LEDGER_OP_MOVE_TREE,
 						      .root = "none",
@@ -639,11 +819,15 @@ static void look_after(const char *dir, uint32_t n_told)
 		if (!id)
 			continue;
 		there++;
+		expect_given(l, path, 1);
+		if (n < n_told && n_told % DROPS) /* else the drop may be there or not */
+			assert_int_equal(id_of(l, "trash", path) != 0, n / DROPS == n_told / DROPS);
 		assert_int_equal(ledger_request(l, twin, &req, &len), 0);
 		assert_int_equal(len, 4 << 10);
 		free(req);
 	}
 	assert_true(there == n_told || there == n_told + 1);
+	expect_space(l, there, there);
 	assert_int_equal(ledger_each_unstored(l, count_object, &objects), 0);
 	assert_int_equal(objects, there);
 	/* row n counted n + 1: a record that is applied twice would show. The one that was not posted any more may
@@ -662,7 +846,8 @@ static void killed_at_every_step(void **state)
 		int nth;
 	} at[] = { { "journal", 1 }, { "journal", 2 }, { "journal", 700 }, { "flush", 1 },
 		   { "flush", 2 },   { "flush", 3 },   { "flushed", 1 },   { "flushed", 2 },
-		   { "flushed", 3 }, { "cut", 1 },     { "cut", 2 },	   { "cut", 3 } };
+		   { "flushed", 3 }, { "cut", 1 },     { "cut", 2 },	   { "cut", 3 },
+		   { "trash", 1 },   { "trash", 2 },   { "trash", 3 } };
 
 	for (size_t i = 0; i < ARRAY_LEN(at); i++) {
 		AUTO_FREE char *dir = str_printf("%s/%zu", (char *)*state, i);
@@ -831,13 +1016,22 @@ static void many_rows(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(a_record_comes_back),	  T(bytes_that_are_no_record),
-		T(torn_at_every_byte),	  T(a_bad_byte),
-		T(other_journals),	  T(a_missing_journal),
-		T(trees_are_replayed),	  T(no_room_for_a_record),
-		T(replay_on_a_full_disk), T(a_long_journal),
-		T(killed_at_every_step),  T(killed_while_replaying),
-		T(rows_that_go_are_told), T(many_rows),
+		T(a_record_comes_back),
+		T(bytes_that_are_no_record),
+		T(torn_at_every_byte),
+		T(a_bad_byte),
+		T(other_journals),
+		T(a_missing_journal),
+		T(trees_are_replayed),
+		T(torn_hand_outs),
+		T(renames_and_roots_are_replayed),
+		T(no_room_for_a_record),
+		T(replay_on_a_full_disk),
+		T(a_long_journal),
+		T(killed_at_every_step),
+		T(killed_while_replaying),
+		T(rows_that_go_are_told),
+		T(many_rows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
