@@ -71,10 +71,10 @@ bool drafts_empty(struct vfs *v, uint32_t idx)
 static bool sent_since(struct vfs *v, uint32_t idx, struct broker_view *out)
 {
 	AUTO_BUF struct buf path = BUF_INIT(8192);
-	char suffix[32];
+	struct prompts_at at;
 
-	return prompts_path(v, idx, &path, suffix, sizeof(suffix)) == 0 &&
-	       broker_find(v->broker, "", buf_str(&path), out) == 0 &&
+	return prompts_path(v, idx, &path, &at) == 0 &&
+	       broker_find(v->broker, at.root, buf_str(&path), out) == 0 &&
 	       out->state != BROKER_DISMISSED;
 }
 

@@ -278,10 +278,11 @@ static int find_name(struct vfs *v, const struct response_node *dir, const struc
 
 	*out = *dir;
 	if (dir->kind == RESP_SAMPLES) {
-		char *end;
-		unsigned long k = strtoul(name, &end, 10);
+		unsigned long k = strtoul(name, NULL, 10);
 
-		if (*end || end == name || k >= view->n || (name[0] == '0' && name[1]))
+		/* as it is listed and not otherwise: no sign, no zero before it */
+		if (!name[0] || name[strspn(name, "0123456789")] || k >= view->n ||
+		    (name[0] == '0' && name[1]))
 			return -ENOENT;
 		out->kind = RESP_SAMPLE;
 		out->sample = (unsigned)k;
@@ -360,32 +361,6 @@ static void responses_setattr(struct vfs *v, const struct vfs_req *q, uint64_t n
 		responses_getattr(v, q, nodeid, NULL);
 	else
 		vfs_reply_err(q, EROFS);
-}
-
-static void responses_readlink(struct vfs *v, const struct vfs_req *q, uint64_t nodeid)
-{
-	struct response_node n = resptable_node(nodeid);
-	struct broker_view view;
-	struct buf path = BUF_INIT(8192), target = BUF_INIT(1 << 16);
-	char hex[KEY_HEX + 1];
-	int r = broker_get(v->broker, n.id, &view);
-
-	if (r == 0)
-		r = broker_path(v->broker, n.id, &path);
-	if (r == 0) {
-		key_hex(&view.key, hex);
-		(void)buf_adds(&target, "../..");
-		for (const char *p = buf_str(&path); *p; p++)
-			if (*p == '/')
-				(void)buf_adds(&target, "/..");
-		r = buf_addf(&target, "/cache/%.2s/%s", hex, hex);
-	}
-	if (r < 0)
-		vfs_reply_err(q, -r);
-	else
-		q->ops->link(q->impl, target.data);
-	buf_done(&path);
-	buf_done(&target);
 }
 
 /* ---- listing ---- */
@@ -539,7 +514,7 @@ const struct vfs_room_ops responses_ops = {
 	.lookup = responses_lookup,
 	.getattr = responses_getattr,
 	.setattr = responses_setattr,
-	.readlink = responses_readlink,
+	.readlink = respattr_readlink,
 	.readdir = responses_readdir,
 	.unlink = responses_unlink,
 	.rmdir = responses_rmdir,

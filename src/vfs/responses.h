@@ -112,7 +112,8 @@ void respfile_release(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 void respfile_poll(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 		   const struct vfs_file *f, void *poll_handle);
 
-/* respattr.c: extended attributes */
+/* respattr.c: extended attributes, and where entry points to */
+void respattr_readlink(struct vfs *v, const struct vfs_req *q, uint64_t nodeid);
 void respattr_get(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 		  const struct vfs_xattr *x);
 void respattr_list(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, size_t size);

@@ -32,6 +32,7 @@ static int setup(void **state)
 	assert_non_null(mkdtemp(top));
 	v = calloc(1, sizeof(*v));
 	v->broker = fake_new();
+	v->o.namespaces_fd = -1;
 	v->o.prompts_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	v->o.suffixes = suffixes;
 	v->o.max_request_bytes = 1u << 20;
@@ -935,7 +936,7 @@ static void mirror_view(void **state)
 	struct prompts_scan *s;
 	struct prompts_child c;
 	AUTO_BUF struct buf path = BUF_INIT(1000);
-	char suffix[32];
+	struct prompts_at at;
 	uint64_t off = 0;
 	unsigned dirs = 0, stems = 0;
 	uint32_t idx;
@@ -955,7 +956,7 @@ static void mirror_view(void **state)
 	assert_int_equal(prompts_lookup_stem(v, 1, "other", &found), -ENOENT);
 	assert_int_equal(prompts_lookup_stem(v, 1, "b", &found), 0);
 	assert_string_equal(found.suffix, ".batch.jsonl");
-	assert_int_equal(prompts_path(v, found.idx, &path, suffix, sizeof(suffix)), 0);
+	assert_int_equal(prompts_path(v, found.idx, &path, &at), 0);
 	assert_string_equal(buf_str(&path), "b");
 	assert_int_equal(prompts_scan_open(v, 1, &s), 0);
 	while (!prompts_scan_next(s, off, &c)) {
@@ -968,7 +969,7 @@ static void mirror_view(void **state)
 	assert_int_equal(dirs, 1);
 	assert_int_equal(stems, 2);
 	assert_int_equal(rm(ROOT, "b.batch.jsonl"), 0);
-	assert_int_equal(prompts_path(v, found.idx, &path, suffix, sizeof(suffix)), -ENOENT);
+	assert_int_equal(prompts_path(v, found.idx, &path, &at), -ENOENT);
 }
 
 static void file_sha(void **state)
