@@ -139,12 +139,12 @@ struct prompts_found {
 	char suffix[32];
 };
 int prompts_lookup_stem(struct vfs *v, uint32_t dir, const char *stem, struct prompts_found *out);
-/* prompts_path - stem path of a request file node ("any/sky"), the prompts/ it is in and its suffix; -ENOENT
- * when it is gone or no request any more */
 #define PROMPTS_SPACE_MAX 128 /* bytes of a namespace's name */
 struct prompts_at {
 	char root[PROMPTS_SPACE_MAX + 1], suffix[32];
 };
+/* prompts_path - stem path of a request file node ("any/sky"), the prompts/ it is in and its suffix; -ENOENT
+ * when it is gone or no request any more */
 int prompts_path(struct vfs *v, uint32_t idx, struct buf *out_path, struct prompts_at *out);
 /* prompts_name_space - may a namespace be called so? */
 bool prompts_name_space(const char *name);

@@ -465,7 +465,6 @@ static bool nothing_in(struct vfs *v, struct prompts_node *top)
 	int dirfd = prompts_node_dirfd(v->prompts, top);
 	int fd = dirfd < 0 ? -1 : openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *one;
 	int n = 0;
 
 	if (!d) {
@@ -473,7 +472,7 @@ static bool nothing_in(struct vfs *v, struct prompts_node *top)
 			(void)close(fd); /* read only */
 		return false;
 	}
-	while (n < 3 && (one = readdir(d)))
+	while (n < 3 && readdir(d))
 		n++;	   /* the two dots, and one that is not */
 	(void)closedir(d); /* read only */
 	return n < 3;
