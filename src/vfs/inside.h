@@ -13,7 +13,7 @@
 #define VFS_POLL_ALWAYS 0x145u
 
 struct prompts;
-struct responses;
+struct respblob_kept;
 struct cachedir;
 struct given;
 struct hide;
@@ -25,7 +25,7 @@ struct vfs {
 	struct vfs_options o;
 	struct vfs_notify notify;
 	struct prompts *prompts;
-	struct responses *responses;
+	struct respblob_kept *respblob;
 	struct cachedir *cachedir;
 	struct list opened;
 	struct hide *hide;
@@ -99,8 +99,8 @@ int cachedir_new(struct vfs *v, struct err *e);
 void cachedir_free(struct vfs *v);
 int namespaces_new(struct vfs *v);
 void namespaces_free(struct vfs *v);
-struct responses *responses_new(void);
-struct responses *responses_free(struct responses *r);
+struct respblob_kept *respblob_new(void);
+struct respblob_kept *respblob_free(struct respblob_kept *r);
 
 /* ask.c: the file `ask`; node is its node id */
 void ask_open(struct vfs *v, const struct vfs_req *q, int flags);

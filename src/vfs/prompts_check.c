@@ -11,6 +11,7 @@
 #include "base/fdio.h"
 #include "base/str.h"
 #include "core/canon.h"
+#include "jobs/broker_bulk.h"
 
 #include "base/banned.h"
 
@@ -180,13 +181,7 @@ static bool unfinished(const struct prompts_doc *d, const struct buf *text)
 static bool refused(const struct prompts_doc *d, const struct buf *text, int read_result,
 		    const struct prompts *p, struct err *e)
 {
-	if (prompts_name_job(d->suffix))
-		(void)err_field(
-			e, ERR_UNSUPPORTED, "suffix",
-			"files with many requests (%s) are not supported by this version; write "
-			"one request in a .json, .txt or .md file",
-			d->suffix);
-	else if (read_result == -EFBIG)
+	if (read_result == -EFBIG)
 		(void)err_set(e, ERR_FILE_SIZE, "the file is longer than max_request_bytes (%llu)",
 			      (unsigned long long)p->v->o.max_request_bytes);
 	else if (read_result < 0)
@@ -196,6 +191,22 @@ static bool refused(const struct prompts_doc *d, const struct buf *text, int rea
 	else
 		return false;
 	return true;
+}
+
+/* its lines are read one by one, however many there are */
+static void check_job(struct prompts *p, const struct prompts_doc *d, broker_checked_fn *done,
+		      void *arg)
+{
+	struct broker_bulk_doc doc = { .root = d->root,
+				       .path = d->path,
+				       .suffix = d->suffix,
+				       .fd = d->fd,
+				       .final = d->final,
+				       .send = d->send };
+
+	if (json_array_size(d->defaults))
+		doc.defaults = d->defaults;
+	broker_bulk_check(p->v->broker, &doc, done, arg);
 }
 
 void prompts_check_run(struct prompts *p, struct prompts_doc *d, broker_checked_fn *done, void *arg)
@@ -213,6 +224,10 @@ void prompts_check_run(struct prompts *p, struct prompts_doc *d, broker_checked_
 	if (refused(d, &text, r, p, &e)) {
 		broker_check_refuse(p->v->broker, d->root, d->path, d->suffix, &e);
 		verdict(e.code, done, arg);
+		return;
+	}
+	if (prompts_name_job(d->suffix)) {
+		check_job(p, d, done, arg);
 		return;
 	}
 	doc.form = !strcmp(d->suffix, ".json") ? REQUEST_JSON : REQUEST_TEXT;

@@ -393,7 +393,7 @@ static bool check(struct prompts_op *op, struct prompts_doc *d)
 		prompts_check_settle(op->p, d, &nothing);
 		return d->final && drop(op, d->root, d->path);
 	}
-	if (inside && size <= PROMPTS_INLINE_MAX) {
+	if (inside && (size <= PROMPTS_INLINE_MAX || prompts_name_job(d->suffix))) {
 		check_now(&op->task);
 		return true;
 	}

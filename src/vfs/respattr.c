@@ -9,8 +9,7 @@
 
 #include "base/banned.h"
 
-#define PREFIX	 "user.inferfs."
-#define JOB_ROOT '\002' /* a line's root is this and the id of its job's row */
+#define PREFIX "user.inferfs."
 
 static const char *const names[] = { "status",	      "key",	    "request_id",    "model",
 				     "cached",	      "duplicated", "finish_reason", "input_tokens",
@@ -60,7 +59,7 @@ static int climb(struct vfs *v, int64_t id, struct buf *out)
 	for (const char *p = buf_str(&path); *p; p++)
 		if (*p == '/')
 			(void)buf_adds(out, "../");
-	if (buf_str(&root)[0] == JOB_ROOT)
+	if (buf_str(&root)[0] == RESPATTR_JOB_ROOT)
 		return climb(v, strtoll(buf_str(&root) + 1, NULL, 10), out);
 	return buf_adds(out, root.len ? "../../" : ""); /* namespaces/NAME/ */
 }

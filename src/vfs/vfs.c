@@ -41,8 +41,8 @@ int vfs_new(const struct vfs_options *o, struct vfs **out, struct err *e)
 	list_init(&v->opened);
 	v->hide = hide_new();
 	v->given = given_new();
-	v->responses = responses_new();
-	if (!v->hide || !v->given || !v->responses || prompts_new(v, e) < 0 ||
+	v->respblob = respblob_new();
+	if (!v->hide || !v->given || !v->respblob || prompts_new(v, e) < 0 ||
 	    cachedir_new(v, e) < 0 || models_new(v) < 0 || namespaces_new(v) < 0) {
 		vfs_free(v);
 		return err_sys(e, ENOMEM, "the tree could not be built");
@@ -88,7 +88,7 @@ struct vfs *vfs_free(struct vfs *v)
 	models_free(v);
 	cachedir_free(v);
 	prompts_free(v);
-	responses_free(v->responses);
+	respblob_free(v->respblob);
 	hide_free(v->hide);
 	given_free(v->given);
 	if (v->o.prompts_fd >= 0)
