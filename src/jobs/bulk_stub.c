@@ -11,10 +11,11 @@ void broker_bulk_check(struct broker *b, const struct broker_bulk_doc *d, broker
 	struct broker_accepted r = { .code = EOPNOTSUPP };
 	struct err e = { 0 };
 
-	(void)err_field(&e, ERR_UNSUPPORTED, "suffix",
-			"files with many requests (%s) are not supported by this version; write one "
-			"request in a .json, .txt or .md file",
-			d->suffix);
+	(void)err_field(
+		&e, ERR_UNSUPPORTED, "suffix",
+		"files with many requests (%s) are not supported by this version; write one "
+		"request in a .json, .txt or .md file",
+		d->suffix);
 	broker_check_refuse(b, d->root, d->path, d->suffix, &e);
 	done(arg, &r);
 }

@@ -19,7 +19,7 @@
 struct cursor {
 	struct vfs_opened opened;
 	uint64_t base; /* cookie of at[0] */
-	char **at;     /* at[i]: the name that cookie base + i comes after; at[0] of the beginning is "" */
+	char **at; /* at[i]: the name that cookie base + i comes after; at[0] of the beginning is "" */
 	size_t n, cap;
 };
 
@@ -169,18 +169,19 @@ void jobdir_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const 
 
 bool jobdir_empty(struct vfs *v, int64_t job)
 {
-	AUTO_FREE char *name = strdup("");
-	struct broker_view item;
+	struct broker_view item = { 0 };
+	char *name = NULL;
+	bool empty = true;
 
-	while (name) {
+	while (empty) {
 		char *next = NULL;
 
-		if (broker_bulk_next_item(v->broker, job, name, &next, &item) < 0)
-			return true;
+		if (broker_bulk_next_item(v->broker, job, name ? name : "", &next, &item) < 0)
+			break;
 		free(name);
 		name = next;
-		if (!responses_hidden(v, &item))
-			return false;
+		empty = responses_hidden(v, &item);
 	}
-	return false;
+	free(name);
+	return empty;
 }

@@ -27,7 +27,8 @@ struct job_poll {
 struct jobio {
 	struct vfs *v;
 	struct broker_bulk_reader *reader;
-	struct lock lock; /* of the members below; held over the broker's own, never over its calls back */
+	struct lock
+		lock; /* of the members below; held over the broker's own, never over its calls back */
 	uint64_t read_to; /* where poll thinks that the next read begins */
 	bool ended;
 	struct job_poll *poller;

@@ -48,8 +48,7 @@ static struct respblob *blob_find(struct respblob_kept *r, uint64_t nodeid, uint
 {
 	LOCK_SCOPE(&r->lock);
 	for (size_t i = 0; i < BLOBS; i++) {
-		if (r->blobs[i] && r->blobs[i]->nodeid == nodeid &&
-		    r->blobs[i]->stamp == stamp) {
+		if (r->blobs[i] && r->blobs[i]->nodeid == nodeid && r->blobs[i]->stamp == stamp) {
 			r->blobs[i]->refs++;
 			return r->blobs[i];
 		}

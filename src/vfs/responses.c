@@ -202,8 +202,9 @@ static int find_name(struct vfs *v, const struct response_node *dir, const struc
 		if (strcmp(rows->v[i].name, name) != 0)
 			continue;
 		out->kind = rows->v[i].kind;
-		return exists(&rows->v[i], view) && !hidden(v, view, out->kind, out->sample) ? 0
-											  : -ENOENT;
+		return exists(&rows->v[i], view) && !hidden(v, view, out->kind, out->sample)
+			       ? 0
+			       : -ENOENT;
 	}
 	return -ENOENT;
 }
@@ -401,7 +402,7 @@ void responses_forget_hidden(struct vfs *v, int64_t id)
 /* a line's directory in items/: it stays as long as the job */
 static int remove_item(struct vfs *v, int64_t job, const char *name, bool directory)
 {
-	struct broker_view item;
+	struct broker_view item = { 0 };
 	int r = responses_item(v, job, name, &item);
 
 	if (r == 0 && !directory)

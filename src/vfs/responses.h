@@ -143,8 +143,8 @@ void respfile_release(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 void respfile_poll(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 		   const struct vfs_file *f, void *poll_handle);
 
-/* respattr.c: extended attributes, and where entry points to */
 #define RESPATTR_JOB_ROOT '\002' /* of a line's broker_root; the id of its job's row follows */
+/* respattr.c: extended attributes, and where entry points to */
 void respattr_readlink(struct vfs *v, const struct vfs_req *q, uint64_t nodeid);
 void respattr_get(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 		  const struct vfs_xattr *x);

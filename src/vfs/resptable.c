@@ -83,7 +83,8 @@ struct response_node resptable_node(uint64_t nodeid)
 
 const struct response_name *resptable_name(enum response_kind kind)
 {
-	static const struct response_names *const all[] = { &resptable_names, &resptable_sample_names,
+	static const struct response_names *const all[] = { &resptable_names,
+							    &resptable_sample_names,
 							    &resptable_job_names };
 
 	for (size_t k = 0; k < ARRAY_LEN(all); k++)

@@ -45,6 +45,9 @@ static struct broker {
 	char refused[512];
 } fake;
 
+/* ids that have no name here: another fake's */
+static int (*fake_get_more)(int64_t id, struct broker_view *out);
+
 static __attribute__((unused)) struct broker *fake_new(void)
 {
 	memset(&fake, 0, sizeof(fake));
@@ -209,7 +212,7 @@ int broker_get(struct broker *b, int64_t id, struct broker_view *out)
 
 	n = id_of(id);
 	if (!n)
-		return -ENOENT;
+		return fake_get_more ? fake_get_more(id, out) : -ENOENT;
 	*out = n->view;
 	return 0;
 }
