@@ -14,6 +14,7 @@
 
 struct prompts;
 struct respblob_kept;
+struct jobdir;
 struct cachedir;
 struct given;
 struct hide;
@@ -26,6 +27,7 @@ struct vfs {
 	struct vfs_notify notify;
 	struct prompts *prompts;
 	struct respblob_kept *respblob;
+	struct jobdir *jobdir;
 	struct cachedir *cachedir;
 	struct list opened;
 	struct hide *hide;
@@ -99,6 +101,8 @@ int cachedir_new(struct vfs *v, struct err *e);
 void cachedir_free(struct vfs *v);
 int namespaces_new(struct vfs *v);
 void namespaces_free(struct vfs *v);
+struct jobdir *jobdir_new(void);
+struct jobdir *jobdir_free(struct jobdir *j);
 struct respblob_kept *respblob_new(void);
 struct respblob_kept *respblob_free(struct respblob_kept *r);
 

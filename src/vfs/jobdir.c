@@ -4,17 +4,23 @@
  * They come in the order of their names, one after another from the broker. A cookie is how many were before;
  * what it means by name is kept for the last reply only, since the kernel goes back no further than into that
  * when its reader's buffer was full. Any other cookie is counted out from the beginning.
+ *
+ * The root of a line says which file's it is by that file's first row, while the file's own row is a new one
+ * whenever it is written or tried again. So that a line's `entry` finds its way up, what was looked up through
+ * which job is remembered.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/auto.h"
+#include "base/map.h"
 #include "vfs/responses.h"
 
 #include "base/banned.h"
 
 #define FIRST 2u /* the cookie of the first name: after the dots */
+#define WAYS  (1u << 16)
 
 struct cursor {
 	struct vfs_opened opened;
@@ -22,6 +28,97 @@ struct cursor {
 	char **at; /* at[i]: the name that cookie base + i comes after; at[0] of the beginning is "" */
 	size_t n, cap;
 };
+
+struct way {
+	struct map_link link;
+	int64_t lines, job;
+};
+
+/* the FUSE thread's alone */
+struct jobdir {
+	struct map ways;
+};
+
+struct jobdir *jobdir_new(void)
+{
+	struct jobdir *j = calloc(1, sizeof(*j));
+
+	if (j)
+		map_init(&j->ways);
+	return j;
+}
+
+static bool take_one(struct map_link *l, void *arg)
+{
+	*(struct map_link **)arg = l;
+	return false;
+}
+
+static void forget_ways(struct jobdir *j)
+{
+	struct map_link *l;
+
+	for (;;) {
+		l = NULL;
+		map_each(&j->ways, take_one, &l);
+		if (!l)
+			return;
+		map_del(&j->ways, l);
+		free(CONTAINER_OF(l, struct way, link));
+	}
+}
+
+struct jobdir *jobdir_free(struct jobdir *j)
+{
+	if (!j)
+		return NULL;
+	forget_ways(j);
+	map_done(&j->ways);
+	free(j);
+	return NULL;
+}
+
+static bool same_lines(const struct map_link *l, const void *key)
+{
+	return CONTAINER_OF(l, const struct way, link)->lines == *(const int64_t *)key;
+}
+
+static struct way *way_of(struct jobdir *j, int64_t lines)
+{
+	struct map_link *l = map_find(&j->ways, map_hash_u64((uint64_t)lines), same_lines, &lines);
+
+	return l ? CONTAINER_OF(l, struct way, link) : NULL;
+}
+
+void jobdir_learn(struct vfs *v, int64_t job, int64_t item)
+{
+	AUTO_BUF struct buf root = BUF_INIT(8192);
+	struct way *w;
+	int64_t lines;
+
+	if (broker_root(v->broker, item, &root) < 0 || buf_str(&root)[0] != JOBDIR_ROOT)
+		return;
+	lines = strtoll(buf_str(&root) + 1, NULL, 10);
+	w = way_of(v->jobdir, lines);
+	if (!w) {
+		if (v->jobdir->ways.n >= WAYS)
+			forget_ways(v->jobdir); /* the next look learns it again */
+		w = calloc(1, sizeof(*w));
+		if (!w || map_add(&v->jobdir->ways, &w->link, map_hash_u64((uint64_t)lines)) < 0) {
+			free(w);
+			return; /* its links lead nowhere */
+		}
+		w->lines = lines;
+	}
+	w->job = job;
+}
+
+int64_t jobdir_job_of(struct vfs *v, int64_t lines)
+{
+	struct way *w = way_of(v->jobdir, lines);
+
+	return w ? w->job : 0;
+}
 
 static void forget_names(struct cursor *c)
 {
@@ -129,11 +226,15 @@ static void fill(struct vfs *v, struct vfs_dir *d, struct cursor *c, int64_t job
 {
 	struct broker_view item;
 	struct vfs_entry e;
+	bool first = true;
 	char *name;
 
 	while (!broker_bulk_next_item(v->broker, job, c->at[c->n - 1], &name, &item)) {
 		if (push(c, name) < 0)
 			return; /* what fits was listed */
+		if (first)
+			jobdir_learn(v, job, item.id);
+		first = false;
 		if (responses_hidden(v, &item))
 			continue;
 		responses_dir_entry(v, &item, &e);

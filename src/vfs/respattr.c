@@ -59,8 +59,8 @@ static int climb(struct vfs *v, int64_t id, struct buf *out)
 	for (const char *p = buf_str(&path); *p; p++)
 		if (*p == '/')
 			(void)buf_adds(out, "../");
-	if (buf_str(&root)[0] == RESPATTR_JOB_ROOT)
-		return climb(v, strtoll(buf_str(&root) + 1, NULL, 10), out);
+	if (buf_str(&root)[0] == JOBDIR_ROOT)
+		return climb(v, jobdir_job_of(v, strtoll(buf_str(&root) + 1, NULL, 10)), out);
 	return buf_adds(out, root.len ? "../../" : ""); /* namespaces/NAME/ */
 }
 

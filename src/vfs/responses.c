@@ -154,7 +154,7 @@ const char *responses_ctl_words(struct vfs *v, const struct broker_view *view)
 
 	/* a line is tried again with its job */
 	if (*words == 'r' && !view->bulk && broker_root(v->broker, view->id, &root) == 0 &&
-	    buf_str(&root)[0] == RESPATTR_JOB_ROOT)
+	    buf_str(&root)[0] == JOBDIR_ROOT)
 		return "";
 	return words;
 }
@@ -219,8 +219,10 @@ static bool lookup_again(struct vfs *v, const struct vfs_req *q, const struct vf
 
 	if (r == 0 && dir.kind == RESP_JOB_ITEMS) {
 		r = responses_item(v, dir.id, a->name, &view);
-		if (r == 0)
+		if (r == 0) {
+			jobdir_learn(v, dir.id, view.id);
 			responses_dir_entry(v, &view, &e);
+		}
 	} else if (r == 0) {
 		r = find_name(v, &dir, &view, a->name, &n);
 		if (r == 0)

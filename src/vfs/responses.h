@@ -127,6 +127,11 @@ void jobdir_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, const 
 		 const struct vfs_io *io, bool plus);
 void jobdir_release(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 		    const struct vfs_file *f);
+#define JOBDIR_ROOT '\002' /* of a line's broker_root; the id of its file's first row follows */
+/* jobdir_learn - this line was found in that job; jobdir_job_of - in which job are lines with this number in
+ * their root? 0: nobody has looked */
+void jobdir_learn(struct vfs *v, int64_t job, int64_t item);
+int64_t jobdir_job_of(struct vfs *v, int64_t lines);
 /* jobdir_empty - every line's directory is hidden */
 bool jobdir_empty(struct vfs *v, int64_t job);
 
@@ -143,7 +148,6 @@ void respfile_release(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 void respfile_poll(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 		   const struct vfs_file *f, void *poll_handle);
 
-#define RESPATTR_JOB_ROOT '\002' /* of a line's broker_root; the id of its job's row follows */
 /* respattr.c: extended attributes, and where entry points to */
 void respattr_readlink(struct vfs *v, const struct vfs_req *q, uint64_t nodeid);
 void respattr_get(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,

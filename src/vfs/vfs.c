@@ -42,7 +42,8 @@ int vfs_new(const struct vfs_options *o, struct vfs **out, struct err *e)
 	v->hide = hide_new();
 	v->given = given_new();
 	v->respblob = respblob_new();
-	if (!v->hide || !v->given || !v->respblob || prompts_new(v, e) < 0 ||
+	v->jobdir = jobdir_new();
+	if (!v->jobdir || !v->hide || !v->given || !v->respblob || prompts_new(v, e) < 0 ||
 	    cachedir_new(v, e) < 0 || models_new(v) < 0 || namespaces_new(v) < 0) {
 		vfs_free(v);
 		return err_sys(e, ENOMEM, "the tree could not be built");
@@ -89,6 +90,7 @@ struct vfs *vfs_free(struct vfs *v)
 	cachedir_free(v);
 	prompts_free(v);
 	respblob_free(v->respblob);
+	jobdir_free(v->jobdir);
 	hide_free(v->hide);
 	given_free(v->given);
 	if (v->o.prompts_fd >= 0)

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -16,6 +17,8 @@
 #include "base/fdio.h"
 
 #include "base/banned.h"
+
+#define PIECE (256u << 10)
 
 /* a descriptor of the prompts/ of a root, which is closed with put_top; -ENOENT */
 static int get_top(const struct vfs *v, const char *root)
@@ -59,30 +62,53 @@ static int open_name(int top, const char *path, const char *suffix)
 	return -ENOENT;
 }
 
-/* runs beside the FUSE thread: only the backing directory is touched, not the table of nodes */
-int vfs_file_read(void *vfs, const struct broker_name *name, struct buf *out)
+/* Runs beside the FUSE thread: only the backing directory is touched, not the table of nodes. a.txt may have
+ * become a.md, which is the same request under another suffix. */
+static int open_prompt(const struct vfs *v, const struct broker_name *name)
 {
-	const struct vfs *v = vfs;
-	AUTO_FD int fd = -1;
-	int top = get_top(v, name->root);
+	int top = get_top(v, name->root), fd;
 
 	if (top < 0)
 		return -ENOENT;
 	fd = open_name(top, name->path, name->suffix);
-	/* a.txt became a.md, which is the same request under another suffix */
 	for (const char *const *s = v->o.suffixes; fd < 0 && *s; s++)
 		fd = open_name(top, name->path, *s);
 	put_top(v, top);
-	return fd < 0 ? -ENOENT : fdio_read_all(fd, out);
+	return fd < 0 ? -ENOENT : fd;
 }
 
+int vfs_file_read(void *vfs, const struct broker_name *name, struct buf *out)
+{
+	AUTO_FD int fd = open_prompt(vfs, name);
+
+	return fd < 0 ? fd : fdio_read_all(fd, out);
+}
+
+/* a file of many requests may be longer than memory */
 int vfs_file_sha(void *vfs, const struct broker_name *name, struct key *out)
 {
-	const struct vfs *v = vfs;
-	AUTO_BUF struct buf b = BUF_INIT((size_t)v->o.max_request_bytes);
-	int r = vfs_file_read(vfs, name, &b);
+	AUTO_FREE char *piece = malloc(PIECE);
+	AUTO_FD int fd = open_prompt(vfs, name);
+	struct key_sum *sum;
+	ssize_t n;
+	int r = 0;
 
-	return r < 0 ? r : key_of(buf_str(&b), b.len, out);
+	if (fd < 0)
+		return fd;
+	sum = piece ? key_sum_new() : NULL;
+	if (!sum)
+		return -ENOMEM;
+	do {
+		n = read(fd, piece, PIECE);
+		if (n < 0 && errno != EINTR)
+			r = -errno;
+		else if (n > 0)
+			r = key_sum_add(sum, piece, (size_t)n);
+	} while (!r && n != 0);
+	if (!r)
+		return key_sum_end(sum, out);
+	(void)key_sum_end(sum, NULL); /* the failure is told already */
+	return r;
 }
 
 /* Links are followed as long as they stay below: an image may well be one. O_NONBLOCK, or a FIFO in the
