@@ -125,7 +125,7 @@ responses() { (cd "$R" && find . -mindepth 1 -type d ! -path './fence*' | sort |
 	mount_inferfs
 	is "$(put many.jsonl '{"prompt":"x"}')" "put ok"
 	is "$(jq -r .response.samples[0].text "$R/many/output.jsonl")" "echo: x"
-	is "$(put bad.jsonl '{"prompt":')" "put EINVAL"
+	is "$(put bad.jsonl $'{"promt":"x"}\n')" "put EINVAL"
 	is "$(status_of bad)" failed
 	like "$(jq -r .message "$R/bad/error.json")" .
 	sent x
