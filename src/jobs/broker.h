@@ -52,6 +52,9 @@ struct broker_view {
 	int code;			  /* positive errno when refused, failed or cancelled */
 	bool has_reasoning, has_tool_calls;
 	bool embedding; /* it asks for vectors: no text, no stream */
+	bool bulk;	/* a file of many requests: broker_bulk.h */
+	uint64_t
+		bulk_failed; /* its lines that failed or were cancelled so far; > 0: retry applies at the end */
 };
 
 static inline bool broker_is_final(enum broker_state s)
@@ -65,6 +68,8 @@ int broker_get(struct broker *b, int64_t id, struct broker_view *out);
 
 /* broker_path - the path of a request below its prompts/, without suffix: 0, -ENOENT */
 int broker_path(struct broker *b, int64_t id, struct buf *out);
+/* broker_root - which prompts/ that is: as root of broker_find; of a job's line something else */
+int broker_root(struct broker *b, int64_t id, struct buf *out);
 
 /* a written document; strings and text are copied or consumed as said */
 struct broker_doc {

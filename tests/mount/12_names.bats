@@ -121,13 +121,14 @@ responses() { (cd "$R" && find . -mindepth 1 -type d ! -path './fence*' | sort |
 	sent "plain text" x
 }
 
-@test "many requests in one file are refused at close, and the sentence says so" {
+@test "a file of many requests is a job; an unusable one is refused at close, and the sentence says why" {
 	mount_inferfs
-	is "$(put many.jsonl '{"prompt":"x"}')" "put EOPNOTSUPP"
-	is "$(put cheap.batch.jsonl '{"prompt":"x"}')" "put EOPNOTSUPP"
-	is "$(status_of many)" failed
-	like "$(jq -r .message "$R/many/error.json")" jsonl
-	sent
+	is "$(put many.jsonl '{"prompt":"x"}')" "put ok"
+	is "$(jq -r .response.samples[0].text "$R/many/output.jsonl")" "echo: x"
+	is "$(put bad.jsonl $'{"promt":"x"}\n')" "put EINVAL"
+	is "$(status_of bad)" failed
+	like "$(jq -r .message "$R/bad/error.json")" .
+	sent x
 }
 
 @test "responses/ mirrors the directories and nothing else" {
