@@ -52,6 +52,7 @@ struct broker_view {
 	int code;			  /* positive errno when refused, failed or cancelled */
 	bool has_reasoning, has_tool_calls;
 	bool embedding; /* it asks for vectors: no text, no stream */
+	bool bulk;	/* a file of many requests: broker_bulk.h */
 };
 
 static inline bool broker_is_final(enum broker_state s)
