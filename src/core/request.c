@@ -116,10 +116,14 @@ static int read_own(const struct request_source *src, json_t **out, bool *out_un
 		    struct err *e)
 {
 	json_t *v = NULL;
-	int rc = src->form == REQUEST_TEXT
-			 ? read_text(src, &v, out_unfinished, e)
-			 : canon_parse(src->text, src->len, &v, out_unfinished, e);
+	int rc = 0;
 
+	if (src->value)
+		v = json_incref((json_t *)(uintptr_t)src->value);
+	else if (src->form == REQUEST_TEXT)
+		rc = read_text(src, &v, out_unfinished, e);
+	else
+		rc = canon_parse(src->text, src->len, &v, out_unfinished, e);
 	if (!rc)
 		rc = want_object(v, "a request", e);
 	if (!rc)

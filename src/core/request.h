@@ -94,6 +94,8 @@ struct request_source {
 	size_t len;
 	enum request_form form;
 	const json_t *defaults;
+	const json_t *value; /* REQUEST_JSON: what is asked, already parsed; text is then only where places
+			      * are looked up. NULL: text is parsed */
 };
 int request_parse(const struct request_source *src, struct request **out, bool *out_unfinished,
 		  struct err *e);

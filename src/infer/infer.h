@@ -52,6 +52,7 @@ struct infer_spec {
 	double timeout_s;     /* 0: the backend's; from the first sending, retries included */
 	uint64_t deadline_ns; /* mono_ns; 0 none: queue included */
 	int priority;	      /* -20..19 */
+	bool unbounded;	      /* a line of a job: waits without filling the queue */
 	uint32_t index;	      /* sample index (echo) */
 };
 

@@ -43,6 +43,7 @@ enum job_step {
 /* what the user asked for beside the effective request; kept in the ledger as the envelope */
 struct job_terms {
 	char *request_id; /* NULL: the path */
+	char *hand_id;	  /* a line: what its hand-outs are known by; NULL: request_id or the path */
 	char *backend, *model;
 	enum request_cache cache;
 	int n, priority;
@@ -87,6 +88,8 @@ struct job {
 	struct job_body body;
 	struct job_times times;
 	struct job_ask ask;
+	struct bulk *bulk;	/* a file of many requests; NULL: it is one */
+	struct bulk_line *line; /* a line of such a file; NULL: it is none */
 	struct { /* where it stands */
 		enum broker_state state;
 		enum job_step step;
@@ -118,11 +121,20 @@ struct sweeps {
 	atomic_uint scanned; /* directories of answers/, of SWEEP_DIRS; more: no scan is needed */
 };
 
+/* bulk.c: jobs of many lines */
+struct bulks {
+	struct list live;   /* struct bulk whose end is not recorded, or whose lines still run */
+	struct list drops;  /* lines whose job went, until they are gone */
+	struct list claims; /* lines that a job on its way to the ledger takes over */
+	struct map homes;   /* id of lines -> id of their job */
+};
+
 struct broker {
 	struct broker_options o;
 	struct lock lock;
 	struct map by_id, by_name, flights, holds;
 	struct sweeps sweeps;
+	struct bulks bulks;
 	struct list deadlines; /* jobs with a time-out of their own */
 	struct list orphans;   /* flights nobody waits for */
 	struct cond tick;
