@@ -19,6 +19,7 @@
 #include "ledger/ledger.h"
 #include "ledger/ledger_db.h"
 #include "ledger/ledger_look.h"
+#include "ledger/ledger_ns_look.h"
 #include "ledger/ledger_sync.h"
 #include "ledger/ledger_writer.h"
 
@@ -218,6 +219,28 @@ int ledger_next_child(struct ledger *l, const char *root, const char *dir, const
 {
 	LOCK_SCOPE(&l->writer.lock);
 	return ledger_look_child(&l->writer.table, root, dir, after, out);
+}
+
+int ledger_given(struct ledger *l, const char *ns, const struct key *key, const char *request_id,
+		 struct ledger_given **out, size_t *out_n)
+{
+	struct ledger_given_change whose = { .ns = ns, .key = *key, .request_id = request_id };
+
+	LOCK_SCOPE(&l->writer.lock);
+	return ledger_ns_look_given(&l->writer.table, &whose, out, out_n);
+}
+
+int ledger_given_used(struct ledger *l, const char *ns, const struct key *key, uint32_t **out,
+		      size_t *out_n)
+{
+	LOCK_SCOPE(&l->writer.lock);
+	return ledger_ns_look_used(&l->writer.table, ns, key, out, out_n);
+}
+
+int ledger_ns_counters(struct ledger *l, const char *ns, int64_t out[LEDGER_NS_COUNTERS])
+{
+	LOCK_SCOPE(&l->writer.lock);
+	return ledger_ns_look_counters(&l->writer.table, ns, out);
 }
 
 static int next_accepted(struct ledger *l, uint64_t after_ns, int64_t after_id,

@@ -29,6 +29,7 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "core/key.h"
+#include "ledger/ledger_given.h"
 
 struct ledger;
 
@@ -102,15 +103,23 @@ enum ledger_op {
 	LEDGER_OP_FINISH, /* state, facts, error, final_ns, text_bytes of row.id; handouts; the request
 			    * blob goes when DONE. A row that is gone stays gone: no failure */
 	LEDGER_OP_REMOVE, /* row.id and its hand-outs */
-	LEDGER_OP_MOVE, /* (root, path) -> (to_root, to_path), gen + 1; the target's old row goes, also
-			    * when the source has none; row.suffix, unless NULL, is the new suffix */
+	LEDGER_OP_MOVE, /* alone in its posting: (root, path) -> (to_root, to_path), gen + 1; the target's old
+			    * row goes, also when the source has none; row.suffix, unless NULL, is the new suffix */
 	LEDGER_OP_MOVE_TREE, /* alone in its posting: every row below directory path/ ("" all of root) -> to_path/, gen + 1;
 			      * old rows below the target go; -EINVAL into itself */
-	LEDGER_OP_SWAP,	     /* two paths exchange their rows, gen + 1 */
+	LEDGER_OP_SWAP,	     /* alone in its posting: two paths exchange their rows, gen + 1 */
 	LEDGER_OP_SWAP_TREE, /* alone in its posting: two directories exchange all rows below them */
 	LEDGER_OP_UNSTORED,  /* the engine has not taken (key, index, variant) yet */
 	LEDGER_OP_STORED,    /* now it has */
-	LEDGER_OP_DROP	     /* the row of (root, path) and its hand-outs, if there is one */
+	LEDGER_OP_DROP,	     /* the row of (root, path) and its hand-outs, if there is one */
+	LEDGER_OP_GIVE,	     /* give */
+	LEDGER_OP_NS_COUNT,  /* ns_count */
+	/* alone in their posting: all rows of root, which is not "". They go some hundred at a time in order of
+	 * their paths, each time told to the watch; readers see the others meanwhile, postings wait. Recorded, it
+	 * is finished after a crash; a failure may leave some: post it again. NS_FORGET: then the
+	 * hand-outs and counters of the namespace called root, at once */
+	LEDGER_OP_DROP_ROOT,
+	LEDGER_OP_NS_FORGET
 };
 
 struct ledger_change {
@@ -122,6 +131,8 @@ struct ledger_change {
 	const struct ledger_handout *handouts; /* PUT of a done row, FINISH */
 	size_t n_handouts;
 	struct ledger_handout object; /* UNSTORED, STORED: key, index, variant */
+	struct ledger_given_change give;
+	struct ledger_given_count ns_count;
 };
 
 struct ledger_item;
@@ -196,6 +207,8 @@ int ledger_named(struct ledger *l, const struct key *key, uint32_t index, uint32
  * for readdir: fills out with the next row that lies directly in dir: 0 or -ENOENT */
 int ledger_next_child(struct ledger *l, const char *root, const char *dir, const char *after,
 		      struct ledger_row *out);
+/* ledger_ns_counters - zeros when there is no such namespace */
+int ledger_ns_counters(struct ledger *l, const char *ns, int64_t out[LEDGER_NS_COUNTERS]);
 /* ledger_each_accepted - every row that is not final, in order of acceptance; fn gets a row it may keep
  * (it then owns the strings and zeroes the struct) */
 int ledger_each_accepted(struct ledger *l, void (*fn)(struct ledger_row *r, void *arg), void *arg);

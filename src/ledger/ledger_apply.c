@@ -201,17 +201,54 @@ static int apply(struct ledger_table *t, const struct ledger_change *c)
 	case LEDGER_OP_UNSTORED:
 	case LEDGER_OP_STORED:
 		return ledger_change_offer(t, c->op == LEDGER_OP_STORED, &c->object);
+	case LEDGER_OP_GIVE:
+		return ledger_ns_give(&t->ns, &c->give);
+	case LEDGER_OP_NS_COUNT:
+		return ledger_ns_count(&t->ns, &t->reader, &c->ns_count);
 	case LEDGER_OP_MOVE_TREE:
 	case LEDGER_OP_SWAP_TREE:
+	case LEDGER_OP_DROP_ROOT:
+	case LEDGER_OP_NS_FORGET:
 		break; /* alone in its posting, and not for the table */
 	}
 	return -EINVAL;
 }
 
-bool ledger_apply_is_tree(const struct ledger_change *changes, size_t n)
+/* Mostly nobody has an id that is made of the file: a look at memory. */
+static bool renames_given(struct ledger_table *t, const struct ledger_change *c)
 {
-	return n == 1 &&
-	       (changes[0].op == LEDGER_OP_MOVE_TREE || changes[0].op == LEDGER_OP_SWAP_TREE);
+	if (!c->root || !c->path || !c->to_root || !c->to_path)
+		return false;
+	if (strcmp(c->root, c->to_root) == 0 && strcmp(c->path, c->to_path) == 0)
+		return false;
+	return ledger_ns_file(&t->ns, &t->reader, c->root, c->path) ||
+	       (c->op == LEDGER_OP_SWAP &&
+		ledger_ns_file(&t->ns, &t->reader, c->to_root, c->to_path));
+}
+
+enum ledger_apply_where ledger_apply_where(struct ledger_table *t,
+					   const struct ledger_change *changes, size_t n)
+{
+	if (n != 1)
+		return LEDGER_APPLY_HERE;
+	switch (changes[0].op) {
+	case LEDGER_OP_MOVE_TREE:
+	case LEDGER_OP_SWAP_TREE:
+		return LEDGER_APPLY_FILES;
+	case LEDGER_OP_DROP_ROOT:
+	case LEDGER_OP_NS_FORGET:
+		return LEDGER_APPLY_ROOT;
+	case LEDGER_OP_MOVE:
+	case LEDGER_OP_SWAP:
+		return renames_given(t, changes) ? LEDGER_APPLY_FILES : LEDGER_APPLY_HERE;
+	default:
+		return LEDGER_APPLY_HERE;
+	}
+}
+
+static bool is_rename(enum ledger_op op)
+{
+	return op == LEDGER_OP_MOVE || op == LEDGER_OP_SWAP;
 }
 
 int ledger_apply(struct ledger_table *t, const struct ledger_change *changes, size_t n)
@@ -219,7 +256,7 @@ int ledger_apply(struct ledger_table *t, const struct ledger_change *changes, si
 	int rc = 0;
 
 	for (size_t i = 0; i < n && !rc; i++)
-		rc = apply(t, &changes[i]);
+		rc = n > 1 && is_rename(changes[i].op) ? -EINVAL : apply(t, &changes[i]);
 	if (rc)
 		ledger_change_undo(t);
 	return rc;

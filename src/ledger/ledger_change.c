@@ -215,7 +215,7 @@ int ledger_change_offer(struct ledger_table *t, bool stored, const struct ledger
 
 bool ledger_change_any(const struct ledger_table *t)
 {
-	return t->n_undo || t->gone.n || t->offers.n != t->n_offers;
+	return t->n_undo || t->gone.n || t->offers.n != t->n_offers || ledger_ns_any(&t->ns);
 }
 
 static void keep_entry(struct ledger_table *t, struct ledger_entry *e, uint64_t seq)
@@ -249,6 +249,7 @@ void ledger_change_keep(struct ledger_table *t, uint64_t seq, struct ledger_gone
 	t->n_undo = 0;
 	for (; t->n_offers < t->offers.n; t->n_offers++)
 		t->offers.v[t->n_offers].seq = seq;
+	ledger_ns_keep(&t->ns, seq);
 	*out_gone = t->gone;
 	t->gone = (struct ledger_gone){ 0 };
 	ledger_table_trim(t);
@@ -283,6 +284,7 @@ void ledger_change_undo(struct ledger_table *t)
 	}
 	t->n_undo = 0;
 	t->offers.n = t->n_offers;
+	ledger_ns_undo(&t->ns);
 	ledger_gone_done(&t->gone);
 	ledger_table_trim(t);
 }

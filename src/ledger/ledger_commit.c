@@ -12,6 +12,7 @@
 #include "ledger/ledger_commit.h"
 #include "ledger/ledger_flush.h"
 #include "ledger/ledger_gone.h"
+#include "ledger/ledger_ns_db.h"
 #include "ledger/ledger_read.h"
 #include "ledger/ledger_write.h"
 
@@ -159,7 +160,7 @@ static int write_tree(struct ledger_writer *w, const struct ledger_change *c, ui
 
 	if (rc)
 		return rc;
-	rc = ledger_write_tree(&w->db, c, gone);
+	rc = ledger_write_rename(&w->db, c, gone);
 	if (!rc)
 		rc = ledger_db_set_meta(&w->db, META_JOURNAL,
 					(int64_t)(seq ? seq : w->flushed + 1));
@@ -202,6 +203,61 @@ int ledger_commit_tree(struct ledger_writer *w, const struct ledger_change *c, u
 	return 0;
 }
 
+/* ---- roots ---- */
+
+/* Some rows; with the last ones what else is to go. */
+static int write_some(struct ledger_writer *w, const struct ledger_change *c, uint64_t seq,
+		      struct ledger_gone *gone, bool *out_last)
+{
+	bool last = false;
+	int rc = ledger_db_exec(&w->db, LEDGER_SQL_BEGIN);
+
+	if (rc)
+		return rc;
+	rc = ledger_write_drop(&w->db, c->root, gone, &last);
+	if (!rc && last && c->op == LEDGER_OP_NS_FORGET)
+		rc = ledger_ns_db_forget(&w->db, c->root);
+	if (!rc && last)
+		rc = ledger_db_set_meta(&w->db, META_JOURNAL, (int64_t)seq);
+	fault_at("drop");
+	rc = finish(w, rc);
+	*out_last = last;
+	return rc;
+}
+
+/* The record comes first, so that what was begun is finished after a crash. */
+int ledger_commit_root(struct ledger_writer *w, const struct ledger_commit_root *r)
+{
+	const struct ledger_change *c = r->change;
+	bool last = false;
+	uint64_t seq;
+	int rc = c->root && *c->root ? ledger_commit_flush(w) : -EINVAL;
+
+	if (!rc && !r->seq)
+		rc = record_tree(w, c);
+	if (rc)
+		return rc;
+	seq = r->seq ? r->seq : w->flushed + 1;
+	bypass(w, true);
+	while (!rc && !last) {
+		struct ledger_gone gone = { 0 };
+
+		rc = write_some(w, c, seq, &gone, &last);
+		if (rc)
+			ledger_gone_done(&gone);
+		else
+			r->tell(w, &gone);
+	}
+	bypass(w, false);
+	if (rc && !r->seq)
+		unrecord_tree(w);
+	if (rc)
+		return rc;
+	w->flushed = seq;
+	ledger_sync_note(w->sync, w->wal_pages, w->flushed);
+	return 0;
+}
+
 /* ---- beside the rows ---- */
 
 /* A ledger's number, made once; it must be in the main file before any journal names it. */
@@ -240,7 +296,11 @@ int ledger_commit_load(struct ledger_writer *w, int64_t *out_ledger)
 		rc = ledger_db_get_meta(&w->db, META_JOURNAL, &seq);
 	if (!rc)
 		rc = ledger_db_get_meta(&w->db, META_OPEN, &open);
-	if (rc)
+	if (!rc) {
+		rc = ledger_ns_db_rooted(&w->db);
+		w->table.ns.rooted = rc > 0;
+	}
+	if (rc < 0)
 		return rc;
 	memcpy(w->counts.totals, w->counts.written, sizeof(w->counts.totals));
 	w->table.top_id = max_id;

@@ -15,6 +15,14 @@ int ledger_commit_flush(struct ledger_writer *w);
  * meanwhile (w->held). seq: 0, or that of the record it is replayed from; the rows that went: p's */
 int ledger_commit_tree(struct ledger_writer *w, const struct ledger_change *c, uint64_t seq,
 		       struct ledger_gone *out_gone);
+/* ledger_commit_root - as ledger_commit_tree for DROP_ROOT and NS_FORGET, in many transactions: tell is
+ * called after each with the rows that went, and takes them */
+struct ledger_commit_root {
+	const struct ledger_change *change;
+	uint64_t seq;
+	void (*tell)(struct ledger_writer *w, struct ledger_gone *take_gone);
+};
+int ledger_commit_root(struct ledger_writer *w, const struct ledger_commit_root *r);
 /* ledger_commit_cut - what the database has for good leaves the journal; all: nobody posts, and what was
  * flushed is safe */
 void ledger_commit_cut(struct ledger_writer *w, bool all);

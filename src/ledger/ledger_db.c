@@ -41,10 +41,26 @@ static const char schema[] =
 	"CREATE INDEX handouts_key ON handouts(key,idx);"
 	"CREATE TABLE unstored(seq INTEGER PRIMARY KEY,key BLOB NOT NULL,idx INTEGER NOT NULL,"
 	"variant INTEGER NOT NULL,UNIQUE(key,idx,variant));"
+	/* root, path: the file that request_id is made of; NULL: the user's own. request_id "":
+	 * nobody has the sample any more, but it was handed out */
+	"CREATE TABLE given(ns TEXT NOT NULL,key BLOB NOT NULL,request_id TEXT NOT NULL,"
+	"pos INTEGER NOT NULL,akey BLOB NOT NULL,idx INTEGER NOT NULL,root TEXT,path TEXT);"
+	"CREATE UNIQUE INDEX given_id ON given(ns,key,request_id,pos);"
+	"CREATE INDEX given_used ON given(ns,akey,idx);"
+	"CREATE INDEX given_file ON given(root,path) WHERE root IS NOT NULL;"
+	"CREATE TABLE ns_counters(ns TEXT,id INTEGER,value INTEGER NOT NULL,PRIMARY KEY(ns,id)) "
+	"WITHOUT ROWID;"
 	"CREATE TABLE counters(id INTEGER PRIMARY KEY,value INTEGER NOT NULL);"
 	"CREATE TABLE meta(name TEXT PRIMARY KEY,value INTEGER NOT NULL) WITHOUT ROWID;"
 	"CREATE TRIGGER requests_gone AFTER DELETE ON requests BEGIN"
 	" DELETE FROM handouts WHERE request=OLD.id; DELETE FROM blobs WHERE request=OLD.id; END;";
+
+/* those who have an id that a file which waits aside brings along: the order of both joins */
+#define TAKEN                                                                                 \
+	"FROM given AS m CROSS JOIN given AS t WHERE m.root=?1 AND m.path>=?2 AND m.path<?3 " \
+	"AND t.ns=m.ns AND t.key=m.key AND t.request_id=" MOVED("m.request_id")
+/* as bytes: names need not be UTF-8 */
+#define MOVED(text) "CAST(?4||substr(CAST(" text " AS BLOB),?5) AS TEXT)"
 
 static const char *const sql[LEDGER_SQLS] = {
 	[LEDGER_SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -77,6 +93,26 @@ static const char *const sql[LEDGER_SQLS] = {
 	[LEDGER_SQL_STORED] = "DELETE FROM unstored WHERE key=?1 AND idx=?2 AND variant=?3",
 	[LEDGER_SQL_COUNT] = "INSERT OR REPLACE INTO counters(id,value) VALUES(?1,?2)",
 	[LEDGER_SQL_SET_META] = "INSERT OR REPLACE INTO meta(name,value) VALUES(?1,?2)",
+	[LEDGER_SQL_GIVE] = "INSERT INTO given(ns,key,request_id,pos,akey,idx,root,path) "
+			    "VALUES(?1,?2,?3,?4,?5,?6,?7,?8) ON CONFLICT DO NOTHING",
+	[LEDGER_SQL_GIVEN_KEEP] =
+		"INSERT OR IGNORE INTO given(ns,key,request_id,pos,akey,idx) "
+		"SELECT ns,akey,'',idx,akey,idx FROM given WHERE ns=?1 AND key=?2 AND "
+		"request_id=?3 AND pos=?4 AND NOT(akey=?5 AND idx=?6)",
+	[LEDGER_SQL_GIVE_OVER] = "UPDATE given SET akey=?5,idx=?6,root=?7,path=?8 WHERE "
+				 "ns=?1 AND key=?2 AND request_id=?3 AND pos=?4",
+	[LEDGER_SQL_GIVEN_MOVE] =
+		"UPDATE given SET root=?6,path=" MOVED("path") ",request_id=" MOVED(
+			"request_id") " WHERE root=?1 AND path>=?2 AND path<?3",
+	[LEDGER_SQL_GIVEN_KEEP_TAKEN] =
+		"INSERT OR IGNORE INTO given(ns,key,request_id,pos,akey,idx) "
+		"SELECT t.ns,t.akey,'',t.idx,t.akey,t.idx " TAKEN,
+	[LEDGER_SQL_GIVEN_LOSE_TAKEN] = "DELETE FROM given WHERE rowid IN (SELECT t.rowid " TAKEN
+					")",
+	[LEDGER_SQL_GIVEN_FORGET] = "DELETE FROM given WHERE ns=?1",
+	[LEDGER_SQL_NS_COUNT] = "INSERT OR REPLACE INTO ns_counters(ns,id,value) VALUES(?1,?2,?3)",
+	[LEDGER_SQL_NS_FORGET] = "DELETE FROM ns_counters WHERE ns=?1",
+	[LEDGER_SQL_FIRST_IN_ROOT] = SELECT_ROW "WHERE root=?1 ORDER BY dir,name LIMIT 1",
 	[LEDGER_SQL_FIND] = SELECT_ROW "WHERE root=?1 AND dir=?2 AND name=?3",
 	[LEDGER_SQL_GET] = SELECT_ROW "WHERE id=?1",
 	[LEDGER_SQL_BLOB] = "SELECT bytes FROM blobs WHERE request=?1",
@@ -93,6 +129,12 @@ static const char *const sql[LEDGER_SQLS] = {
 	[LEDGER_SQL_COUNTERS] = "SELECT id,value FROM counters",
 	[LEDGER_SQL_GET_META] = "SELECT value FROM meta WHERE name=?1",
 	[LEDGER_SQL_MAX_ID] = "SELECT max(id) FROM requests",
+	[LEDGER_SQL_GIVEN] = "SELECT pos,akey,idx FROM given WHERE ns=?1 AND key=?2 AND "
+			     "request_id=?3 ORDER BY pos",
+	[LEDGER_SQL_GIVEN_USED] = "SELECT idx FROM given WHERE ns=?1 AND akey=?2 ORDER BY idx",
+	[LEDGER_SQL_GIVEN_FILE] = "SELECT 1 FROM given WHERE root=?1 AND path=?2 LIMIT 1",
+	[LEDGER_SQL_GIVEN_ROOTED] = "SELECT 1 FROM given WHERE root IS NOT NULL LIMIT 1",
+	[LEDGER_SQL_NS_COUNTERS] = "SELECT id,value FROM ns_counters WHERE ns=?1",
 };
 
 /* ---- errors ---- */

@@ -20,7 +20,7 @@
 #include "base/err.h"
 #include "ledger/ledger.h"
 
-#define LEDGER_DB_SCHEMA      1 /* PRAGMA user_version; raised with every change of a table */
+#define LEDGER_DB_SCHEMA      2 /* PRAGMA user_version; raised with every change of a table */
 #define LEDGER_DB_APPLICATION 0x496e4653 /* PRAGMA application_id: "InFS" */
 
 enum ledger_db_sql {
@@ -43,6 +43,16 @@ enum ledger_db_sql {
 	LEDGER_SQL_STORED,
 	LEDGER_SQL_COUNT,
 	LEDGER_SQL_SET_META,
+	LEDGER_SQL_GIVE,
+	LEDGER_SQL_GIVEN_KEEP,
+	LEDGER_SQL_GIVE_OVER,
+	LEDGER_SQL_GIVEN_MOVE,
+	LEDGER_SQL_GIVEN_KEEP_TAKEN,
+	LEDGER_SQL_GIVEN_LOSE_TAKEN,
+	LEDGER_SQL_GIVEN_FORGET,
+	LEDGER_SQL_NS_COUNT,
+	LEDGER_SQL_NS_FORGET,
+	LEDGER_SQL_FIRST_IN_ROOT,
 	/* reader */
 	LEDGER_SQL_FIND,
 	LEDGER_SQL_GET,
@@ -55,6 +65,11 @@ enum ledger_db_sql {
 	LEDGER_SQL_COUNTERS,
 	LEDGER_SQL_GET_META,
 	LEDGER_SQL_MAX_ID,
+	LEDGER_SQL_GIVEN,
+	LEDGER_SQL_GIVEN_USED,
+	LEDGER_SQL_GIVEN_FILE,
+	LEDGER_SQL_GIVEN_ROOTED,
+	LEDGER_SQL_NS_COUNTERS,
 	LEDGER_SQLS
 };
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "ledger/ledger_flush.h"
+#include "ledger/ledger_ns_db.h"
 #include "ledger/ledger_write.h"
 
 #include "base/banned.h"
@@ -51,7 +52,7 @@ int ledger_flush_begin(struct ledger_table *t, uint64_t seq, struct ledger_flush
 
 	f.rows = calloc(count(t) + 1, sizeof(*f.rows));
 	f.offers = calloc(f.n_offers + 1, sizeof(*f.offers));
-	if (!f.rows || !f.offers) {
+	if (!f.rows || !f.offers || ledger_ns_take(&t->ns, &f.ns)) {
 		ledger_flush_done(&f);
 		return -ENOMEM;
 	}
@@ -82,6 +83,7 @@ void ledger_flush_done(struct ledger_flush *f)
 		ledger_item_unref(f->rows[i].item);
 	free(f->rows);
 	free(f->offers);
+	ledger_ns_batch_done(&f->ns);
 	*f = (struct ledger_flush){ 0 };
 }
 
@@ -124,5 +126,5 @@ int ledger_flush_write(struct ledger_db *db, const struct ledger_flush *f)
 		rc = ledger_write_object(db, &f->offers[i].object,
 					 f->offers[i].stored ? LEDGER_SQL_STORED
 							     : LEDGER_SQL_UNSTORED);
-	return rc;
+	return rc ? rc : ledger_ns_db_write(db, &f->ns);
 }

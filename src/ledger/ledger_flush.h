@@ -20,6 +20,7 @@ struct ledger_flush {
 	size_t n;
 	struct ledger_offer *offers;
 	size_t n_offers;
+	struct ledger_ns_batch ns;
 };
 
 /* ledger_flush_begin - 0 or -ENOMEM */

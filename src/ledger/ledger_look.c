@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/auto.h"
 #include "base/str.h"
 #include "ledger/ledger_look.h"
 #include "ledger/ledger_read.h"
@@ -116,57 +117,56 @@ static const char *child_of(const char *path, const char *dir)
 	return strchr(path, '/') ? NULL : path;
 }
 
-/* The smallest of the dirty ones; clean ones are in the database as they are here. */
+/* The next dirty one; clean ones are in the database as they are here. */
 static const struct ledger_name *dirty_child(const struct ledger_table *t, const char *root,
 					     const char *dir, const char *after)
 {
-	const struct ledger_name *best = NULL;
-	const char *least = NULL;
+	struct ledger_order_link *l = ledger_order_next(&t->order, root, dir, after);
 
-	LIST_EACH(l, &t->dirty) {
-		const struct ledger_name *n = LIST_ENTRY(l, const struct ledger_name, link);
-		const char *name = n->entry && strcmp(n->root, root) == 0 ? child_of(n->path, dir)
-									  : NULL;
+	return l ? CONTAINER_OF(l, const struct ledger_name, in_order) : NULL;
+}
 
-		if (!name || strcmp(name, after) <= 0 || (least && strcmp(name, least) >= 0))
-			continue;
-		best = n;
-		least = name;
+/* The next of the database that still has its name; not behind `mine`, which comes first. */
+static int stored_child(struct ledger_table *t, const struct ledger_name *mine, const char *dir,
+			const char *after, struct ledger_row *out)
+{
+	const char *root = out->root, *from = after;
+	struct ledger_row row = { 0 };
+
+	for (;;) {
+		struct ledger_row next;
+		struct ledger_name *n;
+		int rc = ledger_read_child(&t->reader, root, dir, from, &next);
+
+		ledger_row_done(&row);
+		if (rc)
+			return rc;
+		row = next;
+		if (mine && strcmp(row.path, mine->path) >= 0)
+			break;
+		n = ledger_table_known_name(t, row.root, row.path);
+		if (!n || n->clean) {
+			*out = row;
+			return 0;
+		}
+		from = child_of(row.path, dir);
 	}
-	return best;
+	ledger_row_done(&row);
+	return -ENOENT;
 }
 
 int ledger_look_child(struct ledger_table *t, const char *root, const char *dir, const char *after,
 		      struct ledger_row *out)
 {
 	const struct ledger_name *mine = dirty_child(t, root, dir, after ? after : "");
-	struct ledger_row row = { 0 };
-	const char *from = after;
-	int rc;
+	struct ledger_row row = { .root = (char *)(uintptr_t)root };
+	int rc = stored_child(t, mine, dir, after, &row);
 
-	for (;;) {
-		struct ledger_name *n;
-		struct ledger_row next;
-
-		rc = ledger_read_child(&t->reader, root, dir, from, &next);
-		ledger_row_done(&row);
-		if (rc)
-			break;
-		row = next;
-		n = ledger_table_known_name(t, row.root, row.path);
-		if (!n || n->clean)
-			break; /* else what counts is in the table */
-		from = child_of(row.path, dir);
-	}
-	if (rc && rc != -ENOENT)
-		return rc;
-	if (!mine || (!rc && strcmp(row.path, mine->path) < 0)) {
-		if (!rc)
-			*out = row;
-		return rc;
-	}
-	ledger_row_done(&row);
-	return ledger_item_row(mine->entry->item, out);
+	if (rc == -ENOENT && mine)
+		return ledger_item_row(mine->entry->item, out);
+	if (!rc)
+		*out = row;
+	return rc;
 }
 
 static bool earlier(const struct ledger_row *a, uint64_t ns, int64_t id)

@@ -183,6 +183,81 @@ static void birth(struct codec *k, struct ledger_row *r)
 	row_text(k, &r->envelope);
 }
 
+static void given(struct codec *k, struct ledger_given *v)
+{
+	raw(k, v->key.b, sizeof(v->key.b));
+	raw(k, &v->index, sizeof(v->index));
+}
+
+static void give(struct codec *k, struct ledger_given_change *c)
+{
+	struct ledger_given *v;
+	uint32_t n;
+
+	text(k, &c->ns);
+	text(k, &c->root);
+	text(k, &c->path);
+	text(k, &c->request_id);
+	raw(k, c->key.b, sizeof(c->key.b));
+	raw(k, &c->pos, sizeof(c->pos));
+	n = length(k, c->n);
+	if (k->rc || k->out) {
+		for (uint32_t i = 0; i < n && !k->rc; i++) {
+			struct ledger_given one = c->v[i];
+
+			given(k, &one);
+		}
+		return;
+	}
+	if (n > k->left / sizeof(v->key.b)) { /* before memory is asked for */
+		k->rc = -EBADMSG;
+		return;
+	}
+	v = calloc((size_t)n + 1, sizeof(*v));
+	if (!v)
+		k->rc = -ENOMEM;
+	for (uint32_t i = 0; i < n && !k->rc; i++)
+		given(k, &v[i]);
+	c->v = v; /* freed with the record, also after a failure */
+	c->n = k->rc ? 0 : n;
+}
+
+/* those that are not 0 */
+static void sums(struct codec *k, int64_t *add, unsigned max)
+{
+	unsigned n = 0, c = 0;
+
+	for (unsigned i = 0; i < max; i++)
+		n += add[i] != 0;
+	n = byte(k, n);
+	for (unsigned i = 0; i < n && !k->rc; i++) {
+		while (k->out && !add[c])
+			c++;
+		c = byte(k, c);
+		if (c >= max)
+			k->rc = -EBADMSG;
+		else
+			add[c] = number(k, add[c]);
+		c++;
+	}
+}
+
+static void ns_count(struct codec *k, struct ledger_given_count *c)
+{
+	int64_t all[LEDGER_NS_COUNTERS] = { 0 }, *v = all;
+
+	text(k, &c->ns);
+	if (k->out && c->add)
+		memcpy(all, c->add, sizeof(all));
+	if (!k->out && !k->rc) {
+		v = calloc(LEDGER_NS_COUNTERS, sizeof(*v));
+		c->add = v; /* freed with the record, also after a failure */
+		k->rc = v ? 0 : -ENOMEM;
+	}
+	if (!k->rc)
+		sums(k, v, LEDGER_NS_COUNTERS);
+}
+
 static void change(struct codec *k, struct ledger_change *c)
 {
 	c->op = (enum ledger_op)byte(k, (unsigned)c->op);
@@ -216,27 +291,18 @@ static void change(struct codec *k, struct ledger_change *c)
 	case LEDGER_OP_STORED:
 		object(k, &c->object);
 		return;
+	case LEDGER_OP_GIVE:
+		give(k, &c->give);
+		return;
+	case LEDGER_OP_NS_COUNT:
+		ns_count(k, &c->ns_count);
+		return;
+	case LEDGER_OP_DROP_ROOT:
+	case LEDGER_OP_NS_FORGET:
+		text(k, &c->root);
+		return;
 	}
 	k->rc = k->out ? -EINVAL : -EBADMSG;
-}
-
-static void counters(struct codec *k, int64_t add[LEDGER_COUNTERS])
-{
-	unsigned n = 0, c = 0;
-
-	for (unsigned i = 0; i < LEDGER_COUNTERS; i++)
-		n += add[i] != 0;
-	n = byte(k, n);
-	for (unsigned i = 0; i < n && !k->rc; i++) {
-		while (k->out && !add[c])
-			c++;
-		c = byte(k, c);
-		if (c >= LEDGER_COUNTERS)
-			k->rc = -EBADMSG;
-		else
-			add[c] = number(k, add[c]);
-		c++;
-	}
 }
 
 int ledger_record_write(const struct ledger_record *r, struct buf *out)
@@ -245,7 +311,7 @@ int ledger_record_write(const struct ledger_record *r, struct buf *out)
 	int64_t add[LEDGER_COUNTERS];
 
 	memcpy(add, r->add, sizeof(add));
-	counters(&k, add);
+	sums(&k, add, LEDGER_COUNTERS);
 	(void)length(&k, r->n);
 	for (size_t i = 0; i < r->n && !k.rc; i++) {
 		struct ledger_change c = r->changes[i];
@@ -277,7 +343,7 @@ int ledger_record_read(const char *p, size_t n, struct ledger_record *out)
 	struct codec k = { .p = p, .left = n };
 	struct ledger_record r = { 0 };
 
-	counters(&k, r.add);
+	sums(&k, r.add, LEDGER_COUNTERS);
 	if (!k.rc)
 		read_changes(&k, &r);
 	if (!k.rc && k.left)
@@ -291,8 +357,11 @@ int ledger_record_read(const char *p, size_t n, struct ledger_record *out)
 
 void ledger_record_done(struct ledger_record *r)
 {
-	for (size_t i = 0; i < r->n; i++)
-		free((void *)(uintptr_t)r->changes[i].handouts); /* ours since handouts() */
+	for (size_t i = 0; i < r->n; i++) { /* ours since they were read */
+		free((void *)(uintptr_t)r->changes[i].handouts);
+		free((void *)(uintptr_t)r->changes[i].give.v);
+		free((void *)(uintptr_t)r->changes[i].ns_count.add);
+	}
 	free(r->changes);
 	*r = (struct ledger_record){ 0 };
 }

@@ -79,6 +79,7 @@ int ledger_table_init(struct ledger_table *t)
 	list_init(&t->dirty);
 	list_init(&t->removed);
 	list_init(&t->lru);
+	ledger_ns_init(&t->ns);
 	rc = warm(&t->ids);
 	if (!rc)
 		rc = warm(&t->names);
@@ -147,6 +148,7 @@ void ledger_table_clean(struct ledger_table *t, struct ledger_name *n)
 {
 	list_del(&n->link);
 	list_append(&t->lru, &n->link);
+	ledger_order_del(&t->order, &n->in_order);
 	t->n_lru += !n->clean;
 	n->clean = true;
 }
@@ -155,6 +157,10 @@ void ledger_table_soil(struct ledger_table *t, struct ledger_name *n)
 {
 	list_del(&n->link);
 	list_append(&t->dirty, &n->link);
+	if (n->entry)
+		ledger_order_add(&t->order, &n->in_order, n->root, n->path);
+	else
+		ledger_order_del(&t->order, &n->in_order);
 	t->n_lru -= n->clean;
 	n->clean = false;
 }
@@ -201,6 +207,7 @@ static void forget(struct ledger_table *t, struct ledger_name *n)
 	if (n->entry)
 		ledger_table_entry_free(t, n->entry);
 	map_del(&t->names, &n->by_name);
+	ledger_order_del(&t->order, &n->in_order);
 	t->n_lru -= n->clean;
 	list_del(&n->link);
 	free(n);
@@ -313,6 +320,7 @@ void ledger_table_flushed(struct ledger_table *t, uint64_t seq)
 		ledger_table_entry_free(t, e);
 	}
 	forget_offers(t, seq);
+	ledger_ns_flushed(&t->ns, seq);
 	ledger_table_trim(t);
 }
 
@@ -330,6 +338,7 @@ void ledger_table_done(struct ledger_table *t)
 		ledger_table_drop(t);
 	}
 	ledger_change_done(t);
+	ledger_ns_done(&t->ns);
 	map_done(&t->ids);
 	map_done(&t->names);
 	map_done(&t->objects);

@@ -17,6 +17,8 @@
 #include "base/map.h"
 #include "ledger/ledger_db.h"
 #include "ledger/ledger_item.h"
+#include "ledger/ledger_ns.h"
+#include "ledger/ledger_order.h"
 
 /* what the flush has to do for an entry, beside writing its row */
 enum {
@@ -43,9 +45,10 @@ struct ledger_entry {
 
 struct ledger_name {
 	struct map_link by_name;
-	struct list link;	    /* dirty, or lru */
-	struct ledger_entry *entry; /* NULL: no row has the name */
-	uint64_t seq;		    /* of the last change */
+	struct list link;		   /* dirty, or lru */
+	struct ledger_order_link in_order; /* when it is dirty and has a row */
+	struct ledger_entry *entry;	   /* NULL: no row has the name */
+	uint64_t seq;			   /* of the last change */
 	bool clean, logged;
 	const char *path; /* behind root */
 	char root[];
@@ -64,6 +67,7 @@ struct ledger_table {
 	struct ledger_db reader;
 	struct map ids, names, objects;
 	struct list dirty, removed; /* in order of their sequences */
+	struct ledger_order order;  /* dirty names that have a row */
 	struct list lru;	    /* longest unused first */
 	size_t n_lru, bytes;
 	int64_t top_id; /* no row has a larger one */
@@ -77,6 +81,7 @@ struct ledger_table {
 		struct ledger_offer *v;
 		size_t n, cap;
 	} offers;
+	struct ledger_ns ns;
 };
 
 /* ledger_table_init - t->reader is open, the rest zeroed; -ENOMEM */

@@ -11,6 +11,7 @@
 #include "base/auto.h"
 #include "base/str.h"
 #include "ledger/ledger_gone.h"
+#include "ledger/ledger_ns_db.h"
 #include "ledger/ledger_read.h"
 #include "ledger/ledger_write.h"
 
@@ -291,18 +292,126 @@ static int swap_trees(struct ledger_db *db, struct place a, struct place b)
 	return rc ? rc : move_tree(db, aside, b, 0);
 }
 
-int ledger_write_tree(struct ledger_db *db, const struct ledger_change *c, struct ledger_gone *gone)
+/* ---- one row to another name ---- */
+
+static int find_item(struct ledger_db *db, struct place at, struct ledger_item **out)
+{
+	sqlite3_stmt *st = ledger_db_stmt(db, LEDGER_SQL_FIND);
+
+	ledger_db_bind_name(st, 1, at.root, at.path);
+	return ledger_read_item(db, st, out);
+}
+
+static int remove_row(struct ledger_db *db, struct place at, struct ledger_gone *gone)
+{
+	struct ledger_item *it;
+	int rc = find_item(db, at, &it);
+
+	if (rc)
+		return rc == -ENOENT ? 0 : rc;
+	rc = ledger_write_id(db, LEDGER_SQL_DELETE, it->row.id);
+	if (rc)
+		ledger_item_unref(it);
+	return rc ? rc : ledger_gone_add(gone, it);
+}
+
+static int place_row(struct ledger_db *db, const struct ledger_item *it, struct place to,
+		     const char *suffix)
+{
+	struct ledger_row r = it->row;
+
+	r.root = (char *)(uintptr_t)to.root; /* only read */
+	r.path = (char *)(uintptr_t)to.path;
+	if (suffix)
+		r.suffix = (char *)(uintptr_t)suffix;
+	r.gen++;
+	return ledger_write_row(db, &r);
+}
+
+static int move_row(struct ledger_db *db, struct place from, struct place to, const char *suffix,
+		    struct ledger_gone *gone)
+{
+	struct ledger_item *it;
+	int rc = remove_row(db, to, gone);
+
+	if (!rc)
+		rc = find_item(db, from, &it);
+	if (rc)
+		return rc == -ENOENT ? 0 : rc;
+	rc = place_row(db, it, to, suffix);
+	ledger_item_unref(it);
+	return rc;
+}
+
+static int swap_rows(struct ledger_db *db, struct place a, struct place b)
+{
+	struct ledger_item *at_a = NULL, *at_b = NULL;
+	int rc = find_item(db, a, &at_a);
+
+	if (!rc || rc == -ENOENT)
+		rc = find_item(db, b, &at_b);
+	if (rc == -ENOENT)
+		rc = 0;
+	if (!rc && at_a)
+		rc = ledger_write_id(db, LEDGER_SQL_ASIDE, at_a->row.id);
+	if (!rc && at_b)
+		rc = place_row(db, at_b, a, NULL);
+	if (!rc && at_a)
+		rc = place_row(db, at_a, b, NULL);
+	ledger_item_unref(at_a);
+	ledger_item_unref(at_b);
+	return rc;
+}
+
+int ledger_write_rename(struct ledger_db *db, const struct ledger_change *c,
+			struct ledger_gone *gone)
 {
 	struct place from = { c->root, c->path }, to = { c->to_root, c->to_path };
+	bool tree = c->op == LEDGER_OP_MOVE_TREE || c->op == LEDGER_OP_SWAP_TREE;
+	bool swap = c->op == LEDGER_OP_SWAP || c->op == LEDGER_OP_SWAP_TREE;
+	int rc;
 
 	if (!from.root || !from.path || !to.root || !to.path)
 		return -EINVAL;
 	if (same_place(from, to))
 		return 0;
-	if (nested(from, to))
+	if (tree && nested(from, to))
 		return -EINVAL;
-	return c->op == LEDGER_OP_MOVE_TREE ? replace_tree(db, from, to, gone)
-					    : swap_trees(db, from, to);
+	if (tree)
+		rc = swap ? swap_trees(db, from, to) : replace_tree(db, from, to, gone);
+	else
+		rc = swap ? swap_rows(db, from, to) : move_row(db, from, to, c->row.suffix, gone);
+	return rc ? rc
+		  : ledger_ns_db_rename(db, (struct ledger_ns_db_place){ from.root, from.path },
+					(struct ledger_ns_db_place){ to.root, to.path }, tree,
+					swap);
+}
+
+/* ---- all of a root ---- */
+
+enum { DROPPED_AT_ONCE = 500 };
+
+int ledger_write_drop(struct ledger_db *db, const char *root, struct ledger_gone *gone,
+		      bool *out_last)
+{
+	int rc = 0;
+
+	for (int i = 0; i < DROPPED_AT_ONCE && !rc; i++) {
+		sqlite3_stmt *st = ledger_db_stmt(db, LEDGER_SQL_FIRST_IN_ROOT);
+		struct ledger_item *it = NULL;
+
+		ledger_db_bind(st, 1, text_of(root));
+		rc = ledger_read_item(db, st, &it);
+		if (rc)
+			break;
+		rc = ledger_write_id(db, LEDGER_SQL_DELETE, it->row.id);
+		if (rc)
+			ledger_item_unref(it);
+		else
+			rc = ledger_gone_add(gone, it);
+	}
+	*out_last = rc == -ENOENT;
+	return rc == -ENOENT ? 0 : rc;
 }
 
 int ledger_write_counters(struct ledger_db *db, const int64_t now[LEDGER_COUNTERS],

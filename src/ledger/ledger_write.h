@@ -18,10 +18,13 @@ int ledger_write_handout(struct ledger_db *db, int64_t id, const struct ledger_h
 int ledger_write_id(struct ledger_db *db, enum ledger_db_sql which, int64_t id);
 int ledger_write_object(struct ledger_db *db, const struct ledger_handout *o,
 			enum ledger_db_sql which);
-/* ledger_write_tree - MOVE_TREE, SWAP_TREE; -EINVAL for a directory into itself. The rows that went are
- * added to gone */
-int ledger_write_tree(struct ledger_db *db, const struct ledger_change *c,
-		      struct ledger_gone *gone);
+/* ledger_write_rename - MOVE, SWAP and their trees, with the ids of namespaces that are made of the files;
+ * -EINVAL for a directory into itself. The rows that went are added to gone */
+int ledger_write_rename(struct ledger_db *db, const struct ledger_change *c,
+			struct ledger_gone *gone);
+/* ledger_write_drop - some rows of root go, and are added to gone; out_last: there are no more */
+int ledger_write_drop(struct ledger_db *db, const char *root, struct ledger_gone *gone,
+		      bool *out_last);
 /* ledger_write_counters - those that differ from what the database has */
 int ledger_write_counters(struct ledger_db *db, const int64_t now[LEDGER_COUNTERS],
 			  const int64_t written[LEDGER_COUNTERS]);

@@ -80,14 +80,19 @@ static int run_locked(struct ledger_writer *w, struct ledger_post *p)
 }
 
 /* The rows that went are told first, so that what open readers need of them is kept. */
-static void tell(struct ledger_writer *w, struct ledger_post *p, int rc)
+static void tell_gone(struct ledger_writer *w, struct ledger_gone *take_gone)
 {
-	struct ledger_gone gone = p->gone;
+	struct ledger_gone gone = *take_gone;
 
-	p->gone = (struct ledger_gone){ 0 };
+	*take_gone = (struct ledger_gone){ 0 };
 	for (size_t i = 0; i < gone.n && w->watch.fn; i++)
 		w->watch.fn(w->watch.arg, &gone.v[i]->row, gone.v[i]->h, gone.v[i]->n);
 	ledger_gone_done(&gone);
+}
+
+static void tell(struct ledger_writer *w, struct ledger_post *p, int rc)
+{
+	tell_gone(w, &p->gone);
 	p->done(p, rc);
 }
 
@@ -97,9 +102,8 @@ static bool post_locked(struct ledger_writer *w, struct ledger_post *p, int *out
 	*out = -ESHUTDOWN;
 	if (w->stop)
 		return true;
-	if (ledger_apply_is_tree(p->changes, p->n_changes) ||
-	    ledger_journal_bytes(&w->journal) > HOLD_BYTES)
-		w->held = true;
+	w->held = w->held || ledger_journal_bytes(&w->journal) > HOLD_BYTES ||
+		  ledger_apply_where(&w->table, p->changes, p->n_changes) != LEDGER_APPLY_HERE;
 	if (w->held) {
 		list_append(&w->queue, &p->link);
 		cond_signal(&w->cond);
@@ -199,6 +203,12 @@ static int make_room(struct ledger_writer *w)
 	return rc;
 }
 
+static enum ledger_apply_where where(struct ledger_writer *w, const struct ledger_post *p)
+{
+	LOCK_SCOPE(&w->lock);
+	return ledger_apply_where(&w->table, p->changes, p->n_changes);
+}
+
 static int run_held(struct ledger_writer *w, struct ledger_post *p)
 {
 	unsigned unsynced;
@@ -206,8 +216,15 @@ static int run_held(struct ledger_writer *w, struct ledger_post *p)
 
 	if (rc)
 		return rc;
-	if (ledger_apply_is_tree(p->changes, p->n_changes))
+	switch (where(w, p)) {
+	case LEDGER_APPLY_FILES:
 		return ledger_commit_tree(w, p->changes, 0, &p->gone);
+	case LEDGER_APPLY_ROOT:
+		return ledger_commit_root(w, &(struct ledger_commit_root){ .change = p->changes,
+									   .tell = tell_gone });
+	case LEDGER_APPLY_HERE:
+		break;
+	}
 	lock_take(&w->lock);
 	rc = run_locked(w, p);
 	unsynced = ledger_journal_unsynced(&w->journal);
@@ -252,6 +269,12 @@ static void *writer_main(void *arg)
 
 /* ---- start and stop ---- */
 
+static void tell_nobody(struct ledger_writer *w, struct ledger_gone *take_gone)
+{
+	(void)w;
+	ledger_gone_done(take_gone);
+}
+
 /* As it was posted, but that nobody waits and no record is made. Rows that went are not told: after an end
  * that left a journal every object is looked at. */
 static int replay_record(struct ledger_writer *w, const struct ledger_record *r, uint64_t seq)
@@ -261,10 +284,18 @@ static int replay_record(struct ledger_writer *w, const struct ledger_record *r,
 
 	for (int i = 0; i < LEDGER_COUNTERS; i++)
 		w->counts.totals[i] += r->add[i];
-	if (ledger_apply_is_tree(r->changes, r->n)) {
+	switch (ledger_apply_where(&w->table, r->changes, r->n)) {
+	case LEDGER_APPLY_FILES:
 		w->journal.last = seq - 1; /* as far as the table is */
 		rc = ledger_commit_tree(w, r->changes, seq, &gone);
-	} else {
+		break;
+	case LEDGER_APPLY_ROOT:
+		w->journal.last = seq - 1;
+		rc = ledger_commit_root(w, &(struct ledger_commit_root){ .change = r->changes,
+									 .seq = seq,
+									 .tell = tell_nobody });
+		break;
+	default:
 		rc = ledger_apply(&w->table, r->changes, r->n);
 		if (!rc)
 			ledger_change_keep(&w->table, seq, &gone);

@@ -87,10 +87,10 @@ static void other_files(void **state)
 static void newer_version(void **state)
 {
 	ledger_close(ledger_at(*state, LEDGER_GROUP));
-	sql(*state, "PRAGMA user_version=2");
+	sql(*state, "PRAGMA user_version=3");
 	expect_refused(*state, -EOPNOTSUPP,
-		       "written by a newer inferfs (schema 2, this one knows 1)");
-	sql(*state, "PRAGMA user_version=1; DROP TABLE unstored");
+		       "written by a newer inferfs (schema 3, this one knows 2)");
+	sql(*state, "PRAGMA user_version=2; DROP TABLE unstored");
 	expect_refused(*state, -EINVAL, "is damaged");
 }
 
