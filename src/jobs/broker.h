@@ -53,7 +53,8 @@ struct broker_view {
 	bool has_reasoning, has_tool_calls;
 	bool embedding; /* it asks for vectors: no text, no stream */
 	bool bulk;	/* a file of many requests: broker_bulk.h */
-	uint64_t bulk_failed; /* its lines that failed or were cancelled so far; > 0: retry applies at the end */
+	uint64_t
+		bulk_failed; /* its lines that failed or were cancelled so far; > 0: retry applies at the end */
 };
 
 static inline bool broker_is_final(enum broker_state s)

@@ -287,6 +287,8 @@ void bulk_start(struct bulk *k)
 	if (!k->started)
 		k->run_mono = mono_ns();
 	k->started = true;
+	if (k->job)
+		k->job->hold = false;
 	lock_drop(&k->b->lock);
 	bulk_kick(k);
 }
@@ -401,8 +403,7 @@ static struct job **running(struct bulk *k, size_t *out_n)
 	jobs = calloc(k->n_running + 1, sizeof(struct job *));
 	if (jobs)
 		LIST_EACH(l, &k->running)
-			jobs[(*out_n)++] =
-				job_ref(LIST_ENTRY(l, struct bulk_line, in_bulk)->job);
+			jobs[(*out_n)++] = job_ref(LIST_ENTRY(l, struct bulk_line, in_bulk)->job);
 	return jobs;
 }
 

@@ -30,7 +30,8 @@ enum bulk_phase { BULK_COUNT, BULK_PRUNE, BULK_RUN, BULK_WRITE, BULK_END, BULK_O
 
 /* sums over the lines that are final; what usage.json says */
 struct bulk_counts {
-	uint64_t total, done, failed, cancelled, cached; /* lines; done: final ones; cached: all samples */
+	uint64_t total, done, failed, cancelled,
+		cached; /* lines; done: final ones; cached: all samples */
 	uint64_t samples, bought, reused, duplicated, unpriced, attempts;
 	int64_t tokens_input, tokens_output;
 	double cost_usd, saved_cache_usd, saved_merge_usd;
@@ -48,9 +49,9 @@ struct bulk_asked {
 /* where a turn goes on; the turn's own, no lock */
 struct bulk_pass {
 	enum bulk_phase phase;
-	bool fresh;	  /* no line has a row yet */
+	bool fresh; /* no line has a row yet */
 	bool eof;
-	bool buys_again;      /* a line has cache bypass or refresh */
+	bool buys_again; /* a line has cache bypass or refresh */
 	struct bulk_scan scan;
 	struct bulk_set seen; /* names of this pass; counts occurrences of keys in `keys` */
 	struct bulk_set keys;
@@ -65,21 +66,22 @@ struct bulk {
 	struct broker *b;
 	unsigned refs;
 	struct list in_live;
-	struct { /* constant */
+	struct {			  /* constant */
 		int64_t id, lines, since; /* since: the first row with this content */
 		char *root;		  /* "\002L" */
 		json_t *defaults;	  /* NULL: none */
 		uint64_t accepted_ns;
 	};
-	struct job *job; /* with a reference while it is live; for its path */
-	int input, stream; /* descriptors, or -1 */
+	struct job *job;       /* with a reference while it is live; for its path */
+	int input, stream;     /* descriptors, or -1 */
 	uint64_t stream_bytes; /* what readers may see */
 	struct bulk_pass pass;
 	struct bulk_counts counts;
 	struct {
-		struct list running, over, stuck; /* lines: under way; to be counted; to be done again */
-		unsigned n_running;		  /* on the first two */
-		size_t bytes;			  /* of their requests */
+		struct list running, over,
+			stuck;	    /* lines: under way; to be counted; to be done again */
+		unsigned n_running; /* on the first two */
+		size_t bytes;	    /* of their requests */
 	};
 	struct {
 		bool started, busy, again, quit, cancel, final, known_total;
@@ -166,7 +168,8 @@ void broker_bulk_wake(struct bulk *k, enum broker_bulk_file f);
 /* bulk_check.c: a new row for the same file: retry 0 or -errno */
 int bulk_check_retry(struct broker *b, const struct ledger_row *row);
 /* bulk_recover.c: a row that is not final, after a mount; bulk_recover_spool: directories without a row */
-void bulk_recover(struct broker *b, struct ledger_row *row, broker_file_sha_fn *file_sha, void *arg);
+void bulk_recover(struct broker *b, struct ledger_row *row, broker_file_sha_fn *file_sha,
+		  void *arg);
 void bulk_recover_spool(struct broker *b);
 /* bulk_show.c: what broker_render shows of a job; -ENOENT it has no such file */
 int bulk_show_job_locked(const struct job *j, const struct broker_file_id *f, struct buf *out);

@@ -44,24 +44,44 @@ static void add_handouts(struct bulk_counts *c, const struct ledger_handout *h, 
 	c->cached += n && cached == n;
 }
 
+static void add(struct bulk_counts *to, const struct bulk_counts *c)
+{
+	to->done += c->done;
+	to->failed += c->failed;
+	to->cancelled += c->cancelled;
+	to->cached += c->cached;
+	to->samples += c->samples;
+	to->bought += c->bought;
+	to->reused += c->reused;
+	to->duplicated += c->duplicated;
+	to->unpriced += c->unpriced;
+	to->attempts += c->attempts;
+	to->tokens_input += c->tokens_input;
+	to->tokens_output += c->tokens_output;
+	to->cost_usd += c->cost_usd;
+	to->saved_cache_usd += c->saved_cache_usd;
+	to->saved_merge_usd += c->saved_merge_usd;
+}
+
 void bulk_count_row(struct bulk *k, const struct ledger_row *row)
 {
-	struct bulk_counts *c = &k->counts;
+	struct bulk_counts c = { .done = 1 };
 	struct ledger_handout *h = NULL;
-	json_t *f = NULL;
+	json_t *f = json_loads(row->facts ? row->facts : "", 0, NULL);
 	size_t n = 0;
 
-	c->done++;
-	c->failed += row->state == LEDGER_FAILED;
-	c->cancelled += row->state == LEDGER_CANCELLED;
-	if (row->state != LEDGER_DONE)
-		return;
-	f = json_loads(row->facts ? row->facts : "", 0, NULL);
-	if (ledger_handouts(k->b->o.ledger, row->id, &h, &n) == 0)
-		add_handouts(c, h, n);
-	add_facts(c, f);
+	c.failed = row->state == LEDGER_FAILED;
+	c.cancelled = row->state == LEDGER_CANCELLED;
+	if (row->state == LEDGER_DONE) {
+		if (ledger_handouts(k->b->o.ledger, row->id, &h, &n) == 0)
+			add_handouts(&c, h, n);
+		add_facts(&c, f);
+	}
 	json_decref(f);
 	free(h);
+	LOCK_SCOPE(&k->b->lock);
+	add(&k->counts, &c);
+	bulk_changed_locked(k);
 }
 
 /* ---- as text ---- */
@@ -71,32 +91,44 @@ struct member {
 	size_t at;
 };
 
-#define MEMBER(name) { #name, offsetof(struct bulk_counts, name) }
+#define MEMBER(name)                                      \
+	{                                                 \
+#name, offsetof(struct bulk_counts, name) \
+	}
 
 static const struct member wholes[] = {
-	MEMBER(total),	MEMBER(done),	  MEMBER(failed),     MEMBER(cancelled), MEMBER(cached),
-	MEMBER(samples), MEMBER(bought),  MEMBER(reused),     MEMBER(duplicated), MEMBER(unpriced),
-	MEMBER(attempts), MEMBER(tokens_input), MEMBER(tokens_output),
+	MEMBER(total),	       MEMBER(done),	 MEMBER(failed),   MEMBER(cancelled),
+	MEMBER(cached),	       MEMBER(samples),	 MEMBER(bought),   MEMBER(reused),
+	MEMBER(duplicated),    MEMBER(unpriced), MEMBER(attempts), MEMBER(tokens_input),
+	MEMBER(tokens_output),
 };
 static const struct member sums[] = { MEMBER(cost_usd), MEMBER(saved_cache_usd),
 				      MEMBER(saved_merge_usd) };
 
-static void *member_of(struct bulk_counts *c, const struct member *m)
+static int64_t whole(const struct bulk_counts *c, const struct member *m)
 {
-	return (char *)c + m->at;
+	int64_t n;
+
+	memcpy(&n, (const char *)c + m->at, sizeof(n));
+	return n;
 }
 
-static json_t *object_of(const struct bulk_counts *from)
+static double sum(const struct bulk_counts *c, const struct member *m)
 {
-	struct bulk_counts c = *from;
+	double d;
+
+	memcpy(&d, (const char *)c + m->at, sizeof(d));
+	return d;
+}
+
+static json_t *object_of(const struct bulk_counts *c)
+{
 	json_t *o = json_object();
 
 	for (size_t i = 0; o && i < ARRAY_LEN(wholes); i++)
-		json_object_set_new(o, wholes[i].name,
-				    json_integer(*(json_int_t *)member_of(&c, &wholes[i])));
+		json_object_set_new(o, wholes[i].name, json_integer(whole(c, &wholes[i])));
 	for (size_t i = 0; o && i < ARRAY_LEN(sums); i++)
-		json_object_set_new(o, sums[i].name,
-				    json_real(*(double *)member_of(&c, &sums[i])));
+		json_object_set_new(o, sums[i].name, json_real(sum(c, &sums[i])));
 	return o;
 }
 
@@ -118,11 +150,16 @@ void bulk_count_read(const char *facts, struct bulk_counts *out, double *out_ela
 	json_t *o = json_loads(facts ? facts : "", 0, NULL);
 
 	*out = (struct bulk_counts){ 0 };
-	for (size_t i = 0; i < ARRAY_LEN(wholes); i++)
-		*(json_int_t *)member_of(out, &wholes[i]) =
-			json_integer_value(json_object_get(o, wholes[i].name));
-	for (size_t i = 0; i < ARRAY_LEN(sums); i++)
-		*(double *)member_of(out, &sums[i]) = number(o, sums[i].name);
+	for (size_t i = 0; i < ARRAY_LEN(wholes); i++) {
+		int64_t n = json_integer_value(json_object_get(o, wholes[i].name));
+
+		memcpy((char *)out + wholes[i].at, &n, sizeof(n));
+	}
+	for (size_t i = 0; i < ARRAY_LEN(sums); i++) {
+		double d = number(o, sums[i].name);
+
+		memcpy((char *)out + sums[i].at, &d, sizeof(d));
+	}
 	*out_elapsed_s = number(o, "elapsed_s");
 	json_decref(o);
 }
@@ -139,17 +176,17 @@ uint64_t bulk_count_failed(const char *facts)
 int bulk_count_usage(const struct bulk_counts *c, const char *status, double elapsed_s,
 		     struct buf *out)
 {
-	json_t *o = json_object(), *sum = object_of(c);
+	json_t *o = json_object(), *all = object_of(c);
 	char *text;
 	int r;
 
 	json_object_set_new(o, "status", json_string(status));
-	json_object_update(o, sum);
+	json_object_update(o, all);
 	json_object_set_new(o, "elapsed_s", json_real(elapsed_s));
-	text = o && sum ? json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) : NULL;
+	text = o && all ? json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) : NULL;
 	r = text ? buf_adds(out, text) : -ENOMEM;
 	free(text);
-	json_decref(sum);
+	json_decref(all);
 	json_decref(o);
 	return r == 0 ? buf_addc(out, '\n') : r;
 }

@@ -109,7 +109,7 @@ static void end(struct bulk *k, enum broker_state state, const struct err *e)
 	lock_drop(&k->b->lock);
 	x->change.op = LEDGER_OP_FINISH;
 	row->id = k->id;
-	row->state = state == BROKER_DONE	? LEDGER_DONE
+	row->state = state == BROKER_DONE	 ? LEDGER_DONE
 		     : state == BROKER_CANCELLED ? LEDGER_CANCELLED
 						 : LEDGER_FAILED;
 	row->error = x->error.data;
@@ -135,9 +135,10 @@ void bulk_end(struct bulk *k)
 		state = BROKER_DONE;
 	lock_drop(&k->b->lock);
 	if (state == BROKER_CANCELLED)
-		(void)err_set(&e, ERR_CANCELLED,
-			      "the job was cancelled; write \"retry\" to its ctl file to ask the lines "
-			      "again that had no answer yet");
+		(void)err_set(
+			&e, ERR_CANCELLED,
+			"the job was cancelled; write \"retry\" to its ctl file to ask the lines "
+			"again that had no answer yet");
 	else if (!e.code)
 		(void)err_set(&e, ERR_INTERNAL, "no line succeeded");
 	end(k, state, &e);

@@ -75,10 +75,11 @@ static int unwrap(json_t *o, json_t **out, struct err *e)
 
 	json_object_foreach(o, name, v)
 		if (strcmp(name, "method") && strcmp(name, "url") && strcmp(name, "body"))
-			return err_field(e, ERR_REQUEST, name,
-					 "a line with \"body\" has only custom_id, method and url beside "
-					 "it; move \"%.60s\" into the body",
-					 name);
+			return err_field(
+				e, ERR_REQUEST, name,
+				"a line with \"body\" has only custom_id, method and url beside "
+				"it; move \"%.60s\" into the body",
+				name);
 	if (!json_is_object(body))
 		return err_field(e, ERR_REQUEST, "body", "body must be a JSON object");
 	if (method && (!json_is_string(method) || strcmp(json_string_value(method), "POST") != 0))
@@ -126,9 +127,10 @@ static int take_id(const json_t *o, struct bulk_item *i)
 	if (!id || json_is_null(id))
 		return known_by_number(i, "");
 	if (!json_is_string(id) || !json_string_length(id)) {
-		(void)err_field(&i->e, ERR_REQUEST, "custom_id",
-				"custom_id must be a string that is not empty; leave it out and the "
-				"line is known by its number");
+		(void)err_field(
+			&i->e, ERR_REQUEST, "custom_id",
+			"custom_id must be a string that is not empty; leave it out and the "
+			"line is known by its number");
 		return known_by_number(i, "");
 	}
 	i->custom_id = strdup(json_string_value(id));
@@ -150,10 +152,11 @@ static int be_alone(struct bulk_item *i, struct bulk_set *seen)
 	int r = bulk_set_add(seen, bulk_set_hash(i->name, strlen(i->name)));
 
 	if (r == 0 && i->own_id) {
-		(void)err_field(&i->e, ERR_REQUEST, "custom_id",
-				"an earlier line has the custom_id \"%.100s\", too; give each line its "
-				"own",
-				i->custom_id);
+		(void)err_field(
+			&i->e, ERR_REQUEST, "custom_id",
+			"an earlier line has the custom_id \"%.100s\", too; give each line its "
+			"own",
+			i->custom_id);
 		r = known_by_number(i, "");
 		if (r == 0)
 			r = bulk_set_add(seen, bulk_set_hash(i->name, strlen(i->name)));

@@ -144,6 +144,11 @@ char *bulk_line_id(struct broker *b, const struct ledger_row *row)
 	return str_printf("%s/%s", buf_str(&path), custom);
 }
 
+const struct job *bulk_line_file_locked(const struct bulk_line *l)
+{
+	return l->bulk->job ? l->bulk->job : l->job;
+}
+
 int bulk_line_home(const struct bulk_line *l, char **out_root, char **out_path)
 {
 	char *root = NULL, *path = NULL;

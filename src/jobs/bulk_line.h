@@ -54,6 +54,8 @@ bool bulk_line_is(const char *root);
 char *bulk_line_id(struct broker *b, const struct ledger_row *row);
 /* bulk_line_text - the line's bytes as they were accepted */
 int bulk_line_text(const struct bulk_line *l, struct buf *out);
+/* bulk_line_file_locked - the job of its file, for root and path; itself when that is gone */
+const struct job *bulk_line_file_locked(const struct bulk_line *l);
 /* bulk_line_home - root and path of the prompt's file as it is called now; malloc'd */
 int bulk_line_home(const struct bulk_line *l, char **out_root, char **out_path);
 /* bulk_line_member - "job", "line" of a row's envelope; 0: it has none */

@@ -8,25 +8,18 @@
 #include "base/mono.h"
 #include "base/str.h"
 #include "jobs/bulk.h"
-#include "jobs/flight.h"
-#include "jobs/image.h"
+#include "jobs/bulk_ask.h"
 
 #include "base/banned.h"
 
-#define TURN_NS	      (10 * MONO_MS) /* so that other work on the pool has its turn, too */
-#define LINES_MIN     64u
-#define LINES_MAX     4096u
-#define REQUESTS_MAX  ((size_t)64 << 20) /* bytes of the requests under way */
-#define LINE_MAX_USUAL ((size_t)16 << 20)
-
-static size_t line_max(const struct broker *b)
-{
-	return b->o.max_request_bytes ? (size_t)b->o.max_request_bytes : LINE_MAX_USUAL;
-}
+#define TURN_NS	     (10 * MONO_MS) /* so that other work on the pool has its turn, too */
+#define LINES_MIN    64u
+#define LINES_MAX    4096u
+#define REQUESTS_MAX ((size_t)64 << 20) /* bytes of the requests under way */
 
 void bulk_run_rewind(struct bulk *k)
 {
-	bulk_scan_begin(&k->pass.scan, k->input, line_max(k->b));
+	bulk_scan_begin(&k->pass.scan, k->input, bulk_ask_line_max(k->b));
 	bulk_set_done(&k->pass.seen);
 	k->pass.eof = false;
 }
@@ -59,9 +52,8 @@ static int add_final(struct bulk *k, const struct ledger_row *row)
 		return r;
 	lock_take(&k->b->lock);
 	k->stream_bytes += text.len;
-	bulk_count_row(k, row);
-	bulk_changed_locked(k);
 	lock_drop(&k->b->lock);
+	bulk_count_row(k, row);
 	broker_bulk_wake(k, BULK_STREAM);
 	return 0;
 }
@@ -83,6 +75,7 @@ static void count_over(struct bulk *k, struct bulk_line *line)
 	lock_take(&b->lock);
 	list_del(&line->in_bulk);
 	k->n_running--;
+	k->pass.run_done++;
 	lock_drop(&b->lock);
 	ledger_count(b->o.ledger, LEDGER_C_REQUESTS, 1);
 	job_unref(b, j);
@@ -103,7 +96,6 @@ static int take_over(struct bulk *k, uint64_t until)
 		}
 		if (r < 0 && r != -ENOENT) /* removed behind our back: not counted */
 			return r;
-		k->pass.run_done++;
 		count_over(k, line);
 	}
 	return 0;
@@ -111,48 +103,19 @@ static int take_over(struct bulk *k, uint64_t until)
 
 /* ---- one line ---- */
 
-static int parse(struct bulk *k, const struct bulk_text *t, struct bulk_item *item,
-		 struct checked *c)
-{
-	json_t *defaults = k->defaults ? json_deep_copy(k->defaults) : NULL;
-	struct request_source src = { .text = t->p,
-				      .len = t->n,
-				      .form = REQUEST_JSON,
-				      .defaults = defaults,
-				      .value = item->request };
-	int r = k->defaults && !defaults ? -ENOMEM
-					 : request_parse(&src, &c->request, NULL, &item->e);
-
-	json_decref(defaults); /* a copy: what the job keeps of it is its own */
-	if (r < 0)
-		bulk_item_renumber(&item->e, item->no);
-	return r;
-}
-
-/* 0 it can be asked; else item->e says why not, or -ENOMEM without it */
-static int check(struct bulk *k, const struct bulk_text *t, struct bulk_item *item,
-		 struct checked *c)
+static int check(struct bulk *k, struct bulk_asked *a, struct checked *c)
 {
 	AUTO_FREE char *root = NULL;
 	AUTO_FREE char *path = NULL;
-	struct broker *b = k->b;
-	int r = item->request ? parse(k, t, item, c) : -EINVAL;
 
-	if (r < 0)
-		return r;
-	lock_take(&b->lock);
+	lock_take(&k->b->lock);
 	root = strdup(k->job->root);
 	path = strdup(k->job->path);
-	lock_drop(&b->lock);
+	lock_drop(&k->b->lock);
 	if (!root || !path)
 		return -ENOMEM;
-	if (image_unknown(c->request))
-		r = image_learn(b, root, path, c->request, &item->e);
-	if (r == 0)
-		r = check_request(b, path, NULL, c, &item->e);
-	if (r == 0 && key_of(t->p, t->n, &c->body.file_sha) < 0)
-		r = -ENOMEM;
-	return r;
+	return bulk_ask_check(&(struct bulk_ask){ k->b, root, path, k->defaults }, &a->text,
+			      &a->item, c);
 }
 
 /* What hand-outs are known by where the user chose no id: the escaped name, or the k-th line with that key
@@ -183,7 +146,8 @@ static int name_hand(struct bulk *k, struct bulk_asked *a, struct checked *c)
 
 /* The row of an earlier run counts: an answer while the question is the same, a failure for this row of the
  * file only. c: NULL when it cannot be asked. */
-static bool still_counts(const struct bulk *k, const struct ledger_row *row, const struct checked *c)
+static bool still_counts(const struct bulk *k, const struct ledger_row *row,
+			 const struct checked *c)
 {
 	int64_t job = bulk_line_member(row, "job");
 	enum request_cache mode = c ? c->terms.cache : REQUEST_CACHE_USE;
@@ -226,7 +190,7 @@ static int run_line(struct bulk *k, struct bulk_asked *a)
 {
 	enum request_cache mode;
 	struct checked c = { 0 };
-	int r = check(k, &a->text, &a->item, &c);
+	int r = check(k, a, &c);
 	bool good = r == 0;
 
 	if (r < 0 && !a->item.e.code) /* no memory: not the line's fault */
@@ -238,11 +202,12 @@ static int run_line(struct bulk *k, struct bulk_asked *a)
 	if (r == 0)
 		r = passed_over(k, &a->item, good ? &c : NULL);
 	if (r == 0)
-		r = bulk_line_start(k, &(struct bulk_start){ .item = &a->item,
-							     .text = &a->text,
-							     .checked = good ? &c : NULL,
-							     .state = cancelled(k) ? BROKER_CANCELLED
-										   : BROKER_QUEUED });
+		r = bulk_line_start(k,
+				    &(struct bulk_start){ .item = &a->item,
+							  .text = &a->text,
+							  .checked = good ? &c : NULL,
+							  .state = cancelled(k) ? BROKER_CANCELLED
+										: BROKER_QUEUED });
 	check_done(&c);
 	return r < 0 ? r : 0;
 }
@@ -268,7 +233,7 @@ static int run_next(struct bulk *k)
 {
 	struct bulk_pass *p = &k->pass;
 	struct bulk_asked *a = &p->asked;
-	AUTO_BUF struct buf text = BUF_INIT(line_max(k->b) + 1);
+	AUTO_BUF struct buf text = BUF_INIT(bulk_ask_line_max(k->b) + 1);
 	int r;
 
 	if (a->there) {
@@ -307,7 +272,7 @@ static struct bulk_line *first_stuck(struct bulk *k)
 /* A line whose result could not be recorded is asked again; what was bought for it is in the store by now. */
 static int run_stuck(struct bulk *k, struct bulk_line *line)
 {
-	AUTO_BUF struct buf text = BUF_INIT(line_max(k->b) + 1);
+	AUTO_BUF struct buf text = BUF_INIT(bulk_ask_line_max(k->b) + 1);
 	struct job *j = line->job;
 	struct bulk_asked a = { .text = { .no = line->no,
 					  .off = line->off,
@@ -519,6 +484,22 @@ static int run_lines(struct bulk *k, uint64_t until)
 	return 1;
 }
 
+/* all lines once more; those that have a row are passed over */
+static void run_again(struct bulk *k)
+{
+	uint64_t total;
+
+	lock_take(&k->b->lock);
+	total = k->counts.total;
+	k->counts = (struct bulk_counts){ .total = total };
+	k->stream_bytes = 0;
+	k->pass.phase = BULK_RUN;
+	lock_drop(&k->b->lock);
+	k->pass.fresh = false;
+	bulk_set_done(&k->pass.keys);
+	bulk_run_rewind(k);
+}
+
 static int step(struct bulk *k, uint64_t until)
 {
 	int r;
@@ -534,7 +515,9 @@ static int step(struct bulk *k, uint64_t until)
 		r = bulk_write_turn(k);
 		if (r == 0)
 			set_phase(k, BULK_END);
-		return r < 0 ? r : 1;
+		if (r == -ENOENT) /* a row was lost: that line is asked again */
+			run_again(k);
+		return r < 0 && r != -ENOENT ? r : 1;
 	case BULK_END:
 		set_phase(k, BULK_OVER);
 		bulk_end(k);
@@ -551,9 +534,10 @@ bool bulk_run_turn(struct bulk *k)
 	int r = open_files(k);
 
 	if (r == -ENOENT) {
-		(void)err_set(&e, ERR_INTERNAL,
-			      "the accepted lines are gone from the state directory; write the file "
-			      "again to send it");
+		(void)err_set(
+			&e, ERR_INTERNAL,
+			"the accepted lines are gone from the state directory; write the file "
+			"again to send it");
 		bulk_end_refuse(k, &e);
 		return false;
 	}

@@ -18,8 +18,8 @@
 #define BLOCK	 ((size_t)256 << 10)
 
 static const char *const names[BULK_SPOOL_FILES] = {
-	[BULK_SPOOL_INPUT] = "input",		 [BULK_SPOOL_STREAM] = "stream",
-	[BULK_SPOOL_OUTPUT] = "output",		 [BULK_SPOOL_ERRORS] = "errors",
+	[BULK_SPOOL_INPUT] = "input",		[BULK_SPOOL_STREAM] = "stream",
+	[BULK_SPOOL_OUTPUT] = "output",		[BULK_SPOOL_ERRORS] = "errors",
 	[BULK_SPOOL_OUTPUT_NEW] = "output-new", [BULK_SPOOL_ERRORS_NEW] = "errors-new",
 };
 

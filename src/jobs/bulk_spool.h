@@ -35,7 +35,8 @@ int bulk_spool_make(struct broker *b, int64_t lines);
 /* bulk_spool_open - flags as for open(2) */
 int bulk_spool_open(struct broker *b, struct bulk_place p, enum bulk_file f, int flags);
 int bulk_spool_size(struct broker *b, struct bulk_place p, enum bulk_file f, uint64_t *out);
-int bulk_spool_rename(struct broker *b, struct bulk_place p, enum bulk_file from, enum bulk_file to);
+int bulk_spool_rename(struct broker *b, struct bulk_place p, enum bulk_file from,
+		      enum bulk_file to);
 /* bulk_spool_inherit - the input of another row of the same lines, for p */
 int bulk_spool_inherit(struct broker *b, struct bulk_place p, int64_t from_job);
 /* bulk_spool_forget - all files of one row */
@@ -44,7 +45,8 @@ void bulk_spool_forget(struct broker *b, struct bulk_place p);
 void bulk_spool_remove(struct broker *b, int64_t lines);
 /* bulk_spool_each - every directory; bulk_spool_jobs - every row that has a file in one */
 void bulk_spool_each(struct broker *b, void (*fn)(void *arg, int64_t lines), void *arg);
-void bulk_spool_jobs(struct broker *b, int64_t lines, void (*fn)(void *arg, int64_t job), void *arg);
+void bulk_spool_jobs(struct broker *b, int64_t lines, void (*fn)(void *arg, int64_t job),
+		     void *arg);
 /* bulk_spool_copy - from the beginning of `from` to the end, and the sum of it */
 int bulk_spool_copy(int from, int to, struct key *out_sum, uint64_t *out_size);
 

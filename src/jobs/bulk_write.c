@@ -132,13 +132,14 @@ static void keep_first(struct bulk *k, const struct ledger_row *row, uint64_t no
 	if (e->code || row->state == LEDGER_DONE)
 		return;
 	o = json_loads(row->error ? row->error : "", 0, NULL);
-	(void)err_set(e, err_by_name(json_string_value(json_object_get(o, "errno")) ?
-					     json_string_value(json_object_get(o, "errno")) :
-					     "EIO"),
+	(void)err_set(e,
+		      err_by_name(json_string_value(json_object_get(o, "errno"))
+					  ? json_string_value(json_object_get(o, "errno"))
+					  : "EIO"),
 		      "%.300s",
-		      json_string_value(json_object_get(o, "message")) ?
-			      json_string_value(json_object_get(o, "message")) :
-			      "unknown");
+		      json_string_value(json_object_get(o, "message"))
+			      ? json_string_value(json_object_get(o, "message"))
+			      : "unknown");
 	err_prefix(e, "no line succeeded; the first, line %llu: ", (unsigned long long)no);
 	e->line = (unsigned)no;
 	json_decref(o);

@@ -43,7 +43,7 @@ enum job_step {
 /* what the user asked for beside the effective request; kept in the ledger as the envelope */
 struct job_terms {
 	char *request_id; /* NULL: the path */
-	char *hand_id;	  /* a line: what its hand-outs are known by; NULL: request_id or the path */
+	char *hand_id; /* a line: what its hand-outs are known by; NULL: request_id or the path */
 	char *backend, *model;
 	enum request_cache cache;
 	int n, priority;
@@ -90,7 +90,7 @@ struct job {
 	struct job_ask ask;
 	struct bulk *bulk;	/* a file of many requests; NULL: it is one */
 	struct bulk_line *line; /* a line of such a file; NULL: it is none */
-	struct { /* where it stands */
+	struct {		/* where it stands */
 		enum broker_state state;
 		enum job_step step;
 		bool hold;   /* accepted, its writer has not closed the file yet */
