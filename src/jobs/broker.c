@@ -311,6 +311,7 @@ struct broker *broker_stop(struct broker *b)
 		return NULL;
 	broker_quiet(b);
 	tick_stop(b);
+	bulk_stop(b);
 	infer_stop(b->o.infer); /* its last callbacks post to the pool and the ledger */
 	pool_stop(b->pool);
 	sweep_finish(b);

@@ -31,6 +31,12 @@ static const enum bulk_file spooled[] = {
 	[BULK_ERRORS] = BULK_SPOOL_ERRORS,
 };
 
+void broker_bulk_check(struct broker *b, const struct broker_bulk_doc *d, broker_checked_fn *done,
+		       void *arg)
+{
+	bulk_check_file(b, d, done, arg);
+}
+
 /* ---- the job of an id ---- */
 
 /* 0 and the row of a job; -ENOENT */

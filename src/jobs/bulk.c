@@ -204,8 +204,27 @@ static void leave(struct bulk *k)
 	bulk_unref(k);
 }
 
-/* true: it has left, and this was the last turn */
-static bool turn_over(struct bulk *k, bool more)
+void bulk_work_locked(struct broker *b)
+{
+	assert(lock_held(&b->lock));
+	b->bulks.working++;
+}
+
+void bulk_rest_locked(struct broker *b)
+{
+	assert(lock_held(&b->lock) && b->bulks.working);
+	if (!--b->bulks.working)
+		cond_broadcast(&b->bulks.idle);
+}
+
+static void rest(struct bulk *k)
+{
+	LOCK_SCOPE(&k->b->lock);
+	k->busy = false;
+	bulk_rest_locked(k->b);
+}
+
+static void turn_over(struct bulk *k, bool more)
 {
 	struct broker *b = k->b;
 	bool post, gone;
@@ -215,16 +234,19 @@ static bool turn_over(struct bulk *k, bool more)
 	k->again = false;
 	gone = !post && (k->quit || k->final) && !k->n_running && !b->stopping &&
 	       !list_empty(&k->in_live);
-	k->busy = post || gone;
-	lock_drop(&b->lock);
-	if (post && pool_post(b->pool, &k->task) < 0) {
-		lock_take(&b->lock);
+	if (!post && !gone) {
 		k->busy = false;
-		lock_drop(&b->lock);
+		bulk_rest_locked(b);
 	}
-	if (gone)
-		leave(k);
-	return gone;
+	lock_drop(&b->lock);
+	if (post && pool_post(b->pool, &k->task) < 0)
+		rest(k);
+	if (!gone)
+		return;
+	leave(k); /* it stays busy: there is no other turn */
+	lock_take(&b->lock);
+	bulk_rest_locked(b);
+	lock_drop(&b->lock);
 }
 
 static void forget_over(struct bulk *k)
@@ -256,7 +278,7 @@ static void turn(struct pool_task *t)
 		forget_over(k);
 	else if (!idle)
 		more = bulk_run_turn(k);
-	(void)turn_over(k, more);
+	turn_over(k, more);
 }
 
 void bulk_kick(struct bulk *k)
@@ -266,19 +288,18 @@ void bulk_kick(struct bulk *k)
 
 	lock_take(&b->lock);
 	post = !k->busy && !list_empty(&k->in_live);
-	if (post)
+	if (post) {
 		k->busy = true;
-	else
+		bulk_work_locked(b);
+	} else {
 		k->again = true;
+	}
 	lock_drop(&b->lock);
 	if (!post)
 		return;
 	k->task.run = turn;
-	if (pool_post(b->pool, &k->task) == 0)
-		return;
-	lock_take(&b->lock);
-	k->busy = false; /* ending */
-	lock_drop(&b->lock);
+	if (pool_post(b->pool, &k->task) < 0)
+		rest(k); /* ending */
 }
 
 void bulk_start(struct bulk *k)
@@ -518,6 +539,7 @@ void bulk_init(struct broker *b)
 	list_init(&b->bulks.drops);
 	list_init(&b->bulks.claims);
 	map_init(&b->bulks.homes);
+	cond_init(&b->bulks.idle);
 }
 
 static struct bulk *nth(struct broker *b, size_t n)
@@ -544,6 +566,14 @@ void bulk_quiet(struct broker *b)
 	}
 }
 
+void bulk_stop(struct broker *b)
+{
+	LOCK_SCOPE(&b->lock);
+	assert(b->stopping);
+	while (b->bulks.working)
+		cond_wait(&b->bulks.idle, &b->lock);
+}
+
 /* after the pool, infer and the ledger: nobody calls back any more */
 void bulk_free(struct broker *b)
 {
@@ -565,4 +595,5 @@ void bulk_free(struct broker *b)
 	}
 	bulk_line_homes_free(b);
 	bulk_drop_free(b);
+	cond_done(&b->bulks.idle);
 }

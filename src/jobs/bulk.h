@@ -130,6 +130,11 @@ void bulk_changed_locked(struct bulk *k);
 /* the broker's side */
 void bulk_init(struct broker *b);
 void bulk_quiet(struct broker *b);
+/* bulk_stop - after bulk_quiet: nothing of jobs asks infer any more; waits for turns, milliseconds */
+void bulk_stop(struct broker *b);
+/* bulk_work_locked - something on the pool that asks infer begins; bulk_rest_locked: is over */
+void bulk_work_locked(struct broker *b);
+void bulk_rest_locked(struct broker *b);
 void bulk_free(struct broker *b);
 /* bulk_gone - a row went (of the gone-watch): a job's lines go with it */
 void bulk_gone(struct broker *b, const struct ledger_row *row);
@@ -165,7 +170,9 @@ void bulk_drop_due(struct broker *b);
 void bulk_drop_free(struct broker *b);
 /* broker_bulk.c: those who wait for more of a file */
 void broker_bulk_wake(struct bulk *k, enum broker_bulk_file f);
-/* bulk_check.c: a new row for the same file: retry 0 or -errno */
+/* bulk_check.c: bulk_check_file is broker_bulk_check; bulk_check_retry: a new row for the same file, 0 or -errno */
+void bulk_check_file(struct broker *b, const struct broker_bulk_doc *d, broker_checked_fn *done,
+		     void *arg);
 int bulk_check_retry(struct broker *b, const struct ledger_row *row);
 /* bulk_recover.c: a row that is not final, after a mount; bulk_recover_spool: directories without a row */
 void bulk_recover(struct broker *b, struct ledger_row *row, broker_file_sha_fn *file_sha,

@@ -420,9 +420,14 @@ static void check_file(struct check *c)
 	ledger_row_done(&old);
 }
 
-static void check_run(struct pool_task *t)
+static bool stopping(struct broker *b)
 {
-	struct check *c = CONTAINER_OF(t, struct check, task);
+	LOCK_SCOPE(&b->lock);
+	return b->stopping;
+}
+
+static void check_one(struct check *c)
+{
 	struct err e = { 0 };
 
 	if (str_ends(c->name.suffix, ".batch.jsonl"))
@@ -434,7 +439,7 @@ static void check_run(struct pool_task *t)
 		(void)err_field(
 			&e, ERR_UNSUPPORTED, "suffix",
 			"there is no directory for jobs here; write one request in a .json file");
-	if (c->b->stopping)
+	if (stopping(c->b))
 		give_up(c, ESHUTDOWN, 0, false);
 	else if (e.code)
 		refuse(c, &e);
@@ -442,8 +447,36 @@ static void check_run(struct pool_task *t)
 		check_file(c);
 }
 
-void broker_bulk_check(struct broker *b, const struct broker_bulk_doc *d, broker_checked_fn *done,
-		       void *arg)
+static void check_run(struct pool_task *t)
+{
+	struct check *c = CONTAINER_OF(t, struct check, task);
+	struct broker *b = c->b;
+
+	check_one(c);
+	lock_take(&b->lock);
+	bulk_rest_locked(b);
+	lock_drop(&b->lock);
+}
+
+/* false: the pool is full or gone */
+static bool run_check(struct check *c)
+{
+	struct broker *b = c->b;
+
+	c->task.run = check_run;
+	lock_take(&b->lock);
+	bulk_work_locked(b);
+	lock_drop(&b->lock);
+	if (pool_post(b->pool, &c->task) == 0)
+		return true;
+	lock_take(&b->lock);
+	bulk_rest_locked(b);
+	lock_drop(&b->lock);
+	return false;
+}
+
+void bulk_check_file(struct broker *b, const struct broker_bulk_doc *d, broker_checked_fn *done,
+		     void *arg)
 {
 	struct broker_accepted no = { .code = ENOMEM };
 	struct check *c = check_new(b, &(struct broker_name){ d->root, d->path, d->suffix });
@@ -461,8 +494,7 @@ void broker_bulk_check(struct broker *b, const struct broker_bulk_doc *d, broker
 	no.code = c->fd < 0 ? errno : ENOMEM;
 	c->defaults = d->defaults ? json_deep_copy(d->defaults) : NULL;
 	r = c->fd < 0 || (d->defaults && !c->defaults) ? -1 : 0;
-	c->task.run = check_run;
-	if (r == 0 && pool_post(b->pool, &c->task) == 0)
+	if (r == 0 && run_check(c))
 		return;
 	if (r == 0)
 		no.code = EAGAIN; /* full or gone; the file stays as it is */

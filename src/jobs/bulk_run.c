@@ -451,7 +451,8 @@ static int prune(struct bulk *k, uint64_t until)
 static bool full(struct bulk *k, unsigned most)
 {
 	LOCK_SCOPE(&k->b->lock);
-	return k->n_running >= most || (k->n_running && k->bytes >= REQUESTS_MAX);
+	return k->b->stopping || k->quit || k->n_running >= most ||
+	       (k->n_running && k->bytes >= REQUESTS_MAX);
 }
 
 static bool idle(struct bulk *k)
@@ -552,5 +553,5 @@ bool bulk_run_turn(struct bulk *k)
 	lock_take(&k->b->lock);
 	k->pauses = 0;
 	lock_drop(&k->b->lock);
-	return r > 0;
+	return r > 0 || next_over(k); /* the time may have been over before they were all counted */
 }

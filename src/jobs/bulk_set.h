@@ -17,6 +17,7 @@ struct bulk_set {
 	size_t cap, n;
 };
 
+/* bulk_set_done - forget all; it may be used again */
 void bulk_set_done(struct bulk_set *s);
 /* bulk_set_hash - of bytes; never 0; the same in every process */
 uint64_t bulk_set_hash(const void *p, size_t n);

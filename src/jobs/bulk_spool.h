@@ -29,6 +29,7 @@ struct bulk_place {
 	int64_t lines, job;
 };
 
+/* bulk_spool_there - the broker was given a directory for jobs */
 bool bulk_spool_there(const struct broker *b);
 /* bulk_spool_make - the directory */
 int bulk_spool_make(struct broker *b, int64_t lines);

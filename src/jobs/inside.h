@@ -127,6 +127,8 @@ struct bulks {
 	struct list drops;  /* lines whose job went, until they are gone */
 	struct list claims; /* lines that a job on its way to the ledger takes over */
 	struct map homes;   /* id of lines -> id of their job */
+	unsigned working; /* turns and checks on the pool; infer must not go before they are over */
+	struct cond idle;
 };
 
 struct broker {
