@@ -32,7 +32,7 @@ int broker_ctl_cancel(struct broker *b, int64_t id)
 		return r == 0 ? -EINVAL : -ENOENT;
 	}
 	if (j->bulk) {
-		r = bulk_cancel(j->bulk);
+		r = bulk_leave_cancel(j->bulk);
 		job_unref(b, j);
 		return r;
 	}

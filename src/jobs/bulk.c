@@ -177,7 +177,7 @@ static void release_jobs(struct broker *b, struct list *lines)
 }
 
 /* Nothing of it runs any more: its files go, and whoever waits for that goes on. */
-static void leave(struct bulk *k)
+static void retire(struct bulk *k)
 {
 	struct broker *b = k->b;
 	struct bulk *next = NULL;
@@ -243,7 +243,7 @@ static void turn_over(struct bulk *k, bool more)
 		rest(k);
 	if (!gone)
 		return;
-	leave(k); /* it stays busy: there is no other turn */
+	retire(k); /* it stays busy: there is no other turn */
 	lock_take(&b->lock);
 	bulk_rest_locked(b);
 	lock_drop(&b->lock);
@@ -332,50 +332,9 @@ void bulk_pause(struct bulk *k, int error, const char *what)
 			(long long)k->id, what, strerror(error));
 }
 
-/* ---- leaving early ---- */
+/* ---- who waits for its files ---- */
 
-struct leaving {
-	struct job **jobs;
-	size_t n;
-	struct list waiters;
-};
-
-/* Those whose end is being recorded keep it; the others leave with a second of grace, in which another
- * content of the file may ask for the same. */
-static void detach_locked(struct bulk *k, struct leaving *x)
-{
-	x->jobs = calloc(k->n_running + 1, sizeof(*x->jobs));
-	if (!x->jobs)
-		return; /* then they run to their end */
-	LIST_EACH_SAFE(l, tmp, &k->running) {
-		struct bulk_line *line = LIST_ENTRY(l, struct bulk_line, in_bulk);
-		struct job *j = line->job;
-
-		if (j->ending)
-			continue;
-		j->ending = true;
-		line->over = true;
-		list_del(&line->in_bulk);
-		k->n_running--;
-		job_detach_locked(k->b, j, &x->waiters);
-		x->jobs[x->n++] = j;
-	}
-}
-
-static void told(struct broker *b, struct leaving *x)
-{
-	for (size_t i = 0; i < x->n; i++)
-		if (x->jobs[i]->stream)
-			stream_fail(x->jobs[i]->stream, ECANCELED);
-	job_wake_all(b, &x->waiters);
-	for (size_t i = 0; i < x->n; i++) {
-		job_unref(b, x->jobs[i]); /* the list's, and what detaching took */
-		job_unref(b, x->jobs[i]);
-	}
-	free(x->jobs);
-}
-
-static void wake_all(struct bulk *k)
+void bulk_wake_all(struct bulk *k)
 {
 	struct list all;
 
@@ -396,83 +355,6 @@ static void wake_all(struct bulk *k)
 		w = LIST_ENTRY(l, struct broker_bulk_waiter, link);
 		w->wake(w);
 	}
-}
-
-void bulk_quit(struct bulk *k)
-{
-	struct leaving x = { 0 };
-
-	list_init(&x.waiters);
-	lock_take(&k->b->lock);
-	bulk_ref_locked(k);
-	k->quit = true;
-	detach_locked(k, &x);
-	lock_drop(&k->b->lock);
-	told(k->b, &x);
-	wake_all(k);
-	bulk_kick(k);
-	bulk_unref(k);
-}
-
-/* the lines that run, with a reference each */
-static struct job **running(struct bulk *k, size_t *out_n)
-{
-	struct job **jobs;
-
-	LOCK_SCOPE(&k->b->lock);
-	*out_n = 0;
-	jobs = calloc(k->n_running + 1, sizeof(struct job *));
-	if (jobs)
-		LIST_EACH(l, &k->running)
-			jobs[(*out_n)++] = job_ref(LIST_ENTRY(l, struct bulk_line, in_bulk)->job);
-	return jobs;
-}
-
-int bulk_cancel(struct bulk *k)
-{
-	struct err e = { 0 };
-	struct job **jobs;
-	bool late;
-	size_t n;
-
-	lock_take(&k->b->lock);
-	late = k->cancel || k->quit || k->pass.phase > BULK_RUN;
-	k->cancel |= !late;
-	lock_drop(&k->b->lock);
-	if (late)
-		return -EINVAL;
-	(void)err_set(&e, ERR_CANCELLED,
-		      "the job was cancelled; write \"retry\" to its ctl file to ask again");
-	jobs = running(k, &n);
-	for (size_t i = 0; i < n; i++) {
-		job_end(k->b, jobs[i], BROKER_CANCELLED, &e);
-		job_unref(k->b, jobs[i]);
-	}
-	free(jobs);
-	bulk_start(k);
-	return 0;
-}
-
-void bulk_gone(struct broker *b, const struct ledger_row *row)
-{
-	int64_t lines = row->root ? bulk_lines_of(row) : 0;
-	bool claimed = false;
-	struct bulk *k;
-
-	if (!lines)
-		return;
-	lock_take(&b->lock);
-	k = bulk_find_locked(b, row->id);
-	if (k)
-		bulk_ref_locked(k);
-	LIST_EACH(l, &b->bulks.claims)
-		claimed |= LIST_ENTRY(l, struct bulk_claim, link)->lines == lines;
-	lock_drop(&b->lock);
-	if (k)
-		bulk_quit(k);
-	bulk_unref(k);
-	if (!claimed)
-		bulk_drop(b, lines);
 }
 
 /* ---- the clock ---- */
@@ -561,7 +443,7 @@ void bulk_quiet(struct broker *b)
 	struct bulk *k;
 
 	for (size_t i = 0; (k = nth(b, i)) != NULL; i++) {
-		wake_all(k);
+		bulk_wake_all(k);
 		bulk_unref(k);
 	}
 }

@@ -8,8 +8,8 @@
  *   1. bulk_new      the row is recorded (or was, before this mount); the job is in the tables
  *   2. bulk_start    its lines may be bought: turns on the pool, one at a time, each a few milliseconds:
  *                    count, prune (rows of lines that are gone), run, write (the two outputs), end
- *   3. bulk_quit     its row went: lines leave their purchases
- *   4. it leaves the list of live ones when the end is recorded, or after bulk_quit the last line is over
+ *   3. bulk_leave     its row went: lines leave their purchases
+ *   4. it leaves the list of live ones when the end is recorded, or after bulk_leave the last line is over
  *
  * Rows of lines have the root "\002L", L the id of the file's first row: a new content or a retry is a new
  * row of the file and finds the lines where they were.
@@ -116,14 +116,16 @@ void bulk_unref(struct bulk *k);
 void bulk_start(struct bulk *k);
 /* bulk_kick - there is something to do */
 void bulk_kick(struct bulk *k);
-/* bulk_quit - its row is gone, or another takes over its lines */
-void bulk_quit(struct bulk *k);
-/* bulk_cancel - 0, -EINVAL when nothing is left to be cancelled */
-int bulk_cancel(struct bulk *k);
+/* bulk_leave - its row is gone, or another takes over its lines */
+void bulk_leave(struct bulk *k);
+/* bulk_leave_cancel - 0, -EINVAL when nothing is left to be cancelled */
+int bulk_leave_cancel(struct bulk *k);
 /* bulk_find_locked - the live one of a job's id */
 struct bulk *bulk_find_locked(struct broker *b, int64_t id);
 /* bulk_pause - a full disk, most likely: go on in a moment */
 void bulk_pause(struct bulk *k, int error, const char *what);
+/* bulk_wake_all - everybody who waits for one of its files */
+void bulk_wake_all(struct bulk *k);
 /* bulk_changed_locked - readers of progress want to know */
 void bulk_changed_locked(struct bulk *k);
 
@@ -136,8 +138,8 @@ void bulk_stop(struct broker *b);
 void bulk_work_locked(struct broker *b);
 void bulk_rest_locked(struct broker *b);
 void bulk_free(struct broker *b);
-/* bulk_gone - a row went (of the gone-watch): a job's lines go with it */
-void bulk_gone(struct broker *b, const struct ledger_row *row);
+/* bulk_leave_gone - a row went (of the gone-watch): a job's lines go with it */
+void bulk_leave_gone(struct broker *b, const struct ledger_row *row);
 /* bulk_tick_locked - by the clock: one that is due, with a reference, or NULL and *next when */
 struct bulk *bulk_tick_locked(struct broker *b, uint64_t now, uint64_t *next);
 void bulk_tick(struct bulk *take_k);

@@ -10,10 +10,9 @@
 #include "base/fault.h"
 #include "base/mono.h"
 #include "base/str.h"
-#include "core/canon.h"
 #include "jobs/bulk.h"
 #include "jobs/bulk_ask.h"
-#include "jobs/flight.h"
+#include "jobs/bulk_look.h"
 
 #include "base/banned.h"
 
@@ -239,84 +238,6 @@ static void post(struct check *c, void (*done)(struct ledger_post *p, int result
 	ledger_post(c->b->o.ledger, &c->post);
 }
 
-/* ---- is any line usable? ---- */
-
-/* A line that nobody could send is of no use; one whose backend is only resting is. */
-static int sendable(struct check *c, const struct checked *k, struct err *e)
-{
-	AUTO_BUF struct buf bytes = BUF_INIT(OBJECT_MAX);
-	struct object o = { 0 };
-	int r = infer_ready(c->b->o.infer, k->terms.backend, e);
-	bool there;
-
-	if (r == 0 || r == -EHOSTDOWN || json_array_size(k->terms.fallback))
-		return 0;
-	there = flight_lookup(c->b, &k->body.key, false, &o, &bytes) == STORE_OK;
-	object_done(&o);
-	return there ? 0 : r;
-}
-
-/* 0 it can be sent; else e */
-static int usable(struct check *c, const struct bulk_text *t, struct err *e)
-{
-	struct bulk_ask q = { c->b, c->name.root, c->name.path, c->defaults };
-	struct bulk_item item = { 0 };
-	struct checked k = { 0 };
-	int r = bulk_item_read(t, NULL, &item);
-
-	if (r == 0)
-		r = bulk_ask_check(&q, t, &item, &k);
-	if (r == 0)
-		r = sendable(c, &k, &item.e);
-	if (r < 0)
-		*e = item.e;
-	if (r < 0 && !e->code)
-		(void)err_sys(e, -r, "the lines could not be checked");
-	bulk_item_done(&item);
-	check_done(&k);
-	return r;
-}
-
-static bool more_may_come(const struct check *c, const struct bulk_text *t)
-{
-	json_t *v = NULL;
-	bool unfinished = false;
-
-	if (c->final || t->ended || t->too_long)
-		return false;
-	if (canon_parse(t->p, t->n, &v, &unfinished, NULL) == 0)
-		json_decref(v);
-	return unfinished;
-}
-
-/* 0 go on; 1 the file is unfinished or empty; -errno with the first line's reason */
-static int look(struct check *c, int fd, struct err *e)
-{
-	struct bulk_scan s = { .fd = -1 };
-	struct bulk_text t;
-	bool any = false, good = false, unfinished = false;
-	int r;
-
-	bulk_scan_begin(&s, fd, bulk_ask_line_max(c->b));
-	while ((r = bulk_scan_next(&s, &t)) > 0) {
-		struct err one = { 0 };
-
-		good = good || usable(c, &t, &one) == 0;
-		if (!any)
-			*e = one;
-		any = true;
-		unfinished = more_may_come(c, &t);
-		if (good && c->final)
-			break;
-	}
-	bulk_scan_done(&s);
-	if (r < 0)
-		return err_sys(e, -r, "the file cannot be read");
-	if (unfinished || !any)
-		return 1;
-	return good ? 0 : -e->code;
-}
-
 /* ---- the row that has the name now ---- */
 
 static const char *defaults_of(const char *envelope)
@@ -410,7 +331,8 @@ static void check_file(struct check *c)
 		give_up(c, -r, 0, false); /* a full disk, most likely: nothing is recorded */
 		return;
 	}
-	r = look(c, fd, &e);
+	r = bulk_look(&(struct bulk_ask){ c->b, c->name.root, c->name.path, c->defaults }, fd,
+		      c->final, &e);
 	if (r > 0)
 		give_up(c, 0, 0, false);
 	else if (r < 0)
@@ -566,7 +488,7 @@ static int retry_begin(struct check *c)
 	}
 	lock_drop(&b->lock);
 	if (r < 0) {
-		bulk_quit(k);
+		bulk_leave(k);
 		return r;
 	}
 	c->task.run = retry_run;

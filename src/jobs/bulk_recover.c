@@ -113,7 +113,7 @@ void bulk_recover(struct broker *b, struct ledger_row *row, broker_file_sha_fn *
 		log_msg(LOG_ERROR, "an accepted job could not be read from the ledger; it is left "
 				   "there");
 	} else if (!table(b, j)) {
-		bulk_quit(k);
+		bulk_leave(k);
 	} else {
 		bulk_line_homed(b, k->lines, k->id);
 		if (look_at_file(&r, j, k, &e) < 0)

@@ -14,6 +14,7 @@
 #include "base/pool.h"
 #include "infer/infer.h"
 #include "jobs/broker_start.h"
+#include "jobs/bulks.h"
 #include "jobs/recent.h"
 #include "ledger/answers.h"
 #include "ledger/ledger.h"
@@ -119,16 +120,6 @@ struct sweeps {
 	bool busy, closed;
 	struct pool_task task, scan;
 	atomic_uint scanned; /* directories of answers/, of SWEEP_DIRS; more: no scan is needed */
-};
-
-/* bulk.c: jobs of many lines */
-struct bulks {
-	struct list live;   /* struct bulk whose end is not recorded, or whose lines still run */
-	struct list drops;  /* lines whose job went, until they are gone */
-	struct list claims; /* lines that a job on its way to the ledger takes over */
-	struct map homes;   /* id of lines -> id of their job */
-	unsigned working; /* turns and checks on the pool; infer must not go before they are over */
-	struct cond idle;
 };
 
 struct broker {

@@ -151,7 +151,7 @@ void sweep_gone(void *arg, const struct ledger_row *row, const struct ledger_han
 {
 	struct broker *b = arg;
 
-	bulk_gone(b, row);
+	bulk_leave_gone(b, row);
 	if (row->root && broker_hold_keep(b, row, h, n))
 		return;
 	recent_drop(b->recent, row->id);
