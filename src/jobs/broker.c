@@ -84,7 +84,7 @@ int broker_get(struct broker *b, int64_t id, struct broker_view *out)
 	return 0;
 }
 
-int broker_path(struct broker *b, int64_t id, struct buf *out)
+static int add_name(struct broker *b, int64_t id, bool root, struct buf *out)
 {
 	struct ledger_row row = { 0 };
 	struct ledger_handout *h = NULL;
@@ -95,16 +95,26 @@ int broker_path(struct broker *b, int64_t id, struct buf *out)
 	lock_take(&b->lock);
 	j = job_by_id_locked(b, id);
 	if (j)
-		r = buf_adds(out, j->path);
+		r = buf_adds(out, root ? j->root : j->path);
 	lock_drop(&b->lock);
 	if (j)
 		return r;
 	r = broker_hold_row(b, id, &row, &h, &n);
 	if (r == 0)
-		r = buf_adds(out, row.path);
+		r = buf_adds(out, root ? row.root : row.path);
 	ledger_row_done(&row);
 	free(h);
 	return r;
+}
+
+int broker_path(struct broker *b, int64_t id, struct buf *out)
+{
+	return add_name(b, id, false, out);
+}
+
+int broker_root(struct broker *b, int64_t id, struct buf *out)
+{
+	return add_name(b, id, true, out);
 }
 
 int broker_find(struct broker *b, const char *root, const char *path, struct broker_view *out)

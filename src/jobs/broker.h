@@ -68,6 +68,8 @@ int broker_get(struct broker *b, int64_t id, struct broker_view *out);
 
 /* broker_path - the path of a request below its prompts/, without suffix: 0, -ENOENT */
 int broker_path(struct broker *b, int64_t id, struct buf *out);
+/* broker_root - which prompts/ that is: as root of broker_find; of a job's line something else */
+int broker_root(struct broker *b, int64_t id, struct buf *out);
 
 /* a written document; strings and text are copied or consumed as said */
 struct broker_doc {

@@ -32,10 +32,12 @@ struct broker_alias {
 
 /* how the files under prompts/ are read; both block on the disk and are called on the pool only
  *   open  path below the tree of root, which no link may leave: a descriptor or -errno
- *   read  append the bytes of a prompt's file: 0 or -errno */
+ *   read  append the bytes of a prompt's file: 0 or -errno
+ *   make_ns  a request names this namespace: its directory is there afterwards. On any thread */
 struct broker_files {
 	int (*open)(void *arg, const char *root, const char *path);
 	int (*read)(void *arg, const struct broker_name *name, struct buf *out);
+	int (*make_ns)(void *arg, const char *ns);
 	void *arg;
 };
 

@@ -210,10 +210,18 @@ static int open_tree(struct serve *s, struct err *e)
 	if (rc < 0)
 		return rc;
 	o.prompts_fd = rc;
-	rc = vfs_new(&o, &s->vfs, e); /* it owns the descriptor from here on */
+	rc = paths_open_dir(s->o.paths->state, "namespaces", 0755, e);
+	if (rc < 0) {
+		(void)close(o.prompts_fd); /* nothing was written */
+		return rc;
+	}
+	o.namespaces_fd = rc;
+	rc = vfs_new(&o, &s->vfs, e); /* it owns the descriptors from here on */
 	if (rc == 0)
-		broker_set_files(s->broker,
-				 &(struct broker_files){ vfs_file_open, vfs_file_read, s->vfs });
+		broker_set_files(s->broker, &(struct broker_files){ .open = vfs_file_open,
+								    .read = vfs_file_read,
+								    .make_ns = vfs_file_make_ns,
+								    .arg = s->vfs });
 	return rc;
 }
 

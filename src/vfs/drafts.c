@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/auto.h"
+#include "base/str.h"
 #include "vfs/drafts.h"
 #include "vfs/hide.h"
 #include "vfs/responses.h"
@@ -59,10 +60,22 @@ static bool visible(struct vfs *v, uint32_t idx, const struct response_name *nam
 	return (name->when & WHEN_DRAFT) && !hide_has(v->hide, node_of(idx, name->kind));
 }
 
+static const struct response_names *names_of(struct vfs *v, uint32_t idx)
+{
+	AUTO_BUF struct buf path = BUF_INIT(8192);
+	struct prompts_at at;
+
+	return prompts_path(v, idx, &path, &at) == 0 && str_ends(at.suffix, ".jsonl")
+		       ? &resptable_job_names
+		       : &resptable_names;
+}
+
 bool drafts_empty(struct vfs *v, uint32_t idx)
 {
-	for (size_t i = 0; i < resptable_n_names; i++)
-		if (visible(v, idx, &resptable_names[i]))
+	const struct response_names *names = names_of(v, idx);
+
+	for (size_t i = 0; i < names->n; i++)
+		if (visible(v, idx, &names->v[i]))
 			return false;
 	return true;
 }
@@ -71,10 +84,10 @@ bool drafts_empty(struct vfs *v, uint32_t idx)
 static bool sent_since(struct vfs *v, uint32_t idx, struct broker_view *out)
 {
 	AUTO_BUF struct buf path = BUF_INIT(8192);
-	char suffix[32];
+	struct prompts_at at;
 
-	return prompts_path(v, idx, &path, suffix, sizeof(suffix)) == 0 &&
-	       broker_find(v->broker, "", buf_str(&path), out) == 0 &&
+	return prompts_path(v, idx, &path, &at) == 0 &&
+	       broker_find(v->broker, at.root, buf_str(&path), out) == 0 &&
 	       out->state != BROKER_DISMISSED;
 }
 
@@ -87,6 +100,7 @@ static uint64_t response_dir(const struct broker_view *view)
 
 static void drafts_lookup(struct vfs *v, const struct vfs_req *q, uint64_t parent, const char *name)
 {
+	const struct response_names *names;
 	struct broker_view view;
 	struct vfs_entry e;
 
@@ -94,8 +108,9 @@ static void drafts_lookup(struct vfs *v, const struct vfs_req *q, uint64_t paren
 		responses_ops.lookup(v, q, response_dir(&view), name);
 		return;
 	}
-	for (size_t i = 0; i < resptable_n_names; i++) {
-		const struct response_name *row = &resptable_names[i];
+	names = names_of(v, idx_of(parent));
+	for (size_t i = 0; i < names->n; i++) {
+		const struct response_name *row = &names->v[i];
 
 		if (strcmp(row->name, name) != 0)
 			continue;
@@ -153,6 +168,7 @@ static void drafts_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 static void drafts_readdir(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 			   const struct vfs_file *f, const struct vfs_io *io, bool plus)
 {
+	const struct response_names *names;
 	struct broker_view view;
 	struct vfs_entry e;
 	struct vfs_dir d;
@@ -166,13 +182,14 @@ static void drafts_readdir(struct vfs *v, const struct vfs_req *q, uint64_t node
 		return;
 	}
 	vfs_dir_dots(v, &d, nodeid, io->off);
-	for (size_t i = io->off < 2 ? 0 : io->off - 2; i < resptable_n_names; i++) {
-		if (!visible(v, idx_of(nodeid), &resptable_names[i]))
+	names = names_of(v, idx_of(nodeid));
+	for (size_t i = io->off < 2 ? 0 : io->off - 2; i < names->n; i++) {
+		if (!visible(v, idx_of(nodeid), &names->v[i]))
 			continue;
-		fill(v, idx_of(nodeid), resptable_names[i].kind, &e);
+		fill(v, idx_of(nodeid), names->v[i].kind, &e);
 		if (!plus)
 			e.nodeid = 0;
-		if (!vfs_dir_add(&d, resptable_names[i].name, &e, i + 3))
+		if (!vfs_dir_add(&d, names->v[i].name, &e, i + 3))
 			break;
 	}
 	vfs_dir_send(&d);
@@ -180,11 +197,13 @@ static void drafts_readdir(struct vfs *v, const struct vfs_req *q, uint64_t node
 
 static void drafts_unlink(struct vfs *v, const struct vfs_req *q, uint64_t parent, const char *name)
 {
-	for (size_t i = 0; i < resptable_n_names; i++) {
-		if (strcmp(resptable_names[i].name, name) != 0 ||
-		    !visible(v, idx_of(parent), &resptable_names[i]))
+	const struct response_names *names = names_of(v, idx_of(parent));
+
+	for (size_t i = 0; i < names->n; i++) {
+		if (strcmp(names->v[i].name, name) != 0 ||
+		    !visible(v, idx_of(parent), &names->v[i]))
 			continue;
-		hide_add(v->hide, parent, node_of(idx_of(parent), resptable_names[i].kind));
+		hide_add(v->hide, parent, node_of(idx_of(parent), names->v[i].kind));
 		vfs_reply_err(q, 0);
 		return;
 	}

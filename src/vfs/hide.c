@@ -1,4 +1,4 @@
-/* hide.c - names hidden by unlink: by node, by directory, and by age */
+/* hide.c - names hidden by unlink: by node, by directory, and directories by age */
 #include "vfs/hide.h"
 
 #include <stdlib.h>
@@ -13,22 +13,22 @@
 /* a directory in which something is hidden */
 struct place {
 	struct map_link link;
-	uint64_t parent;
-	struct list names;
+	uint64_t parent, until_ns;
+	struct list names, age;
 };
 
 struct name {
 	struct map_link link;
-	uint64_t node, until_ns;
+	uint64_t node;
 	struct place *place;
-	struct list age, in_place;
+	struct list in_place;
 };
 
 /* removal in cache/ goes on pool threads, so there is a lock though most calls are the FUSE thread's */
 struct hide {
 	struct lock lock;
 	struct map names, places;
-	struct list by_age; /* the oldest first: all live equally long */
+	struct list by_age; /* places, the one that was left alone longest first */
 };
 
 static bool is_name(const struct map_link *l, const void *key)
@@ -68,10 +68,10 @@ static struct name *find(const struct hide *h, uint64_t node)
 static void show(struct hide *h, struct name *n)
 {
 	map_del(&h->names, &n->link);
-	list_del(&n->age);
 	list_del(&n->in_place);
 	if (list_empty(&n->place->names)) {
 		map_del(&h->places, &n->place->link);
+		list_del(&n->place->age);
 		free(n->place);
 	}
 	free(n);
@@ -82,11 +82,11 @@ static void expire(struct hide *h)
 	uint64_t now = mono_ns();
 
 	while (!list_empty(&h->by_age)) {
-		struct name *n = LIST_ENTRY(h->by_age.next, struct name, age);
+		struct place *p = LIST_ENTRY(h->by_age.next, struct place, age);
 
-		if (n->until_ns > now && h->names.n <= HIDE_MAX)
+		if (p->until_ns > now && h->names.n <= HIDE_MAX)
 			return;
-		show(h, n);
+		show(h, LIST_ENTRY(p->names.next, struct name, in_place));
 	}
 }
 
@@ -94,8 +94,11 @@ struct hide *hide_free(struct hide *h)
 {
 	if (!h)
 		return NULL;
-	while (!list_empty(&h->by_age))
-		show(h, LIST_ENTRY(h->by_age.next, struct name, age));
+	while (!list_empty(&h->by_age)) {
+		struct place *p = LIST_ENTRY(h->by_age.next, struct place, age);
+
+		show(h, LIST_ENTRY(p->names.next, struct name, in_place));
+	}
 	map_done(&h->names);
 	map_done(&h->places);
 	lock_done(&h->lock);
@@ -115,6 +118,7 @@ static struct place *place_of(struct hide *h, uint64_t parent)
 		return NULL;
 	p->parent = parent;
 	list_init(&p->names);
+	list_init(&p->age);
 	if (map_add(&h->places, &p->link, map_hash_u64(parent)) < 0) {
 		free(p);
 		return NULL;
@@ -130,10 +134,11 @@ static void add(struct hide *h, uint64_t parent, uint64_t node)
 
 	if (n && map_add(&h->names, &n->link, map_hash_u64(node)) == 0) {
 		n->node = node;
-		n->until_ns = mono_ns() + HIDE_NS;
 		n->place = p;
-		list_append(&h->by_age, &n->age);
 		list_append(&p->names, &n->in_place);
+		p->until_ns = mono_ns() + HIDE_NS;
+		list_del(&p->age);
+		list_append(&h->by_age, &p->age);
 		return;
 	}
 	free(n);

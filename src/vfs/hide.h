@@ -1,9 +1,11 @@
 /*
  * vfs/hide.h - names that unlink has hidden so that rm -r can reach the rmdir
  *
- * A hidden name is off the listings and lookups of its directory for ten seconds, unless the rmdir
- * comes first. What is being removed goes on answering until it is gone.
- * Threads: any; a lock of its own. Blocks: never. Memory: at most HIDE_MAX names, the oldest are shown again.
+ * A hidden name is off the listings and lookups of its directory until ten seconds have passed in which
+ * nothing more was hidden there (a directory of a hundred thousand takes longer than that), unless the
+ * rmdir comes first. What is being removed goes on answering until it is gone.
+ * Threads: any; a lock of its own. Blocks: never. Memory: at most HIDE_MAX names; those of the directory that
+ * was left alone longest are shown again.
  */
 #ifndef VFS_HIDE_H
 #define VFS_HIDE_H
@@ -11,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define HIDE_MAX 65536
+#define HIDE_MAX (1u << 18)
 #define HIDE_NS	 (10ULL * 1000000000ULL)
 
 struct hide;

@@ -13,23 +13,27 @@
 #define VFS_POLL_ALWAYS 0x145u
 
 struct prompts;
-struct responses;
+struct respblob_kept;
+struct jobdir;
 struct cachedir;
 struct given;
 struct hide;
 struct models;
+struct namespaces;
 
 struct vfs {
 	struct broker *broker;
 	struct vfs_options o;
 	struct vfs_notify notify;
 	struct prompts *prompts;
-	struct responses *responses;
+	struct respblob_kept *respblob;
+	struct jobdir *jobdir;
 	struct cachedir *cachedir;
 	struct list opened;
 	struct hide *hide;
 	struct given *given;
 	struct models *models;
+	struct namespaces *namespaces;
 	uint64_t start_ns; /* CLOCK_REALTIME of the mount, for names that have no better time */
 	bool stopping;
 };
@@ -95,8 +99,12 @@ void models_close(struct vfs *v);
 void models_free(struct vfs *v);
 int cachedir_new(struct vfs *v, struct err *e);
 void cachedir_free(struct vfs *v);
-struct responses *responses_new(void);
-struct responses *responses_free(struct responses *r);
+int namespaces_new(struct vfs *v);
+void namespaces_free(struct vfs *v);
+struct jobdir *jobdir_new(void);
+struct jobdir *jobdir_free(struct jobdir *j);
+struct respblob_kept *respblob_new(void);
+struct respblob_kept *respblob_free(struct respblob_kept *r);
 
 /* ask.c: the file `ask`; node is its node id */
 void ask_open(struct vfs *v, const struct vfs_req *q, int flags);
@@ -117,6 +125,10 @@ void responses_forget_hidden(struct vfs *v, int64_t id);
 /* mirror_entry - what responses/ has under a name of a prompts directory: 0, -ENOENT; takes a prompts
  * reference for the kernel when the entry is a draft or a directory */
 int mirror_entry(struct vfs *v, uint32_t dir, const char *name, struct vfs_entry *out);
+/* mirror_dir_entry - of a directory node itself; the caller holds a reference for the kernel */
+void mirror_dir_entry(struct vfs *v, uint32_t idx, struct vfs_entry *out);
+/* mirror_empty - nothing is listed there that is not hidden */
+bool mirror_empty(struct vfs *v, uint32_t dir);
 
 /* prompts.c for the mirror: a directory node's path below prompts/ ("" top), appended; -ENOENT when gone */
 int prompts_dir_path(struct vfs *v, uint32_t idx, struct buf *out);
@@ -131,9 +143,15 @@ struct prompts_found {
 	char suffix[32];
 };
 int prompts_lookup_stem(struct vfs *v, uint32_t dir, const char *stem, struct prompts_found *out);
-/* prompts_path - stem path of a request file node ("any/sky") and its suffix; -ENOENT when it is gone or
- * no request any more */
-int prompts_path(struct vfs *v, uint32_t idx, struct buf *out_path, char *suffix, size_t cap);
+#define PROMPTS_SPACE_MAX 128 /* bytes of a namespace's name */
+struct prompts_at {
+	char root[PROMPTS_SPACE_MAX + 1], suffix[32];
+};
+/* prompts_path - stem path of a request file node ("any/sky"), the prompts/ it is in and its suffix; -ENOENT
+ * when it is gone or no request any more */
+int prompts_path(struct vfs *v, uint32_t idx, struct buf *out_path, struct prompts_at *out);
+/* prompts_name_space - may a namespace be called so? */
+bool prompts_name_space(const char *name);
 /* prompts_unref - give back n lookup references */
 void prompts_unref(struct vfs *v, uint32_t idx, uint64_t n);
 /* prompts_generation - for vfs_entry.generation of nodes derived from idx */

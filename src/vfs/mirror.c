@@ -25,7 +25,7 @@ void mirror_forget_name(struct vfs *v, uint32_t dir, const char *stem, void (*do
 		done(arg);
 }
 
-static void dir_entry(struct vfs *v, uint32_t idx, struct vfs_entry *out)
+void mirror_dir_entry(struct vfs *v, uint32_t idx, struct vfs_entry *out)
 {
 	struct stat st;
 
@@ -44,12 +44,12 @@ static int file_entry(struct vfs *v, uint32_t dir, const char *stem,
 {
 	AUTO_BUF struct buf path = BUF_INIT(8192);
 	struct broker_view view;
-	char suffix[32];
-	int r = prompts_path(v, found->idx, &path, suffix, sizeof(suffix));
+	struct prompts_at at;
+	int r = prompts_path(v, found->idx, &path, &at);
 
 	if (r < 0)
 		return r;
-	r = broker_find(v->broker, "", buf_str(&path), &view);
+	r = broker_find(v->broker, at.root, buf_str(&path), &view);
 	if (r == -ENOENT) {
 		drafts_dir_entry(v, found->idx, out);
 		return 0;
@@ -71,7 +71,7 @@ int mirror_entry(struct vfs *v, uint32_t dir, const char *name, struct vfs_entry
 	int r;
 
 	if (name[0] != '.' && prompts_lookup_dir(v, dir, name, &idx) == 0) {
-		dir_entry(v, idx, out);
+		mirror_dir_entry(v, idx, out);
 		return 0;
 	}
 	r = prompts_lookup_stem(v, dir, name, &found);
@@ -116,7 +116,7 @@ static void mirror_getattr(struct vfs *v, const struct vfs_req *q, uint64_t node
 	struct vfs_entry e;
 
 	(void)f;
-	dir_entry(v, dir_of(nodeid), &e);
+	mirror_dir_entry(v, dir_of(nodeid), &e);
 	q->ops->attr(q->impl, &e.st, e.attr_ttl_s);
 }
 
@@ -206,21 +206,19 @@ static void dismiss(struct vfs *v, const struct vfs_req *q, uint32_t idx, int64_
 {
 	AUTO_BUF struct buf path = BUF_INIT(8192);
 	struct dismissal *d = malloc(sizeof(*d));
-	char suffix[32];
+	struct prompts_at at;
 
-	if (!d || prompts_path(v, idx, &path, suffix, sizeof(suffix)) < 0) {
+	if (!d || prompts_path(v, idx, &path, &at) < 0) {
 		free(d);
 		vfs_reply_err(q, ENOENT);
 		return;
 	}
 	*d = (struct dismissal){ v, *q, id };
-	broker_name_dismiss(v->broker, &(struct broker_name){ "", buf_str(&path), suffix },
+	broker_name_dismiss(v->broker, &(struct broker_name){ at.root, buf_str(&path), at.suffix },
 			    dismissed, d);
 }
 
-/* a mirrored directory lives as long as its prompts directory: hidden for a while, so that rm -r ends */
-static void rmdir_mirror(struct vfs *v, const struct vfs_req *q, uint64_t parent,
-			 const struct vfs_entry *e)
+bool mirror_empty(struct vfs *v, uint32_t dir)
 {
 	struct prompts_scan *s = NULL;
 	struct prompts_child c;
@@ -228,16 +226,25 @@ static void rmdir_mirror(struct vfs *v, const struct vfs_req *q, uint64_t parent
 	uint64_t off = 0;
 	bool empty = true;
 
-	if (prompts_scan_open(v, dir_of(e->nodeid), &s) == 0) {
-		while (empty && prompts_scan_next(s, off, &c) == 0) {
-			off = c.next_off;
-			if (mirror_entry(v, dir_of(e->nodeid), c.name, &child) < 0)
-				continue;
-			empty = hide_has(v->hide, child.nodeid);
-			entry_undo(v, &child);
-		}
-		prompts_scan_close(s);
+	if (prompts_scan_open(v, dir, &s) < 0)
+		return true;
+	while (empty && prompts_scan_next(s, off, &c) == 0) {
+		off = c.next_off;
+		if (mirror_entry(v, dir, c.name, &child) < 0)
+			continue;
+		empty = hide_has(v->hide, child.nodeid);
+		entry_undo(v, &child);
 	}
+	prompts_scan_close(s);
+	return empty;
+}
+
+/* a mirrored directory lives as long as its prompts directory: hidden for a while, so that rm -r ends */
+static void rmdir_mirror(struct vfs *v, const struct vfs_req *q, uint64_t parent,
+			 const struct vfs_entry *e)
+{
+	bool empty = mirror_empty(v, dir_of(e->nodeid));
+
 	if (empty)
 		hide_add(v->hide, parent, e->nodeid);
 	vfs_reply_err(q, empty ? 0 : ENOTEMPTY);

@@ -130,15 +130,17 @@ int prompts_lookup_stem(struct vfs *v, uint32_t dir, const char *stem, struct pr
 	return -ENOENT;
 }
 
-int prompts_path(struct vfs *v, uint32_t idx, struct buf *out_path, char *suffix, size_t cap)
+int prompts_path(struct vfs *v, uint32_t idx, struct buf *out_path, struct prompts_at *out)
 {
 	struct prompts_node *n = prompts_node_get(v->prompts, idx);
 	const char *s = n ? prompts_name_node(v->prompts, n) : NULL;
 	int r;
 
-	if (!s || !str_copy(suffix, cap, s))
+	if (!s || !str_copy(out->suffix, sizeof(out->suffix), s))
 		return -ENOENT;
-	r = prompts_node_path(v->prompts, n, out_path);
+	r = prompts_node_root(v->prompts, n, out->root);
+	if (!r)
+		r = prompts_node_path(v->prompts, n, out_path);
 	if (r < 0)
 		return r;
 	out_path->len -= strlen(s);

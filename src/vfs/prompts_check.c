@@ -11,6 +11,7 @@
 #include "base/fdio.h"
 #include "base/str.h"
 #include "core/canon.h"
+#include "jobs/broker_bulk.h"
 
 #include "base/banned.h"
 
@@ -78,9 +79,12 @@ static struct err *blame(struct prompts *p, struct prompts_node *dir, const stru
 {
 	AUTO_BUF struct buf path = BUF_INIT(PROMPTS_PATH_MAX);
 	struct err *e = malloc(sizeof(*e));
+	char root[PROMPTS_SPACE_MAX + 1] = "";
 
 	if (!e)
 		return NULL;
+	if (!prompts_node_root(p, dir, root) && root[0])
+		(void)buf_addf(&path, "namespaces/%s/prompts%s", root, dir->top ? "" : "/");
 	(void)prompts_node_path(p, dir, &path); /* then without the directory */
 	*e = *why;
 	e->kind = ERR_REQUEST;
@@ -94,7 +98,7 @@ static int gather(struct prompts *p, struct prompts_node *dir, struct prompts_do
 	d->defaults = json_array();
 	if (!d->defaults)
 		return -ENOMEM;
-	for (; dir && !d->broken; dir = prompts_node_get(p, dir->parent)) {
+	for (; dir && !d->broken; dir = dir->top ? NULL : prompts_node_get(p, dir->parent)) {
 		int fd = prompts_node_dirfd(p, dir);
 		struct err e = { 0 };
 
@@ -124,7 +128,8 @@ struct prompts_doc *prompts_check_doc(struct prompts *p, struct prompts_node *n,
 	d->fd = take_fd;
 	d->own_fd = own;
 	(void)str_copy(d->suffix, sizeof(d->suffix), suffix);
-	if (prompts_node_path(p, n, &path) < 0 || gather(p, prompts_node_get(p, n->parent), d) < 0)
+	if (prompts_node_root(p, n, d->root) < 0 || prompts_node_path(p, n, &path) < 0 ||
+	    gather(p, prompts_node_get(p, n->parent), d) < 0)
 		return prompts_check_free(d);
 	path.data[path.len - strlen(suffix)] = '\0';
 	d->path = buf_steal(&path, NULL);
@@ -176,13 +181,7 @@ static bool unfinished(const struct prompts_doc *d, const struct buf *text)
 static bool refused(const struct prompts_doc *d, const struct buf *text, int read_result,
 		    const struct prompts *p, struct err *e)
 {
-	if (prompts_name_job(d->suffix))
-		(void)err_field(
-			e, ERR_UNSUPPORTED, "suffix",
-			"files with many requests (%s) are not supported by this version; write "
-			"one request in a .json, .txt or .md file",
-			d->suffix);
-	else if (read_result == -EFBIG)
+	if (read_result == -EFBIG)
 		(void)err_set(e, ERR_FILE_SIZE, "the file is longer than max_request_bytes (%llu)",
 			      (unsigned long long)p->v->o.max_request_bytes);
 	else if (read_result < 0)
@@ -194,11 +193,27 @@ static bool refused(const struct prompts_doc *d, const struct buf *text, int rea
 	return true;
 }
 
+/* its lines are read one by one, however many there are */
+static void check_job(struct prompts *p, const struct prompts_doc *d, broker_checked_fn *done,
+		      void *arg)
+{
+	struct broker_bulk_doc doc = { .root = d->root,
+				       .path = d->path,
+				       .suffix = d->suffix,
+				       .fd = d->fd,
+				       .final = d->final,
+				       .send = d->send };
+
+	if (json_array_size(d->defaults))
+		doc.defaults = d->defaults;
+	broker_bulk_check(p->v->broker, &doc, done, arg);
+}
+
 void prompts_check_run(struct prompts *p, struct prompts_doc *d, broker_checked_fn *done, void *arg)
 {
 	uint64_t max = p->v->o.max_request_bytes;
 	AUTO_BUF struct buf text = BUF_INIT((size_t)max + 1);
-	struct broker_doc doc = { .root = "", .path = d->path, .suffix = d->suffix };
+	struct broker_doc doc = { .root = d->root, .path = d->path, .suffix = d->suffix };
 	struct err e = { 0 };
 	int r;
 
@@ -207,8 +222,12 @@ void prompts_check_run(struct prompts *p, struct prompts_doc *d, broker_checked_
 	lock_drop(&p->lock);
 	r = prompts_name_job(d->suffix) ? 0 : read_fd(d->fd, max, &text);
 	if (refused(d, &text, r, p, &e)) {
-		broker_check_refuse(p->v->broker, "", d->path, d->suffix, &e);
+		broker_check_refuse(p->v->broker, d->root, d->path, d->suffix, &e);
 		verdict(e.code, done, arg);
+		return;
+	}
+	if (prompts_name_job(d->suffix)) {
+		check_job(p, d, done, arg);
 		return;
 	}
 	doc.form = !strcmp(d->suffix, ".json") ? REQUEST_JSON : REQUEST_TEXT;

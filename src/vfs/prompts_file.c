@@ -246,9 +246,7 @@ static void flush_request(struct prompts *p, const struct vfs_req *q, struct pro
 	struct prompts_node *n = h->node;
 	struct prompts_op *op = prompts_op_new(p, false);
 	struct prompts_doc *d = prompts_check_doc(p, n, suffix, h->fd, false);
-	bool job = prompts_name_job(suffix);
-	bool sync = !job &&
-		    ((h->flags & O_SYNC) == O_SYNC || (p->v->o.wait && !strcmp(suffix, ".json")));
+	bool sync = (h->flags & O_SYNC) == O_SYNC || (p->v->o.wait && !strcmp(suffix, ".json"));
 
 	if (!op) {
 		(void)prompts_check_free(d); /* always NULL */

@@ -1,8 +1,10 @@
 /*
  * vfs/prompts_inside.h - what the files of the prompts/ room share
  *
- * A node is a name the kernel knows below prompts/; the bytes lie in the backing directory, which is
- * reached only by *at() calls on descriptors of directories, one component at a time.
+ * A node is a name the kernel knows below prompts/ or namespaces/; the bytes lie in the backing
+ * directories, which are reached only by *at() calls on descriptors, one component at a time. All are in
+ * one table: above the prompts/ of a namespace (a top, as the mount's own is one) are two nodes more, its
+ * name and namespaces/ itself, so that files move between tops as between directories.
  *
  *   prompts_node    the table: index -> parent, name, references; descriptors of directories
  *   prompts_name    what is a request; which names cannot live side by side
@@ -30,6 +32,7 @@
 #include "vfs/inside.h"
 
 #define PROMPTS_ROOT	     1u
+#define PROMPTS_SPACES	     2u /* namespaces/ */
 #define PROMPTS_TTL	     1.0
 #define PROMPTS_PATH_MAX     (64u << 10) /* of a path given to the broker */
 #define PROMPTS_INLINE_MAX   (64u << 10) /* longer documents are read and checked on the pool */
@@ -54,10 +57,10 @@ struct prompts_node {
 	uint64_t seen_ctime_ns; /* at the last open: are the kernel's pages still good? */
 	uint32_t lookups, idx, parent, generation; /* parent 0: root, or gone */
 	uint32_t children, pins, writers;
-	int fd;	       /* O_PATH of what was removed while it was not open, else -1 */
-	uint16_t slot; /* of its descriptor among the open directories, or PROMPTS_DIRS */
-	uint16_t fmt;  /* S_IFREG ...; 0: a free slot */
-	bool gone;
+	int fd;		/* O_PATH of what was removed while it was not open, else -1 */
+	uint16_t slot;	/* of its descriptor among the open directories, or PROMPTS_DIRS */
+	uint16_t fmt;	/* S_IFREG ...; 0: a free slot */
+	bool gone, top; /* top: a prompts/, where the broker's paths begin */
 	struct prompts_state state;
 };
 
@@ -115,8 +118,11 @@ int prompts_node_fd(const struct prompts_node *n);
 int prompts_node_at(struct prompts *p, struct prompts_node *n, const char **out_name);
 /* prompts_node_stat - attributes as stored; 0 or negative errno */
 int prompts_node_stat(struct prompts *p, struct prompts_node *n, struct stat *out);
-/* prompts_node_path - path below prompts/, appended ("" for the root); -ENOENT when gone, -EFBIG */
+/* prompts_node_path - path below its prompts/, appended ("" for the top); -ENOENT when gone, -EFBIG */
 int prompts_node_path(const struct prompts *p, const struct prompts_node *n, struct buf *out);
+/* prompts_node_root - the broker's name of that prompts/: "" or the namespace's, copied; -ENOENT when gone */
+int prompts_node_root(const struct prompts *p, const struct prompts_node *n,
+		      char out[PROMPTS_SPACE_MAX + 1]);
 /* prompts_node_entry - the kernel's view of a node */
 void prompts_node_entry(const struct prompts_node *n, const struct stat *st, struct vfs_entry *out);
 
@@ -139,6 +145,12 @@ const char *prompts_name_node(struct prompts *p, struct prompts_node *n);
 int prompts_name_conflict(struct prompts *p, struct prompts_node *dir, const char *name,
 			  bool is_dir, const char *except);
 
+/* prompts_make.c: the directories of a namespace; st: of its own */
+int prompts_make_space(struct prompts *p, const struct vfs_req *q, const char *name, mode_t mode,
+		       struct stat *st);
+/* prompts_make_unspace - n's prompts/ is empty: both directories go, and their nodes; -ENOTEMPTY */
+int prompts_make_unspace(struct prompts *p, struct prompts_node *n);
+
 /* prompts_file.c */
 /* prompts_file_attach - an open file of n; takes fd; NULL: no memory, fd is closed */
 struct prompts_handle *prompts_file_attach(struct prompts *p, struct prompts_node *n, int take_fd,
@@ -159,15 +171,18 @@ struct prompts_op *prompts_op_new(struct prompts *p, bool naming);
 /* prompts_op_touch - up to two nodes (NULL: none) whose operations are kept in order with this one */
 void prompts_op_touch(struct prompts_op *op, struct prompts_node *n);
 /* prompts_op_drop / _move / _check - the next step. NULL instead of a path or doc: no memory was left, the
- * step is left out and the answer is ENOMEM */
-void prompts_op_drop(struct prompts_op *op, char *take_path);
+ * step is left out and the answer is ENOMEM. dir: the directory of the name */
+void prompts_op_drop(struct prompts_op *op, const struct prompts_node *dir, char *take_path);
 struct prompts_op_names {
+	const struct prompts_node *dir, *to_dir;
 	char *take_path, *take_to;
 	bool tree, swap;
 	bool or_check; /* nothing is known under path: do the step after this one, else leave that out */
 };
 void prompts_op_move(struct prompts_op *op, const struct prompts_op_names *m);
 void prompts_op_check(struct prompts_op *op, struct prompts_doc *take_doc);
+/* prompts_op_forget_space - a namespace went: its record goes. What the broker says is the answer */
+void prompts_op_forget_space(struct prompts_op *op, const char *name);
 /* prompts_op_forget - len bytes of name in dir are a name under responses/ that has changed */
 void prompts_op_forget(struct prompts_op *op, struct prompts_node *dir, const char *name,
 		       size_t len);
@@ -182,7 +197,7 @@ void prompts_op_reap(struct prompts *p);
 
 /* prompts_check.c */
 struct prompts_doc {
-	char *path, suffix[32];
+	char root[PROMPTS_SPACE_MAX + 1], *path, suffix[32];
 	struct prompts_node *node; /* pinned by the op */
 	int fd;
 	bool own_fd, final, send;

@@ -256,7 +256,7 @@ void prompts_make_unlink(struct vfs *v, const struct vfs_req *q, uint64_t parent
 
 		prompts_op_touch(op, n);
 		prompts_op_forget(op, at.dir, name, len);
-		prompts_op_drop(op, stem_path(&at, len));
+		prompts_op_drop(op, at.dir, stem_path(&at, len));
 	}
 	r = suffix && !op ? -ENOMEM : removed(&at, n, 0);
 	if (op && !r) {
@@ -284,4 +284,58 @@ void prompts_make_rmdir(struct vfs *v, const struct vfs_req *q, uint64_t parent,
 	}
 	prompts_op_forget(op, at.dir, name, strlen(name));
 	prompts_op_run(op, q);
+}
+
+/* ---- namespaces ------------------------------------------------------------------------------------ */
+
+int prompts_make_space(struct prompts *p, const struct vfs_req *q, const char *name, mode_t mode,
+		       struct stat *st)
+{
+	struct place in = { p, q, prompts_node_get(p, PROMPTS_SPACES), name, -1 };
+	struct place top = { p, q, in.dir, "prompts", -1 };
+	AUTO_FD int fd = -1;
+	int r;
+
+	mode = (mode & 07777) | S_IRWXU; /* whoever may make one can use it */
+	in.dirfd = prompts_node_dirfd(p, in.dir);
+	if (in.dirfd < 0)
+		return in.dirfd;
+	if (mkdirat(in.dirfd, name, mode) < 0)
+		return -errno;
+	fd = openat(in.dirfd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	r = fd < 0 || mkdirat(fd, top.name, mode) < 0 ? -errno : 0;
+	top.dirfd = fd;
+	if (!r)
+		r = own(&top, -1, mode, st);
+	if (!r)
+		r = own(&in, -1, mode, st);
+	if (r < 0) {
+		if (fd >= 0)
+			(void)unlinkat(fd, top.name,
+				       AT_REMOVEDIR);	      /* the failure is told already */
+		(void)unlinkat(in.dirfd, name, AT_REMOVEDIR); /* as above */
+	}
+	return r;
+}
+
+int prompts_make_unspace(struct prompts *p, struct prompts_node *n)
+{
+	struct prompts_node *dir = prompts_node_get(p, PROMPTS_SPACES);
+	struct place in = { p, NULL, dir, n->name, prompts_node_dirfd(p, dir) };
+	struct place top = { p, NULL, n, "prompts", -1 };
+	AUTO_FD int fd = in.dirfd < 0 ? -1
+				      : openat(in.dirfd, n->name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return in.dirfd < 0 ? in.dirfd : -errno;
+	top.dirfd = fd;
+	r = removed(&top, prompts_node_find(p, n->idx, top.name), AT_REMOVEDIR);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	r = removed(&in, n, AT_REMOVEDIR);
+	if (r < 0)
+		(void)mkdirat(fd, top.name,
+			      0755); /* something else is in there, put behind the mount */
+	return r;
 }

@@ -57,6 +57,15 @@ bool prompts_name_job(const char *suffix)
 	return str_ends(suffix, ".jsonl");
 }
 
+bool prompts_name_space(const char *name)
+{
+	static const char allowed[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	size_t len = strlen(name);
+
+	return len && len <= PROMPTS_SPACE_MAX && name[0] != '.' && !name[strspn(name, allowed)];
+}
+
 bool prompts_name_sends(struct prompts *p, struct prompts_node *dir)
 {
 	struct stat st;
@@ -71,7 +80,7 @@ bool prompts_name_sends(struct prompts *p, struct prompts_node *dir)
 			return false;
 		if (!fstatat(fd, ".noinfer", &st, AT_SYMLINK_NOFOLLOW) && !S_ISDIR(st.st_mode))
 			return false;
-		if (dir->idx == PROMPTS_ROOT)
+		if (dir->top)
 			return true;
 	}
 }

@@ -32,6 +32,19 @@ static struct prompts_node *at(const struct prompts *p, uint32_t idx)
 	return &p->chunks[idx / CHUNK]->nodes[idx % CHUNK];
 }
 
+/* prompts/ and namespaces/: always there */
+static bool fixed(const struct prompts_node *n)
+{
+	return n->idx <= PROMPTS_SPACES;
+}
+
+static int fixed_fd(const struct prompts *p, const struct prompts_node *n)
+{
+	int fd = n->idx == PROMPTS_ROOT ? p->v->o.prompts_fd : p->v->o.namespaces_fd;
+
+	return fd < 0 ? -ENOENT : fd;
+}
+
 static uint32_t hash_name(uint32_t parent, const char *name)
 {
 	return map_hash(name, strlen(name)) ^ map_hash_u64(parent);
@@ -63,8 +76,8 @@ static int grow(struct prompts *p)
 	list[p->n_chunks++] = c;
 	for (uint32_t i = CHUNK; i-- > 0;) {
 		c->nodes[i].idx = first + i;
-		/* 0 is no index, 1 is the root's for ever */
-		if (first + i <= PROMPTS_ROOT)
+		/* 0 is no index, the next two are the mount's own for ever */
+		if (first + i <= PROMPTS_SPACES)
 			continue;
 		c->nodes[i].parent = p->free_head;
 		p->free_head = first + i;
@@ -98,7 +111,8 @@ int prompts_node_init(struct prompts *p)
 	if (grow(p) < 0)
 		return -ENOMEM;
 	fill(at(p, PROMPTS_ROOT), 0, NULL, &st);
-	at(p, PROMPTS_ROOT)->lookups = 1;
+	fill(at(p, PROMPTS_SPACES), 0, NULL, &st);
+	at(p, PROMPTS_ROOT)->top = true;
 	return 0;
 }
 
@@ -154,6 +168,7 @@ static struct prompts_node *add(struct prompts *p, struct prompts_node *parent, 
 	n = at(p, p->free_head);
 	next = n->parent;
 	fill(n, parent->idx, copy, st);
+	n->top = parent->parent == PROMPTS_SPACES;
 	if (map_add(&p->names, &n->by_name, hash_name(parent->idx, name)) < 0) {
 		n->fmt = 0;
 		n->name = NULL;
@@ -210,8 +225,7 @@ static void close_slot(struct prompts *p, struct prompts_node *n)
 
 static bool idle(const struct prompts_node *n)
 {
-	return n->idx != PROMPTS_ROOT && !n->lookups && !n->children && !n->pins &&
-	       list_empty(&n->handles);
+	return !fixed(n) && !n->lookups && !n->children && !n->pins && list_empty(&n->handles);
 }
 
 /* free it and what only its existence kept */
@@ -238,7 +252,7 @@ static void sweep(struct prompts *p, struct prompts_node *n)
 
 void prompts_node_unref(struct prompts *p, struct prompts_node *n, uint64_t lookups)
 {
-	if (n->idx == PROMPTS_ROOT || n->lookups == UINT32_MAX)
+	if (fixed(n) || n->lookups == UINT32_MAX)
 		return;
 	n->lookups -= lookups < n->lookups ? (uint32_t)lookups : n->lookups;
 	sweep(p, n);
@@ -324,7 +338,7 @@ static void keep(struct prompts *p, struct prompts_node *dir, int take_fd)
 
 static bool is_open(const struct prompts_node *n)
 {
-	return n->idx == PROMPTS_ROOT || n->slot < PROMPTS_DIRS || n->gone;
+	return fixed(n) || n->slot < PROMPTS_DIRS || n->gone;
 }
 
 /* the names from below `base` down to n, joined */
@@ -366,8 +380,8 @@ static int open_below(struct prompts *p, struct prompts_node *base, const struct
 
 int prompts_node_dirfd(struct prompts *p, struct prompts_node *dir)
 {
-	if (dir->idx == PROMPTS_ROOT)
-		return p->v->o.prompts_fd;
+	if (fixed(dir))
+		return fixed_fd(p, dir);
 	if (dir->gone)
 		return dir->fd >= 0 ? dir->fd : -ENOENT;
 	while (dir->slot >= PROMPTS_DIRS) {
@@ -400,8 +414,8 @@ int prompts_node_at(struct prompts *p, struct prompts_node *n, const char **out_
 	int fd;
 
 	*out_name = "";
-	if (n->idx == PROMPTS_ROOT)
-		return p->v->o.prompts_fd;
+	if (fixed(n))
+		return fixed_fd(p, n);
 	if (n->gone) {
 		fd = prompts_node_fd(n);
 		return fd < 0 ? -ENOENT : fd;
@@ -428,11 +442,10 @@ int prompts_node_path(const struct prompts *p, const struct prompts_node *n, str
 	size_t len = 0, pos;
 	int r;
 
-	for (; up->idx != PROMPTS_ROOT; up = at(p, up->parent)) {
-		if (up->gone)
-			return -ENOENT;
+	for (; !up->top && !up->gone && !fixed(up); up = at(p, up->parent))
 		len += strlen(up->name) + 1;
-	}
+	if (!up->top || up->gone)
+		return -ENOENT;
 	if (!len)
 		return 0;
 	r = buf_reserve(out, len - 1);
@@ -446,10 +459,24 @@ int prompts_node_path(const struct prompts *p, const struct prompts_node *n, str
 
 		pos -= l;
 		memcpy(out->data + pos, up->name, l);
-		if (up->parent == PROMPTS_ROOT)
+		if (at(p, up->parent)->top)
 			break;
 		out->data[--pos] = '/';
 	}
+	return 0;
+}
+
+int prompts_node_root(const struct prompts *p, const struct prompts_node *n,
+		      char out[PROMPTS_SPACE_MAX + 1])
+{
+	while (!n->top && !n->gone && !fixed(n))
+		n = at(p, n->parent);
+	if (!n->top || n->gone)
+		return -ENOENT;
+	if (n->idx == PROMPTS_ROOT)
+		out[0] = '\0';
+	else if (!str_copy(out, PROMPTS_SPACE_MAX + 1, at(p, n->parent)->name))
+		return -ENOENT; /* no such name gets a node */
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "jobs/broker_ns.h"
 
 #include "base/banned.h"
 
@@ -20,7 +21,8 @@
 #define NAMES 4u
 
 struct step {
-	enum { DROP, MOVE, CHECK } kind;
+	enum { DROP, MOVE, CHECK, FORGET } kind;
+	char root[PROMPTS_SPACE_MAX + 1], to_root[PROMPTS_SPACE_MAX + 1]; /* of path, to */
 	char *path, *to;
 	bool tree, swap, or_check;
 	struct prompts_doc *doc;
@@ -85,28 +87,43 @@ static struct step *add(struct prompts_op *op)
 	return &op->steps[op->n_steps++];
 }
 
-void prompts_op_drop(struct prompts_op *op, char *take_path)
+void prompts_op_drop(struct prompts_op *op, const struct prompts_node *dir, char *take_path)
 {
-	if (take_path)
-		*add(op) = (struct step){ .kind = DROP, .path = take_path };
-	else
-		op->code = ENOMEM;
+	struct step s = { .kind = DROP, .path = take_path };
+
+	if (take_path && !prompts_node_root(op->p, dir, s.root)) {
+		*add(op) = s;
+		return;
+	}
+	free(take_path);
+	op->code = ENOMEM;
 }
 
 void prompts_op_move(struct prompts_op *op, const struct prompts_op_names *m)
 {
-	if (m->take_path && m->take_to) {
-		*add(op) = (struct step){ .kind = MOVE,
-					  .path = m->take_path,
-					  .to = m->take_to,
-					  .tree = m->tree,
-					  .swap = m->swap,
-					  .or_check = m->or_check };
+	struct step s = { .kind = MOVE,
+			  .path = m->take_path,
+			  .to = m->take_to,
+			  .tree = m->tree,
+			  .swap = m->swap,
+			  .or_check = m->or_check };
+
+	if (s.path && s.to && !prompts_node_root(op->p, m->dir, s.root) &&
+	    !prompts_node_root(op->p, m->to_dir, s.to_root)) {
+		*add(op) = s;
 		return;
 	}
 	free(m->take_path);
 	free(m->take_to);
 	op->code = ENOMEM;
+}
+
+void prompts_op_forget_space(struct prompts_op *op, const char *name)
+{
+	struct step *s = add(op);
+
+	*s = (struct step){ .kind = FORGET };
+	(void)str_copy(s->root, sizeof(s->root), name); /* a namespace's name fits */
 }
 
 void prompts_op_check(struct prompts_op *op, struct prompts_doc *take_doc)
@@ -273,38 +290,46 @@ static void told(void *arg, int result)
 	next(arg);
 }
 
-static bool known(const struct prompts_op *op, const char *path)
+static void space_told(void *arg, int result)
+{
+	struct prompts_op *op = arg;
+
+	op->code = -result;
+	next(op);
+}
+
+static bool known(const struct prompts_op *op, const char *root, const char *path)
 {
 	struct broker_view view;
 
-	return broker_find(op->p->v->broker, "", path, &view) == 0;
+	return broker_find(op->p->v->broker, root, path, &view) == 0;
 }
 
 /* each step: true when it has gone to the broker or the pool, and next() is called from there */
-static bool drop(struct prompts_op *op, const char *path)
+static bool drop(struct prompts_op *op, const char *root, const char *path)
 {
-	if (!known(op, path))
+	if (!known(op, root, path))
 		return false;
 	op->on_fuse = false;
 	op->changed = true;
-	broker_name_drop(op->p->v->broker, "", path, told, op);
+	broker_name_drop(op->p->v->broker, root, path, told, op);
 	return true;
 }
 
 static bool move(struct prompts_op *op, const struct step *s)
 {
-	struct broker_move m = { .root = "",
+	struct broker_move m = { .root = s->root,
 				 .path = s->path,
-				 .to_root = "",
+				 .to_root = s->to_root,
 				 .to_path = s->to,
 				 .tree = s->tree,
 				 .swap = s->swap };
 
-	if (!s->tree && !s->swap && !known(op, s->path))
+	if (!s->tree && !s->swap && !known(op, s->root, s->path))
 		return false;
 	if (s->or_check)
 		op->step++;
-	if (!strcmp(s->path, s->to))
+	if (!strcmp(s->path, s->to) && !strcmp(s->root, s->to_root))
 		return false;
 	op->on_fuse = false;
 	broker_name_move(op->p->v->broker, &m, told, op);
@@ -366,9 +391,9 @@ static bool check(struct prompts_op *op, struct prompts_doc *d)
 	if (!size) {
 		/* an empty file is a draft: nothing while somebody may still write, no request after that */
 		prompts_check_settle(op->p, d, &nothing);
-		return d->final && drop(op, d->path);
+		return d->final && drop(op, d->root, d->path);
 	}
-	if (inside && size <= PROMPTS_INLINE_MAX) {
+	if (inside && (size <= PROMPTS_INLINE_MAX || prompts_name_job(d->suffix))) {
 		check_now(&op->task);
 		return true;
 	}
@@ -382,11 +407,15 @@ static bool run(struct prompts_op *op, struct step *s)
 {
 	switch (s->kind) {
 	case DROP:
-		return drop(op, s->path);
+		return drop(op, s->root, s->path);
 	case MOVE:
 		return move(op, s);
 	case CHECK:
 		return check(op, s->doc);
+	case FORGET:
+		op->on_fuse = false;
+		broker_ns_forget(op->p->v->broker, s->root, space_told, op);
+		return true;
 	}
 	return false;
 }

@@ -149,12 +149,20 @@ static void check_at(struct names *n, struct prompts_node *node, const struct si
 	prompts_op_check(n->op, d);
 }
 
+/* sky.txt became sky.json: one name under responses/ */
+static bool same_stem(const struct names *n)
+{
+	size_t a = strlen(n->a.name) - strlen(n->a.suffix);
+	size_t b = strlen(n->b.name) - strlen(n->b.suffix);
+
+	return n->same_dir && a == b && !memcmp(n->a.name, n->b.name, a);
+}
+
 /* a regular file went from one name to the other */
 static void move_file(struct names *n, struct prompts_node *node, const struct side *from,
 		      const struct side *to)
 {
-	struct prompts_op_names m = { 0 };
-	char *old;
+	struct prompts_op_names m = { .dir = from->dir, .to_dir = to->dir };
 
 	if (from->suffix && to->suffix && !strcmp(from->suffix, to->suffix)) {
 		m.take_path = stem_path(n, from);
@@ -166,24 +174,17 @@ static void move_file(struct names *n, struct prompts_node *node, const struct s
 		return;
 	}
 	/* .txt and .json are read differently: it is another request, though it may have the same stem */
-	old = from->suffix ? stem_path(n, from) : NULL;
-	if (old && to->suffix) {
-		AUTO_FREE char *new = stem_path(n, to);
-
-		if (new && !strcmp(old, new)) {
-			free(old);
-			old = NULL;
-		}
-	}
-	if (old)
-		prompts_op_drop(n->op, old);
+	if (from->suffix && !(to->suffix && same_stem(n)))
+		prompts_op_drop(n->op, from->dir, stem_path(n, from));
 	if (to->suffix)
 		check_at(n, node, to);
 }
 
 static void move_dir(struct names *n, const struct side *from, const struct side *to, bool swap)
 {
-	struct prompts_op_names m = { .take_path = path_of(n, from, strlen(from->name)),
+	struct prompts_op_names m = { .dir = from->dir,
+				      .to_dir = to->dir,
+				      .take_path = path_of(n, from, strlen(from->name)),
 				      .take_to = path_of(n, to, strlen(to->name)),
 				      .tree = true,
 				      .swap = swap };
@@ -194,7 +195,7 @@ static void move_dir(struct names *n, const struct side *from, const struct side
 static void exchange(struct names *n)
 {
 	struct side *a = &n->a, *b = &n->b;
-	struct prompts_op_names m = { .swap = true };
+	struct prompts_op_names m = { .dir = a->dir, .to_dir = b->dir, .swap = true };
 
 	if (S_ISDIR(a->fmt) && S_ISDIR(b->fmt)) {
 		move_dir(n, a, b, true);
@@ -216,7 +217,7 @@ static void exchange(struct names *n)
 		else if (S_ISREG(from->fmt) && to->suffix)
 			check_at(n, from->node, to);
 		if (!S_ISREG(from->fmt) && S_ISREG(to->fmt) && to->suffix)
-			prompts_op_drop(n->op, stem_path(n, to));
+			prompts_op_drop(n->op, to->dir, stem_path(n, to));
 	}
 }
 
@@ -240,7 +241,7 @@ static void tell(struct names *n)
 		move_file(n, a->node, a, b);
 	/* a symbolic link is no request, and took the name of one */
 	if (!n->exchange && !S_ISREG(a->fmt) && S_ISREG(b->fmt) && b->suffix)
-		prompts_op_drop(n->op, stem_path(n, b));
+		prompts_op_drop(n->op, b->dir, stem_path(n, b));
 	forget(n, a, a->fmt, n->exchange ? b->fmt : 0);
 	forget(n, b, b->fmt, a->fmt);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/auto.h"
+#include "vfs/jobio.h"
 #include "vfs/park.h"
 #include "vfs/responses.h"
 #include "vfs/streamio.h"
@@ -16,6 +17,7 @@ struct resp_open {
 	struct vfs_opened opened;
 	struct stream *stream; /* NULL: text, or the failure in code */
 	struct streamio io;
+	struct jobio *job; /* a file of a job instead */
 	int code;
 	struct buf text;
 };
@@ -33,6 +35,7 @@ static struct resp_open *open_free(struct resp_open *o)
 	if (o->stream)
 		streamio_done(&o->io);
 	stream_unref(o->stream);
+	(void)jobio_close(o->job); /* always NULL */
 	buf_done(&o->text);
 	free(o);
 	return NULL;
@@ -69,7 +72,7 @@ static void open_snapshot(struct vfs *v, const struct vfs_req *q, uint64_t nodei
 {
 	struct response_node n = resptable_node(nodeid);
 	struct resp_open *o = open_new(v, 1u << 30);
-	struct response_blob *b = NULL;
+	struct respblob *b = NULL;
 	int r = 0;
 
 	if (!o) {
@@ -79,12 +82,12 @@ static void open_snapshot(struct vfs *v, const struct vfs_req *q, uint64_t nodei
 	if (n.kind == RESP_STATUS) {
 		r = buf_adds(&o->text, resptable_word(view->state));
 	} else if (n.kind == RESP_CTL) {
-		r = buf_adds(&o->text, resptable_ctl_words(view->state));
+		r = buf_adds(&o->text, responses_ctl_words(v, view));
 	} else {
-		r = responses_blob(v, nodeid, false, &b);
+		r = respblob_get(v, nodeid, false, &b);
 		if (r == 0)
 			r = buf_add(&o->text, b->b.data, b->b.len);
-		responses_blob_unref(v, b);
+		respblob_unref(v, b);
 	}
 	if (r < 0) {
 		open_free(o);
@@ -109,12 +112,12 @@ static void open_final(struct vfs *v, const struct vfs_req *q, uint64_t nodeid)
 static bool open_late_again(struct vfs *v, const struct vfs_req *q, const struct vfs_again *a,
 			    bool nowait)
 {
-	struct response_blob *b = NULL;
-	int r = responses_blob(v, a->nodeid, nowait, &b);
+	struct respblob *b = NULL;
+	int r = respblob_get(v, a->nodeid, nowait, &b);
 
 	if (r == -EAGAIN && nowait)
 		return false;
-	responses_blob_unref(v, b);
+	respblob_unref(v, b);
 	if (r < 0)
 		vfs_reply_err(q, -r);
 	else
@@ -122,10 +125,44 @@ static bool open_late_again(struct vfs *v, const struct vfs_req *q, const struct
 	return true;
 }
 
+/* a file of a job. The kernel keeps pages only of what it has looked up as final: a retry makes it anew */
+static void open_job(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
+		     const struct broker_view *view)
+{
+	struct response_node n = resptable_node(nodeid);
+	struct vfs_open out = { .noflush = true };
+	enum broker_bulk_file f = BULK_OUTPUT;
+	struct resp_open *o = open_new(v, 1);
+	int r = o ? 0 : -ENOMEM;
+
+	(void)resptable_job_file(n.kind, &f); /* of no other kind is this called */
+	if (!r && view->state == BROKER_REFUSED)
+		r = view->code ? -view->code : -EIO;
+	if (!r)
+		r = jobio_open(v, view->id, f, &o->job);
+	if (r < 0) {
+		open_free(o);
+		vfs_reply_err(q, -r);
+		return;
+	}
+	out.fh = (uint64_t)(uintptr_t)o;
+	out.direct_io = f == BULK_STREAM || f == BULK_PROGRESS;
+	out.keep_cache = !out.direct_io && n.sample == resptable_version(n.kind, view);
+	if (q->ops->open(q->impl, &out) != 0)
+		open_free(o);
+}
+
+uint64_t respfile_size(const struct vfs_file *f)
+{
+	return open_of(f)->job ? jobio_size(open_of(f)->job) : 0;
+}
+
 static void open_ended(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 		       const struct broker_view *view)
 {
-	if (view->state == BROKER_DONE)
+	if (view->bulk)
+		open_job(v, q, nodeid, view);
+	else if (view->state == BROKER_DONE)
 		vfs_now_or_later(v, q, &(struct vfs_again){ .nodeid = nodeid }, open_late_again);
 	else
 		vfs_reply_err(q, view->code ? view->code : EIO);
@@ -244,8 +281,8 @@ void respfile_open(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, int 
 		vfs_reply_err(q, name ? EROFS : EISDIR);
 		return;
 	}
-	if (!n.pending &&
-	    (name->when & NAME_WAITS)) { /* the warm path: final when it was looked up */
+	if (!n.pending && (name->when & NAME_WAITS) &&
+	    n.kind < RESP_JOB_PROGRESS) { /* the warm path: final when it was looked up */
 		open_final(v, q, nodeid);
 		return;
 	}
@@ -255,6 +292,8 @@ void respfile_open(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, int 
 	}
 	if (n.kind == RESP_STREAM)
 		open_stream(v, q, nodeid, &view);
+	else if (n.kind == RESP_JOB_STREAM || n.kind == RESP_JOB_PROGRESS)
+		open_job(v, q, nodeid, &view);
 	else if (!(name->when & NAME_WAITS))
 		open_snapshot(v, q, nodeid, &view);
 	else if (broker_is_final(view.state))
@@ -268,8 +307,8 @@ void respfile_open(struct vfs *v, const struct vfs_req *q, uint64_t nodeid, int 
 static bool read_again(struct vfs *v, const struct vfs_req *q, const struct vfs_again *a,
 		       bool nowait)
 {
-	struct response_blob *b = NULL;
-	int r = responses_blob(v, a->nodeid, nowait, &b);
+	struct respblob *b = NULL;
+	int r = respblob_get(v, a->nodeid, nowait, &b);
 
 	if (r == -EAGAIN && nowait)
 		return false;
@@ -277,7 +316,7 @@ static bool read_again(struct vfs *v, const struct vfs_req *q, const struct vfs_
 		vfs_reply_err(q, -r);
 	else
 		vfs_reply_bytes(q, &b->b, &a->io);
-	responses_blob_unref(v, b);
+	respblob_unref(v, b);
 	return true;
 }
 
@@ -289,6 +328,8 @@ void respfile_read(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 	if (!o)
 		vfs_now_or_later(v, q, &(struct vfs_again){ .nodeid = nodeid, .io = *io },
 				 read_again);
+	else if (o->job)
+		jobio_read(o->job, q, io, f->flags & O_NONBLOCK);
 	else if (o->stream)
 		streamio_read(&o->io, o->stream, q, io, f->flags & O_NONBLOCK);
 	else if (o->code && !o->text.len)
@@ -325,7 +366,7 @@ void respfile_release(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 	struct resp_open *o = open_of(f);
 
 	if (!o) {
-		responses_blob_trim(v, nodeid);
+		respblob_trim(v, nodeid);
 		broker_hold_release(v->broker, resptable_node(nodeid).id);
 	}
 	open_free(o);
@@ -338,6 +379,10 @@ void respfile_poll(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 	struct resp_open *o = open_of(f);
 
 	(void)nodeid;
+	if (o && o->job) {
+		jobio_poll(o->job, q, poll_handle);
+		return;
+	}
 	if (o && o->stream) {
 		streamio_poll(&o->io, o->stream, q, poll_handle);
 		return;

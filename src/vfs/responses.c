@@ -11,144 +11,6 @@
 
 #include "base/banned.h"
 
-/* files that were rendered lately: a size asked for at lookup is read a moment later */
-#define BLOBS		8
-#define BLOB_KEEP_BYTES (64u << 10) /* larger ones go when their last reader closes */
-
-struct responses {
-	struct lock lock;
-	struct response_blob *blobs[BLOBS];
-	unsigned next;
-};
-
-struct responses *responses_new(void)
-{
-	struct responses *r = calloc(1, sizeof(*r));
-
-	if (r)
-		lock_init(&r->lock, LOCK_NODE);
-	return r;
-}
-
-static void blob_free(struct response_blob *b)
-{
-	buf_done(&b->b);
-	free(b);
-}
-
-struct responses *responses_free(struct responses *r)
-{
-	if (!r)
-		return NULL;
-	for (size_t i = 0; i < BLOBS; i++)
-		if (r->blobs[i])
-			blob_free(r->blobs[i]);
-	lock_done(&r->lock);
-	free(r);
-	return NULL;
-}
-
-/* ---- rendered files ---- */
-
-static struct response_blob *blob_find(struct responses *r, uint64_t nodeid)
-{
-	LOCK_SCOPE(&r->lock);
-	for (size_t i = 0; i < BLOBS; i++) {
-		if (r->blobs[i] && r->blobs[i]->nodeid == nodeid) {
-			r->blobs[i]->refs++;
-			return r->blobs[i];
-		}
-	}
-	return NULL;
-}
-
-void responses_blob_unref(struct vfs *v, struct response_blob *b)
-{
-	unsigned left;
-
-	if (!b)
-		return;
-	lock_take(&v->responses->lock);
-	left = --b->refs;
-	lock_drop(&v->responses->lock);
-	if (!left)
-		blob_free(b);
-}
-
-static void blob_keep(struct vfs *v, struct response_blob *b)
-{
-	struct responses *r = v->responses;
-	struct response_blob *old;
-
-	lock_take(&r->lock);
-	b->refs++;
-	old = r->blobs[r->next];
-	r->blobs[r->next] = b;
-	r->next = (r->next + 1) % BLOBS;
-	lock_drop(&r->lock);
-	responses_blob_unref(v, old);
-}
-
-void responses_blob_trim(struct vfs *v, uint64_t nodeid)
-{
-	struct responses *r = v->responses;
-	struct response_blob *gone = NULL;
-
-	lock_take(&r->lock);
-	for (size_t i = 0; i < BLOBS && !gone; i++) {
-		struct response_blob *b = r->blobs[i];
-
-		if (b && b->nodeid == nodeid && b->b.len > BLOB_KEEP_BYTES) {
-			gone = b;
-			r->blobs[i] = NULL;
-		}
-	}
-	lock_drop(&r->lock);
-	responses_blob_unref(v, gone);
-}
-
-/* the same file read as pending or as final is the same bytes: one blob for both */
-static uint64_t blob_id(const struct response_node *n)
-{
-	struct response_node plain = *n;
-
-	plain.pending = false;
-	if (plain.kind == RESP_STREAM)
-		plain.kind = RESP_TEXT;
-	return resptable_pack(&plain);
-}
-
-int responses_blob(struct vfs *v, uint64_t nodeid, bool nowait, struct response_blob **out)
-{
-	struct response_node n = resptable_node(nodeid);
-	const struct response_name *name = resptable_name(n.kind);
-	struct response_blob *b = blob_find(v->responses, blob_id(&n));
-	struct broker_file_id f;
-	int r;
-
-	if (b) {
-		*out = b;
-		return 0;
-	}
-	if (!name)
-		return -ENOENT;
-	b = calloc(1, sizeof(*b));
-	if (!b)
-		return -ENOMEM;
-	b->refs = 1;
-	b->nodeid = blob_id(&n);
-	b->b = BUF_INIT(1u << 30);
-	f = (struct broker_file_id){ n.id, name->file, n.sample, nowait };
-	r = broker_render(v->broker, &f, &b->b);
-	if (r < 0) {
-		blob_free(b);
-		return r;
-	}
-	blob_keep(v, b);
-	*out = b;
-	return 0;
-}
-
 /* ---- entries ---- */
 
 static uint64_t node_of(const struct broker_view *view, enum response_kind kind, unsigned sample)
@@ -165,7 +27,8 @@ static uint64_t node_of(const struct broker_view *view, enum response_kind kind,
 
 static double ttl_of(const struct broker_view *view)
 {
-	return view->state == BROKER_DONE ? VFS_TTL_FOREVER : 0;
+	/* of a job not even then: it may be tried again, or written anew under its id */
+	return view->state == BROKER_DONE && !view->bulk ? VFS_TTL_FOREVER : 0;
 }
 
 void responses_dir_entry(struct vfs *v, const struct broker_view *view, struct vfs_entry *out)
@@ -179,26 +42,31 @@ void responses_dir_entry(struct vfs *v, const struct broker_view *view, struct v
 static int size_of(struct vfs *v, const struct response_node *n, const struct broker_view *view,
 		   bool nowait, uint64_t *out)
 {
-	struct response_blob *b = NULL;
+	struct respblob *b = NULL;
+	enum broker_bulk_file f;
 	struct stream *s;
 	int r;
 
 	*out = 0;
+	if (resptable_job_file(n->kind, &f)) {
+		r = broker_bulk_file_size(v->broker, n->id, f, out);
+		return r == -EAGAIN || r == -ENOENT ? 0 : r; /* nothing there yet */
+	}
 	if (n->kind == RESP_STATUS)
 		*out = strlen(resptable_word(view->state));
 	else if (n->kind == RESP_CTL)
-		*out = strlen(resptable_ctl_words(view->state));
+		*out = strlen(responses_ctl_words(v, view));
 	else if (n->kind == RESP_ENTRY)
 		*out = KEY_HEX;
 	else if (n->kind == RESP_TEXT || n->kind == RESP_STREAM)
 		*out = view->state == BROKER_DONE ? view->text_bytes : 0;
 	else if (view->state == BROKER_DONE || n->kind == RESP_REQUEST || n->kind == RESP_USAGE ||
 		 n->kind == RESP_ERROR) {
-		r = responses_blob(v, resptable_pack(n), nowait, &b);
+		r = respblob_get(v, resptable_pack(n), nowait, &b);
 		if (r < 0)
 			return r;
 		*out = b->b.len;
-		responses_blob_unref(v, b);
+		respblob_unref(v, b);
 	}
 	s = n->kind == RESP_STREAM && !broker_is_final(view->state)
 		    ? broker_stream(v->broker, view->id)
@@ -213,7 +81,14 @@ static bool readable_now(enum response_kind kind, const struct broker_view *view
 {
 	return view->state == BROKER_DONE || kind == RESP_STATUS || kind == RESP_CTL ||
 	       kind == RESP_REQUEST || kind == RESP_ERROR || kind == RESP_USAGE ||
-	       kind == RESP_STREAM;
+	       kind == RESP_STREAM || kind == RESP_JOB_STREAM || kind == RESP_JOB_PROGRESS ||
+	       (view->bulk && broker_is_final(view->state));
+}
+
+static bool is_dir(enum response_kind kind)
+{
+	return kind == RESP_DIR || kind == RESP_SAMPLES || kind == RESP_SAMPLE ||
+	       kind == RESP_JOB_ITEMS;
 }
 
 int responses_entry(struct vfs *v, const struct response_node *n, const struct broker_view *view,
@@ -221,6 +96,7 @@ int responses_entry(struct vfs *v, const struct response_node *n, const struct b
 {
 	const struct response_name *name = resptable_name(n->kind);
 	mode_t mode = name ? name->mode : S_IFDIR | 0755;
+	unsigned sample = view->bulk ? resptable_version(n->kind, view) : n->sample;
 	uint64_t size = 0, when;
 	int r = 0;
 
@@ -229,10 +105,9 @@ int responses_entry(struct vfs *v, const struct response_node *n, const struct b
 	if (r < 0)
 		return r;
 	when = readable_now(n->kind, view) || S_ISDIR(mode) ? view->changed_ns : 0;
-	*out = (struct vfs_entry){ .nodeid = node_of(view, n->kind, n->sample) };
+	*out = (struct vfs_entry){ .nodeid = node_of(view, n->kind, sample) };
 	out->entry_ttl_s = out->attr_ttl_s = ttl_of(view);
-	vfs_fill_attr(v, &out->st, node_of(view, n->kind, n->sample) & ~(1ULL << 59), mode, size,
-		      when);
+	vfs_fill_attr(v, &out->st, out->nodeid & ~(1ULL << 59), mode, size, when);
 	return 0;
 }
 
@@ -267,32 +142,69 @@ static bool hidden(struct vfs *v, const struct broker_view *view, enum response_
 	return hide_has(v->hide, node_of(view, kind, sample));
 }
 
+bool responses_hidden(struct vfs *v, const struct broker_view *item)
+{
+	return hidden(v, item, RESP_DIR, 0);
+}
+
+const char *responses_ctl_words(struct vfs *v, const struct broker_view *view)
+{
+	AUTO_BUF struct buf root = BUF_INIT(8192);
+	const char *words = resptable_ctl_words(view);
+
+	/* a line is tried again with its job */
+	if (*words == 'r' && !view->bulk && broker_root(v->broker, view->id, &root) == 0 &&
+	    buf_str(&root)[0] == JOBDIR_ROOT)
+		return "";
+	return words;
+}
+
 /* ---- lookup ---- */
+
+static const struct response_names *names_in(const struct response_node *dir,
+					     const struct broker_view *view)
+{
+	if (dir->kind == RESP_SAMPLE)
+		return &resptable_sample_names;
+	return view->bulk ? &resptable_job_names : &resptable_names;
+}
+
+int responses_item(struct vfs *v, int64_t job, const char *name, struct broker_view *out)
+{
+	struct broker_view view;
+	int r = broker_bulk_item(v->broker, job, name, &view);
+
+	if (r == 0 && responses_hidden(v, &view))
+		r = -ENOENT;
+	if (r == 0)
+		*out = view;
+	return r;
+}
 
 static int find_name(struct vfs *v, const struct response_node *dir, const struct broker_view *view,
 		     const char *name, struct response_node *out)
 {
-	bool in_sample = dir->kind == RESP_SAMPLE;
-	const struct response_name *rows = in_sample ? resptable_sample_names : resptable_names;
-	size_t n = in_sample ? resptable_n_sample_names : resptable_n_names;
+	const struct response_names *rows = names_in(dir, view);
 
 	*out = *dir;
 	if (dir->kind == RESP_SAMPLES) {
-		char *end;
-		unsigned long k = strtoul(name, &end, 10);
+		unsigned long k = strtoul(name, NULL, 10);
 
-		if (*end || end == name || k >= view->n || (name[0] == '0' && name[1]))
+		/* as it is listed and not otherwise: no sign, no zero before it */
+		if (!name[0] || name[strspn(name, "0123456789")] || k >= view->n ||
+		    (name[0] == '0' && name[1]))
 			return -ENOENT;
 		out->kind = RESP_SAMPLE;
 		out->sample = (unsigned)k;
 		return hidden(v, view, out->kind, out->sample) ? -ENOENT : 0;
 	}
-	for (size_t i = 0; i < n; i++) {
-		if (strcmp(rows[i].name, name) != 0)
+	for (size_t i = 0; i < rows->n; i++) {
+		if (strcmp(rows->v[i].name, name) != 0)
 			continue;
-		out->kind = rows[i].kind;
-		return exists(&rows[i], view) && !hidden(v, view, out->kind, out->sample) ? 0
-											  : -ENOENT;
+		out->kind = rows->v[i].kind;
+		return exists(&rows->v[i], view) && !hidden(v, view, out->kind, out->sample)
+			       ? 0
+			       : -ENOENT;
 	}
 	return -ENOENT;
 }
@@ -305,10 +217,17 @@ static bool lookup_again(struct vfs *v, const struct vfs_req *q, const struct vf
 	struct vfs_entry e;
 	int r = broker_get(v->broker, dir.id, &view);
 
-	if (r == 0)
+	if (r == 0 && dir.kind == RESP_JOB_ITEMS) {
+		r = responses_item(v, dir.id, a->name, &view);
+		if (r == 0) {
+			jobdir_learn(v, dir.id, view.id);
+			responses_dir_entry(v, &view, &e);
+		}
+	} else if (r == 0) {
 		r = find_name(v, &dir, &view, a->name, &n);
-	if (r == 0)
-		r = responses_entry(v, &n, &view, nowait, &e);
+		if (r == 0)
+			r = responses_entry(v, &n, &view, nowait, &e);
+	}
 	if (r == -EAGAIN && nowait)
 		return false;
 	if (r < 0)
@@ -328,6 +247,7 @@ static bool getattr_again(struct vfs *v, const struct vfs_req *q, const struct v
 			  bool nowait)
 {
 	struct response_node n = resptable_node(a->nodeid);
+	enum broker_bulk_file file;
 	struct broker_view view;
 	struct vfs_entry e = { 0 };
 	int r = broker_get(v->broker, n.id, &view);
@@ -338,6 +258,8 @@ static bool getattr_again(struct vfs *v, const struct vfs_req *q, const struct v
 		r = responses_entry(v, &n, &view, nowait, &e);
 	if (r == -EAGAIN && nowait)
 		return false;
+	if (r == 0 && a->file.fh && resptable_job_file(n.kind, &file))
+		e.st.st_size = (off_t)respfile_size(&a->file);
 	if (r < 0)
 		vfs_reply_err(q, -r);
 	else
@@ -348,8 +270,11 @@ static bool getattr_again(struct vfs *v, const struct vfs_req *q, const struct v
 static void responses_getattr(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 			      const struct vfs_file *f)
 {
-	(void)f;
-	vfs_now_or_later(v, q, &(struct vfs_again){ .nodeid = nodeid }, getattr_again);
+	struct vfs_again a = { .nodeid = nodeid };
+
+	if (f)
+		a.file = *f;
+	vfs_now_or_later(v, q, &a, getattr_again);
 }
 
 /* `echo cancel > ctl` truncates first */
@@ -360,32 +285,6 @@ static void responses_setattr(struct vfs *v, const struct vfs_req *q, uint64_t n
 		responses_getattr(v, q, nodeid, NULL);
 	else
 		vfs_reply_err(q, EROFS);
-}
-
-static void responses_readlink(struct vfs *v, const struct vfs_req *q, uint64_t nodeid)
-{
-	struct response_node n = resptable_node(nodeid);
-	struct broker_view view;
-	struct buf path = BUF_INIT(8192), target = BUF_INIT(1 << 16);
-	char hex[KEY_HEX + 1];
-	int r = broker_get(v->broker, n.id, &view);
-
-	if (r == 0)
-		r = broker_path(v->broker, n.id, &path);
-	if (r == 0) {
-		key_hex(&view.key, hex);
-		(void)buf_adds(&target, "../..");
-		for (const char *p = buf_str(&path); *p; p++)
-			if (*p == '/')
-				(void)buf_adds(&target, "/..");
-		r = buf_addf(&target, "/cache/%.2s/%s", hex, hex);
-	}
-	if (r < 0)
-		vfs_reply_err(q, -r);
-	else
-		q->ops->link(q->impl, target.data);
-	buf_done(&path);
-	buf_done(&target);
 }
 
 /* ---- listing ---- */
@@ -409,11 +308,11 @@ static int listed(struct vfs *v, const struct response_node *dir, const struct b
 		out->node.sample = (unsigned)i;
 		(void)snprintf(out->text, sizeof(out->text), "%zu", i);
 	} else {
-		size_t n = dir->kind == RESP_SAMPLE ? resptable_n_sample_names : resptable_n_names;
+		const struct response_names *rows = names_in(dir, view);
 
-		if (i >= n)
+		if (i >= rows->n)
 			return -ENOENT;
-		row = dir->kind == RESP_SAMPLE ? &resptable_sample_names[i] : &resptable_names[i];
+		row = &rows->v[i];
 		if (!shown(row, view))
 			return -ESTALE;
 		out->node.kind = row->kind;
@@ -463,9 +362,12 @@ static bool readdir_again(struct vfs *v, const struct vfs_req *q, const struct v
 static void responses_readdir(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 			      const struct vfs_file *f, const struct vfs_io *io, bool plus)
 {
-	(void)f;
-	vfs_now_or_later(v, q, &(struct vfs_again){ .nodeid = nodeid, .io = *io, .plus = plus },
-			 readdir_again);
+	if (resptable_node(nodeid).kind == RESP_JOB_ITEMS)
+		jobdir_read(v, q, nodeid, f, io, plus);
+	else
+		vfs_now_or_later(v, q,
+				 &(struct vfs_again){ .nodeid = nodeid, .io = *io, .plus = plus },
+				 readdir_again);
 }
 
 /* ---- removal: unlink hides, rmdir of the response's own directory (mirror.c) removes ---- */
@@ -476,6 +378,9 @@ static bool nothing_listed(struct vfs *v, const struct response_node *dir,
 	struct listed_name name;
 	int r = 0;
 
+	/* while it runs they come by themselves, and rm -r would never reach the rmdir: hiding loses nothing */
+	if (dir->kind == RESP_JOB_ITEMS)
+		return !broker_is_final(view->state) || jobdir_empty(v, view->id);
 	for (size_t i = 0; r != -ENOENT; i++) {
 		r = listed(v, dir, view, i, &name);
 		if (r == 0)
@@ -496,31 +401,49 @@ void responses_forget_hidden(struct vfs *v, int64_t id)
 	hide_drop_children(v->hide, (uint64_t)id);
 }
 
+/* a line's directory in items/: it stays as long as the job */
+static int remove_item(struct vfs *v, int64_t job, const char *name, bool directory)
+{
+	struct broker_view item = { 0 };
+	int r = responses_item(v, job, name, &item);
+
+	if (r == 0 && !directory)
+		r = -EISDIR;
+	if (r == 0 && !responses_empty(v, &item))
+		r = -ENOTEMPTY;
+	if (r < 0)
+		return r;
+	hide_add(v->hide, (uint64_t)job, node_of(&item, RESP_DIR, 0));
+	responses_forget_hidden(v, item.id);
+	return 0;
+}
+
+static int remove_file(struct vfs *v, const struct response_node *dir, const char *name,
+		       bool directory)
+{
+	struct response_node n = { 0 };
+	struct broker_view view;
+	int r = broker_get(v->broker, dir->id, &view);
+
+	if (r == 0)
+		r = find_name(v, dir, &view, name, &n);
+	if (r == 0 && is_dir(n.kind) != directory)
+		r = directory ? -ENOTDIR : -EISDIR;
+	if (r == 0 && directory && !nothing_listed(v, &n, &view))
+		r = -ENOTEMPTY;
+	if (r == 0)
+		hide_add(v->hide, (uint64_t)view.id, node_of(&view, n.kind, n.sample));
+	return r;
+}
+
 static void remove_name(struct vfs *v, const struct vfs_req *q, uint64_t parent, const char *name,
 			bool directory)
 {
-	struct response_node dir = resptable_node(parent), n = { 0 };
-	struct broker_view view;
-	int r = broker_get(v->broker, dir.id, &view);
-	bool is_dir;
+	struct response_node dir = resptable_node(parent);
+	int r = dir.kind == RESP_JOB_ITEMS ? remove_item(v, dir.id, name, directory)
+					   : remove_file(v, &dir, name, directory);
 
-	if (r == 0)
-		r = find_name(v, &dir, &view, name, &n);
-	if (r < 0) {
-		vfs_reply_err(q, -r);
-		return;
-	}
-	is_dir = n.kind == RESP_SAMPLES || n.kind == RESP_SAMPLE;
-	if (is_dir != directory) {
-		vfs_reply_err(q, directory ? ENOTDIR : EISDIR);
-		return;
-	}
-	if (directory && !nothing_listed(v, &n, &view)) {
-		vfs_reply_err(q, ENOTEMPTY);
-		return;
-	}
-	hide_add(v->hide, (uint64_t)view.id, node_of(&view, n.kind, n.sample));
-	vfs_reply_err(q, 0);
+	vfs_reply_err(q, -r);
 }
 
 static void responses_unlink(struct vfs *v, const struct vfs_req *q, uint64_t parent,
@@ -539,8 +462,10 @@ const struct vfs_room_ops responses_ops = {
 	.lookup = responses_lookup,
 	.getattr = responses_getattr,
 	.setattr = responses_setattr,
-	.readlink = responses_readlink,
+	.readlink = respattr_readlink,
+	.opendir = jobdir_open,
 	.readdir = responses_readdir,
+	.releasedir = jobdir_release,
 	.unlink = responses_unlink,
 	.rmdir = responses_rmdir,
 	.open = respfile_open,

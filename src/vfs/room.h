@@ -9,6 +9,7 @@
  *   4     draft         index of a prompts file node 32 bits, file kind from bit 32
  *   5     cache         entry index 32 bits, kind 4, sample index 24 (cachedir.c)
  *   6     models        0 the top; backend number from 1, 32 bits, and a node of its list (models.c)
+ *   7     namespaces    index of a prompts node 32 bits, file kind from bit 32 (namespaces.c)
  *
  * A NULL operation is answered by the dispatcher: EROFS for those that change, ENOSYS or the neutral
  * answer for the rest. Operations are called on the FUSE thread, may park, must not block on anything
@@ -28,6 +29,7 @@ enum vfs_room_id {
 	VFS_DRAFT,
 	VFS_CACHE,
 	VFS_MODELS,
+	VFS_NAMESPACES,
 	VFS_ROOMS
 };
 
@@ -148,6 +150,6 @@ struct vfs_room_ops {
 };
 
 extern const struct vfs_room_ops tree_ops, prompts_ops, mirror_ops, responses_ops, drafts_ops,
-	cachedir_ops, models_ops;
+	cachedir_ops, models_ops, namespaces_ops;
 
 #endif

@@ -71,6 +71,7 @@ static const struct tree_row rows[] = {
 	{ NODE_ROOT, NODE_README, "README.md", S_IFREG | 0644, read_readme, true },
 	{ NODE_ROOT, VFS_NODE(VFS_PROMPTS, 1), "prompts", S_IFDIR | 0755, NULL, false },
 	{ NODE_ROOT, VFS_NODE(VFS_MIRROR, 1), "responses", S_IFDIR | 0755, NULL, false },
+	{ NODE_ROOT, VFS_NODE(VFS_NAMESPACES, 2), "namespaces", S_IFDIR | 0755, NULL, false },
 	{ NODE_ROOT, VFS_NODE(VFS_CACHE, 0), "cache", S_IFDIR | 0755, NULL, false },
 	{ NODE_ROOT, VFS_NODE(VFS_MODELS, 0), "models", S_IFDIR | 0755, NULL, false },
 	{ NODE_ROOT, NODE_BACKENDS, "backends", S_IFDIR | 0755, NULL, false },
@@ -140,15 +141,15 @@ static void fill_entry(struct vfs *v, const struct tree_row *row, uint64_t nodei
 		      row->exact || S_ISDIR(row->mode) ? v->start_ns : mono_real_ns());
 }
 
-/* prompts/ is a real directory: its attributes are the backing one's */
+/* prompts/ and namespaces/ are real directories: their attributes are the backing ones' */
 static void reply_entry(struct vfs *v, const struct vfs_req *q, const struct tree_row *row,
 			uint64_t nodeid)
 {
 	struct vfs_entry e;
 
 	fill_entry(v, row, nodeid, &e);
-	if (VFS_ROOM_OF(nodeid) == VFS_PROMPTS) {
-		if (prompts_attr(v, 1, &e.st) < 0) {
+	if (VFS_ROOM_OF(nodeid) == VFS_PROMPTS || VFS_ROOM_OF(nodeid) == VFS_NAMESPACES) {
+		if (prompts_attr(v, (uint32_t)VFS_REST(nodeid), &e.st) < 0) {
 			vfs_reply_err(q, EIO);
 			return;
 		}

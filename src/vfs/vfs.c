@@ -22,7 +22,7 @@ const struct vfs_room_ops *vfs_ops(uint64_t nodeid)
 		[VFS_STATIC] = &tree_ops,   [VFS_PROMPTS] = &prompts_ops,
 		[VFS_MIRROR] = &mirror_ops, [VFS_RESPONSE] = &responses_ops,
 		[VFS_DRAFT] = &drafts_ops,  [VFS_CACHE] = &cachedir_ops,
-		[VFS_MODELS] = &models_ops,
+		[VFS_MODELS] = &models_ops, [VFS_NAMESPACES] = &namespaces_ops,
 	};
 	enum vfs_room_id room = VFS_ROOM_OF(nodeid);
 
@@ -41,9 +41,10 @@ int vfs_new(const struct vfs_options *o, struct vfs **out, struct err *e)
 	list_init(&v->opened);
 	v->hide = hide_new();
 	v->given = given_new();
-	v->responses = responses_new();
-	if (!v->hide || !v->given || !v->responses || prompts_new(v, e) < 0 ||
-	    cachedir_new(v, e) < 0 || models_new(v) < 0) {
+	v->respblob = respblob_new();
+	v->jobdir = jobdir_new();
+	if (!v->jobdir || !v->hide || !v->given || !v->respblob || prompts_new(v, e) < 0 ||
+	    cachedir_new(v, e) < 0 || models_new(v) < 0 || namespaces_new(v) < 0) {
 		vfs_free(v);
 		return err_sys(e, ENOMEM, "the tree could not be built");
 	}
@@ -84,14 +85,18 @@ struct vfs *vfs_free(struct vfs *v)
 {
 	if (!v)
 		return NULL;
+	namespaces_free(v);
 	models_free(v);
 	cachedir_free(v);
 	prompts_free(v);
-	responses_free(v->responses);
+	respblob_free(v->respblob);
+	jobdir_free(v->jobdir);
 	hide_free(v->hide);
 	given_free(v->given);
 	if (v->o.prompts_fd >= 0)
 		(void)close(v->o.prompts_fd);
+	if (v->o.namespaces_fd >= 0)
+		(void)close(v->o.namespaces_fd);
 	free(v);
 	return NULL;
 }

@@ -33,7 +33,8 @@ struct vfs_notify {
 
 struct vfs_options {
 	struct broker *broker;
-	int prompts_fd; /* open directory; vfs closes it */
+	int prompts_fd;	   /* open directory; vfs closes it */
+	int namespaces_fd; /* as prompts_fd; below it NAME/prompts */
 	uint64_t max_request_bytes;
 	const char *const *suffixes; /* ".json" ..., NULL-terminated */
 	bool wait;		     /* mount option: synchronous mode for .json */
@@ -59,5 +60,7 @@ int vfs_file_sha(void *vfs, const struct broker_name *name, struct key *out);
  * its root and nowhere else: -EXDEV for a path or link that leads out, -ELOOP for a magic link */
 int vfs_file_read(void *vfs, const struct broker_name *name, struct buf *out);
 int vfs_file_open(void *vfs, const char *root, const char *path);
+/* vfs_file_make_ns - a request named it: its directories are there afterwards; -EINVAL no such name can be */
+int vfs_file_make_ns(void *vfs, const char *ns);
 
 #endif

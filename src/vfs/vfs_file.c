@@ -7,7 +7,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "base/auto.h"
@@ -15,7 +18,32 @@
 
 #include "base/banned.h"
 
-static int open_name(const struct vfs *v, const char *path, const char *suffix)
+#define PIECE (256u << 10)
+
+/* a descriptor of the prompts/ of a root, which is closed with put_top; -ENOENT */
+static int get_top(const struct vfs *v, const char *root)
+{
+	struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
+	char path[PROMPTS_SPACE_MAX + sizeof("/prompts")];
+	int fd;
+
+	if (!root[0])
+		return v->o.prompts_fd;
+	if (v->o.namespaces_fd < 0 || !prompts_name_space(root))
+		return -ENOENT;
+	(void)snprintf(path, sizeof(path), "%s/prompts", root); /* cannot be too long */
+	fd = (int)syscall(SYS_openat2, v->o.namespaces_fd, path, &how, sizeof(how));
+	return fd < 0 ? -errno : fd;
+}
+
+static void put_top(const struct vfs *v, int fd)
+{
+	if (fd != v->o.prompts_fd && fd >= 0)
+		(void)close(fd); /* O_PATH */
+}
+
+static int open_name(int top, const char *path, const char *suffix)
 {
 	struct open_how how = { .flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
 				.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
@@ -25,7 +53,7 @@ static int open_name(const struct vfs *v, const char *path, const char *suffix)
 
 	if (buf_adds(&b, path) < 0 || buf_adds(&b, suffix) < 0)
 		return -ENOENT;
-	fd = (int)syscall(SYS_openat2, v->o.prompts_fd, buf_str(&b), &how, sizeof(how));
+	fd = (int)syscall(SYS_openat2, top, buf_str(&b), &how, sizeof(how));
 	if (fd < 0)
 		return -errno;
 	if (!fstat(fd, &st) && S_ISREG(st.st_mode))
@@ -34,28 +62,53 @@ static int open_name(const struct vfs *v, const char *path, const char *suffix)
 	return -ENOENT;
 }
 
-/* runs beside the FUSE thread: only the backing directory is touched, not the table of nodes */
-int vfs_file_read(void *vfs, const struct broker_name *name, struct buf *out)
+/* Runs beside the FUSE thread: only the backing directory is touched, not the table of nodes. a.txt may have
+ * become a.md, which is the same request under another suffix. */
+static int open_prompt(const struct vfs *v, const struct broker_name *name)
 {
-	const struct vfs *v = vfs;
-	AUTO_FD int fd = -1;
+	int top = get_top(v, name->root), fd;
 
-	if (name->root[0])
+	if (top < 0)
 		return -ENOENT;
-	fd = open_name(v, name->path, name->suffix);
-	/* a.txt became a.md, which is the same request under another suffix */
+	fd = open_name(top, name->path, name->suffix);
 	for (const char *const *s = v->o.suffixes; fd < 0 && *s; s++)
-		fd = open_name(v, name->path, *s);
-	return fd < 0 ? -ENOENT : fdio_read_all(fd, out);
+		fd = open_name(top, name->path, *s);
+	put_top(v, top);
+	return fd < 0 ? -ENOENT : fd;
 }
 
+int vfs_file_read(void *vfs, const struct broker_name *name, struct buf *out)
+{
+	AUTO_FD int fd = open_prompt(vfs, name);
+
+	return fd < 0 ? fd : fdio_read_all(fd, out);
+}
+
+/* a file of many requests may be longer than memory */
 int vfs_file_sha(void *vfs, const struct broker_name *name, struct key *out)
 {
-	const struct vfs *v = vfs;
-	AUTO_BUF struct buf b = BUF_INIT((size_t)v->o.max_request_bytes);
-	int r = vfs_file_read(vfs, name, &b);
+	AUTO_FREE char *piece = malloc(PIECE);
+	AUTO_FD int fd = open_prompt(vfs, name);
+	struct key_sum *sum;
+	ssize_t n;
+	int r = 0;
 
-	return r < 0 ? r : key_of(buf_str(&b), b.len, out);
+	if (fd < 0)
+		return fd;
+	sum = piece ? key_sum_new() : NULL;
+	if (!sum)
+		return -ENOMEM;
+	do {
+		n = read(fd, piece, PIECE);
+		if (n < 0 && errno != EINTR)
+			r = -errno;
+		else if (n > 0)
+			r = key_sum_add(sum, piece, (size_t)n);
+	} while (!r && n != 0);
+	if (!r)
+		return key_sum_end(sum, out);
+	(void)key_sum_end(sum, NULL); /* the failure is told already */
+	return r;
 }
 
 /* Links are followed as long as they stay below: an image may well be one. O_NONBLOCK, or a FIFO in the
@@ -65,14 +118,31 @@ int vfs_file_open(void *vfs, const char *root, const char *path)
 	const struct vfs *v = vfs;
 	struct open_how how = { .flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
 				.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
-	int fd = -1;
+	int fd = -1, top = get_top(v, root), r;
 
-	if (root[0])
-		return -ENOENT;
+	if (top < 0)
+		return top;
 	for (int tries = 0; tries < 100; tries++) { /* a rename beside it disturbs a path with .. */
-		fd = (int)syscall(SYS_openat2, v->o.prompts_fd, path, &how, sizeof(how));
+		fd = (int)syscall(SYS_openat2, top, path, &how, sizeof(how));
 		if (fd >= 0 || (errno != EAGAIN && errno != EINTR))
 			break;
 	}
-	return fd < 0 ? -errno : fd;
+	r = fd < 0 ? -errno : fd;
+	put_top(v, top);
+	return r;
+}
+
+int vfs_file_make_ns(void *vfs, const char *ns)
+{
+	const struct vfs *v = vfs;
+	char path[PROMPTS_SPACE_MAX + sizeof("/prompts")];
+
+	if (!prompts_name_space(ns))
+		return -EINVAL;
+	(void)snprintf(path, sizeof(path), "%s/prompts", ns); /* cannot be too long */
+	/* two may name it at once; the tree finds it by looking */
+	if ((mkdirat(v->o.namespaces_fd, ns, 0755) < 0 && errno != EEXIST) ||
+	    (mkdirat(v->o.namespaces_fd, path, 0755) < 0 && errno != EEXIST))
+		return -errno;
+	return 0;
 }

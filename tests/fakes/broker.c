@@ -15,11 +15,12 @@
 #include "base/pool.h"
 #include "base/str.h"
 #include "jobs/broker.h"
+#include "jobs/broker_ns.h"
 
 #define FAKE_NAMES 64
 
 struct fake_name {
-	char path[256], text[256];
+	char path[400], text[256]; /* path: of a namespace with its name and a colon before it */
 	struct broker_view view;
 };
 
@@ -43,6 +44,9 @@ static struct broker {
 	char log[1 << 16];
 	char refused[512];
 } fake;
+
+/* ids that have no name here: another fake's */
+static int (*fake_get_more)(int64_t id, struct broker_view *out);
 
 static __attribute__((unused)) struct broker *fake_new(void)
 {
@@ -80,6 +84,16 @@ static void note(const char *fmt, const char *a, const char *b, const char *c)
 	(void)snprintf(line, sizeof(line), fmt, a, b, c);
 	fake.len += (size_t)snprintf(fake.log + fake.len, sizeof(fake.log) - fake.len, "%s%s",
 				     fake.len ? "; " : "", line);
+}
+
+static const char *full(const char *root, const char *path)
+{
+	static char out[2][400];
+	static int i;
+
+	i = !i;
+	(void)snprintf(out[i], sizeof(out[i]), "%s%s%s", root, root[0] ? ":" : "", path);
+	return out[i];
 }
 
 static struct fake_name *name_of(const char *path, bool make)
@@ -184,8 +198,8 @@ int broker_find(struct broker *b, const char *root, const char *path, struct bro
 	const struct fake_name *n;
 	LOCK_SCOPE(&b->lock);
 
-	n = name_of(path, false);
-	if (root[0] || !n)
+	n = name_of(full(root, path), false);
+	if (!n)
 		return -ENOENT;
 	*out = n->view;
 	return 0;
@@ -198,7 +212,7 @@ int broker_get(struct broker *b, int64_t id, struct broker_view *out)
 
 	n = id_of(id);
 	if (!n)
-		return -ENOENT;
+		return fake_get_more ? fake_get_more(id, out) : -ENOENT;
 	*out = n->view;
 	return 0;
 }
@@ -208,21 +222,23 @@ void broker_check(struct broker *b, const struct broker_doc *d, broker_checked_f
 	struct fake_held h = { .checked = done, .arg = arg };
 	struct fake_name *n;
 	char text[256];
+	const char *path;
 
 	(void)snprintf(text, sizeof(text), "%.*s", d->len < 250 ? (int)d->len : 250, d->text);
 	lock_take(&b->lock);
-	note("check %s%s%s", d->path, d->final ? " final" : "", d->send ? " send" : "");
+	path = full(d->root, d->path);
+	note("check %s%s%s", path, d->final ? " final" : "", d->send ? " send" : "");
 	if (d->defaults)
 		note("with %s%s%s defaults", json_array_size(d->defaults) > 1 ? "2" : "1", "", "");
 	if (strstr(text, "bad") || (d->final && d->form == REQUEST_JSON && !strchr(text, '}'))) {
-		n = name_of(d->path, true);
+		n = name_of(path, true);
 		n->view = (struct broker_view){ .id = ++b->last_id,
 						.state = BROKER_REFUSED,
 						.code = EINVAL };
 		n->text[0] = '\0';
 		h.r.code = EINVAL;
 	} else if (d->form == REQUEST_TEXT || strchr(text, '}')) {
-		n = name_of(d->path, true);
+		n = name_of(path, true);
 		h.r.same = !strcmp(n->text, text);
 		if (!h.r.same)
 			n->view =
@@ -238,7 +254,7 @@ void broker_check_refuse(struct broker *b, const char *root, const char *path, c
 {
 	LOCK_SCOPE(&b->lock);
 
-	(void)root;
+	path = full(root, path);
 	name_of(path, true)->view = (struct broker_view){ .id = ++b->last_id,
 							  .state = BROKER_REFUSED,
 							  .code = e->code };
@@ -258,8 +274,8 @@ void broker_name_drop(struct broker *b, const char *root, const char *path, brok
 {
 	struct fake_held h = { .done = done, .arg = arg };
 
-	(void)root;
 	lock_take(&b->lock);
+	path = full(root, path);
 	note("drop %s%s%s", path, "", "");
 	if (name_of(path, false))
 		*name_of(path, false) = (struct fake_name){ 0 };
@@ -270,19 +286,21 @@ void broker_name_move(struct broker *b, const struct broker_move *m, broker_done
 		      void *arg)
 {
 	struct fake_held h = { .done = done, .arg = arg };
+	const char *path, *to_path;
 	struct fake_name *n, *to;
 
 	lock_take(&b->lock);
-	note(m->tree ? "move tree %s %s%s" : "move %s %s%s", m->path, m->to_path,
-	     m->swap ? " swap" : "");
-	n = name_of(m->path, false);
-	to = name_of(m->to_path, false);
+	path = full(m->root, m->path);
+	to_path = full(m->to_root, m->to_path);
+	note(m->tree ? "move tree %s %s%s" : "move %s %s%s", path, to_path, m->swap ? " swap" : "");
+	n = name_of(path, false);
+	to = name_of(to_path, false);
 	if (to && !m->swap)
 		*to = (struct fake_name){ 0 };
 	if (n)
-		(void)str_copy(n->path, sizeof(n->path), m->to_path);
+		(void)str_copy(n->path, sizeof(n->path), to_path);
 	if (to && m->swap)
-		(void)str_copy(to->path, sizeof(to->path), m->path);
+		(void)str_copy(to->path, sizeof(to->path), path);
 	finish_or_hold(&h);
 }
 
@@ -312,6 +330,21 @@ bool broker_unwait(struct broker *b, struct broker_waiter *w)
 		}
 	}
 	return false;
+}
+
+int broker_ns_usage(struct broker *b, const char *ns, struct buf *out)
+{
+	(void)b;
+	return buf_addf(out, "{\"of\":\"%s\"}\n", ns);
+}
+
+void broker_ns_forget(struct broker *b, const char *ns, broker_done_fn *done, void *arg)
+{
+	struct fake_held h = { .done = done, .arg = arg };
+
+	lock_take(&b->lock);
+	note("forget %s%s%s", ns, "", "");
+	finish_or_hold(&h);
 }
 
 int broker_post(struct broker *b, struct pool_task *t)

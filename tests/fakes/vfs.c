@@ -44,6 +44,20 @@ void vfs_fill_attr(const struct vfs *v, struct stat *st, uint64_t nodeid, mode_t
 	st->st_mtim.tv_sec = (time_t)(time_ns / MONO_S);
 }
 
+void mirror_dir_entry(struct vfs *v, uint32_t idx, struct vfs_entry *out)
+{
+	(void)v;
+	*out = (struct vfs_entry){ .nodeid = VFS_NODE(VFS_MIRROR, idx) };
+	out->st.st_mode = S_IFDIR | 0755;
+}
+
+bool mirror_empty(struct vfs *v, uint32_t dir)
+{
+	(void)v;
+	(void)dir;
+	return true;
+}
+
 int vfs_dir_begin(struct vfs_dir *d, const struct vfs_req *q, size_t size)
 {
 	*d = (struct vfs_dir){ .q = q, .cap = size };

@@ -98,7 +98,7 @@ nothing_changed() {
 }
 
 @test "the top of the mount has what the contract names, and nothing of later versions" {
-	is "$(ls -A "$M" | tr '\n' ' ')" 'README.md ask backends cache models prompts responses stats '
+	is "$(ls -A "$M" | tr '\n' ' ')" 'README.md ask backends cache models namespaces prompts responses stats '
 	is "$(ls "$M/stats")" summary.json
 	is "$(ls "$M/backends/p")" status.json
 	is "$(jq -r .in_flight "$M/backends/p/status.json")" 2

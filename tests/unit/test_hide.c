@@ -27,7 +27,7 @@ static void back_after_ten_seconds(void **state)
 	mono_test_set(MONO_S, MONO_S);
 	hide_add(h, 1, 10);
 	mono_test_set(MONO_S + HIDE_NS - 1, MONO_S);
-	hide_add(h, 1, 11);
+	hide_add(h, 2, 11);
 	assert_true(hide_has(h, 10));
 	mono_test_set(MONO_S + HIDE_NS, MONO_S);
 	assert_false(hide_has(h, 10));
@@ -47,6 +47,23 @@ static void hidden_again_counts_from_then(void **state)
 	hide_add(h, 1, 10);
 	mono_test_set(12 * MONO_S, MONO_S);
 	assert_true(hide_has(h, 10));
+	mono_test_set(0, 0);
+	hide_free(h);
+}
+
+static void a_long_removal_keeps_its_directory(void **state)
+{
+	struct hide *h = hide_new();
+
+	(void)state;
+	for (uint64_t i = 1; i <= 100; i++) {
+		mono_test_set(i * (HIDE_NS - 1), MONO_S);
+		hide_add(h, 1, i);
+	}
+	assert_true(hide_has(h, 1));
+	mono_test_set(101 * HIDE_NS, MONO_S);
+	assert_false(hide_has(h, 1));
+	assert_false(hide_has(h, 100));
 	mono_test_set(0, 0);
 	hide_free(h);
 }
@@ -88,6 +105,7 @@ int main(void)
 		cmocka_unit_test(never_hidden),
 		cmocka_unit_test(back_after_ten_seconds),
 		cmocka_unit_test(hidden_again_counts_from_then),
+		cmocka_unit_test(a_long_removal_keeps_its_directory),
 		cmocka_unit_test(directory_gone),
 		cmocka_unit_test(bounded),
 	};

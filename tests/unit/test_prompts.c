@@ -13,6 +13,7 @@
 
 #include "base/fdio.h"
 #include "fakes/broker.c"
+#include "fakes/bulk.c"
 #include "fakes/vfs.c"
 #include "vfs/prompts_inside.h"
 #include "vfs_reply_fake.h"
@@ -32,6 +33,8 @@ static int setup(void **state)
 	assert_non_null(mkdtemp(top));
 	v = calloc(1, sizeof(*v));
 	v->broker = fake_new();
+	fake_bulk_new(0);
+	v->o.namespaces_fd = -1;
 	v->o.prompts_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	v->o.suffixes = suffixes;
 	v->o.max_request_bytes = 1u << 20;
@@ -483,13 +486,39 @@ static void no_request(void **state)
 	LOG("");
 }
 
-static void jobs_are_not_supported_yet(void **state)
+static void jobs_are_checked_by_descriptor(void **state)
+{
+	char *text = malloc((2u << 20) + 1);
+
+	(void)state;
+	assert_int_equal(spit(ROOT, "many.jsonl", "{}\n{}\n"), 0);
+	LOG("bulk many; send many");
+	assert_int_equal(spit(ROOT, "many.jsonl", "bad"), EINVAL);
+	LOG("bulk many");
+	assert_int_equal(spit(ROOT, "cheap.batch.jsonl", "{}\n"), 0);
+	LOG("bulk cheap; send many");
+	assert_int_equal(spit(ROOT, "empty.jsonl", ""), 0);
+	LOG("");
+	/* longer than any request may be, and not read here */
+	memset(text, 'x', 2u << 20);
+	text[2u << 20] = '\0';
+	assert_int_equal(spit(ROOT, "many.jsonl", text), 0);
+	LOG("bulk many; send many");
+	free(text);
+	assert_int_equal(mv("many.jsonl", "more.txt"), EFBIG);
+	assert_int_equal(mv("many.jsonl", "more.jsonl"), 0);
+	LOG("move many more");
+}
+
+static void jobs_under_broken_defaults(void **state)
 {
 	(void)state;
-	assert_int_equal(spit(ROOT, "many.jsonl", "{}\n{}\n"), EOPNOTSUPP);
-	LOG("refuse many.jsonl EOPNOTSUPP");
-	assert_int_equal(spit(ROOT, "cheap.batch.jsonl", "{}\n"), EOPNOTSUPP);
-	LOG("refuse cheap.batch.jsonl EOPNOTSUPP");
+	assert_int_equal(spit(ROOT, ".defaults.json", "{\"temperature\":0}"), 0);
+	assert_int_equal(spit(ROOT, "many.jsonl", "{}\n"), 0);
+	LOG("bulk many; with some defaults; send many");
+	assert_int_equal(spit(ROOT, ".defaults.json", "{\"temperature\":\"x\"}"), EINVAL);
+	assert_int_equal(spit(ROOT, "many.jsonl", "{}\n{}\n"), EINVAL);
+	LOG("refuse many.jsonl EINVAL");
 }
 
 static void big_document_goes_to_the_pool(void **state)
@@ -935,7 +964,7 @@ static void mirror_view(void **state)
 	struct prompts_scan *s;
 	struct prompts_child c;
 	AUTO_BUF struct buf path = BUF_INIT(1000);
-	char suffix[32];
+	struct prompts_at at;
 	uint64_t off = 0;
 	unsigned dirs = 0, stems = 0;
 	uint32_t idx;
@@ -955,7 +984,7 @@ static void mirror_view(void **state)
 	assert_int_equal(prompts_lookup_stem(v, 1, "other", &found), -ENOENT);
 	assert_int_equal(prompts_lookup_stem(v, 1, "b", &found), 0);
 	assert_string_equal(found.suffix, ".batch.jsonl");
-	assert_int_equal(prompts_path(v, found.idx, &path, suffix, sizeof(suffix)), 0);
+	assert_int_equal(prompts_path(v, found.idx, &path, &at), 0);
 	assert_string_equal(buf_str(&path), "b");
 	assert_int_equal(prompts_scan_open(v, 1, &s), 0);
 	while (!prompts_scan_next(s, off, &c)) {
@@ -968,7 +997,7 @@ static void mirror_view(void **state)
 	assert_int_equal(dirs, 1);
 	assert_int_equal(stems, 2);
 	assert_int_equal(rm(ROOT, "b.batch.jsonl"), 0);
-	assert_int_equal(prompts_path(v, found.idx, &path, suffix, sizeof(suffix)), -ENOENT);
+	assert_int_equal(prompts_path(v, found.idx, &path, &at), -ENOENT);
 }
 
 static void file_sha(void **state)
@@ -1023,7 +1052,8 @@ int main(void)
 		T(two_writers),
 		T(empty_is_a_draft),
 		T(no_request),
-		T(jobs_are_not_supported_yet),
+		T(jobs_are_checked_by_descriptor),
+		T(jobs_under_broken_defaults),
 		T(big_document_goes_to_the_pool),
 		T(too_big),
 		T(truncated_and_closed),

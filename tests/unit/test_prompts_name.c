@@ -77,6 +77,7 @@ static int setup(void **state)
 	assert_non_null(mkdtemp(top));
 	v = calloc(1, sizeof(*v));
 	v->broker = fake_new();
+	v->o.namespaces_fd = -1;
 	v->o.prompts_fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	v->o.suffixes = suffixes;
 	assert_int_equal(prompts_new(v, NULL), 0);

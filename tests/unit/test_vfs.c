@@ -66,6 +66,10 @@ static int setup(void **state)
 		return -1;
 	o.broker = t->f.broker;
 	o.prompts_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	(void)snprintf(dir, sizeof(dir), "%s/namespaces", t->f.dir);
+	if (mkdir(dir, 0755) < 0)
+		return -1;
+	o.namespaces_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (vfs_new(&o, &t->v, &e) < 0)
 		return -1;
 	vfs_set_notify(t->v, &(struct vfs_notify){ .inval_entry = inval_entry,
@@ -301,9 +305,9 @@ static void assert_has(const char *listing, const char *const *names)
 
 static void the_top_of_the_mount(void **state)
 {
-	static const char *const names[] = { "README.md", "prompts",  "responses",
-					     "cache",	  "backends", "stats",
-					     "ask",	  "models",   NULL };
+	static const char *const names[] = { "README.md",  "prompts", "responses", "cache",
+					     "backends",   "stats",   "ask",	   "models",
+					     "namespaces", NULL };
 	struct tree *t = *state;
 	char text[4096];
 	int code;
@@ -321,7 +325,8 @@ static void the_top_of_the_mount(void **state)
 	list(t, "backends/echo", text, sizeof(text));
 	assert_non_null(strstr(text, "status.json"));
 	assert_int_not_equal(look(t, "models", NULL, NULL), 0);
-	assert_int_equal(look(t, "namespaces", NULL, &code), 0);
+	list(t, "namespaces", text, sizeof(text));
+	assert_int_equal(look(t, "namespaces/none", NULL, &code), 0);
 	assert_int_equal(code, ENOENT);
 	assert_int_equal(open_node(t, look(t, "stats/summary.json", NULL, NULL), O_WRONLY, NULL),
 			 EROFS);

@@ -37,6 +37,7 @@ static int setup(void **state)
 	(void)snprintf(path, sizeof(path), "%s/prompts", dir);
 	if (mkdir(path, 0755) < 0)
 		return -1;
+	tree.o.namespaces_fd = -1;
 	tree.o.prompts_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	(void)mkdirat(tree.o.prompts_fd, "d", 0755);
 	put("a", "inside");
