@@ -34,9 +34,10 @@ static const char *const cache_names[] = {
 
 /* The parts of one request before they are put together. */
 struct layers {
-	json_t *own;	/* checked; nulls still in it */
-	json_t *merged; /* own and defaults, without nulls */
-	bool foreign;	/* what failed is in the defaults, so it has no place in the own text */
+	json_t *own;	     /* checked; nulls still in it */
+	json_t *merged;	     /* own and defaults, without nulls */
+	const json_t *given; /* own as it came; NULL: the text is parsed */
+	bool foreign; /* what failed is in the defaults, so it has no place in the own text */
 };
 
 static void layers_done(struct layers *l)
@@ -112,14 +113,18 @@ static void add_place(const struct request_source *src, struct err *e)
 				 &e->column); /* else unknown */
 }
 
-static int read_own(const struct request_source *src, json_t **out, bool *out_unfinished,
-		    struct err *e)
+static int read_own(const struct request_source *src, const json_t *given, json_t **out,
+		    bool *out_unfinished, struct err *e)
 {
 	json_t *v = NULL;
-	int rc = src->form == REQUEST_TEXT
-			 ? read_text(src, &v, out_unfinished, e)
-			 : canon_parse(src->text, src->len, &v, out_unfinished, e);
+	int rc = 0;
 
+	if (given)
+		v = json_incref((json_t *)(uintptr_t)given);
+	else if (src->form == REQUEST_TEXT)
+		rc = read_text(src, &v, out_unfinished, e);
+	else
+		rc = canon_parse(src->text, src->len, &v, out_unfinished, e);
 	if (!rc)
 		rc = want_object(v, "a request", e);
 	if (!rc)
@@ -168,7 +173,7 @@ static void drop_nulls(json_t *o)
 static int read_layers(const struct request_source *src, struct layers *l, bool *out_unfinished,
 		       struct err *e)
 {
-	int rc = read_own(src, &l->own, out_unfinished, e);
+	int rc = read_own(src, l->given, &l->own, out_unfinished, e);
 
 	if (!rc) {
 		l->merged = json_copy(l->own);
@@ -406,10 +411,10 @@ static int tell_memory(int rc, struct err *e)
 	return rc;
 }
 
-int request_parse(const struct request_source *src, struct request **out, bool *out_unfinished,
-		  struct err *e)
+static int parse(const json_t *given, const struct request_source *src, struct request **out,
+		 bool *out_unfinished, struct err *e)
 {
-	struct layers l = { NULL, NULL, false };
+	struct layers l = { .given = given };
 	bool unfinished = false;
 	struct request *r = NULL;
 	int rc = read_layers(src, &l, &unfinished, e);
@@ -429,6 +434,18 @@ int request_parse(const struct request_source *src, struct request **out, bool *
 	}
 	*out = r;
 	return 0;
+}
+
+int request_parse(const struct request_source *src, struct request **out, bool *out_unfinished,
+		  struct err *e)
+{
+	return parse(NULL, src, out, out_unfinished, e);
+}
+
+int request_parse_value(const json_t *value, const struct request_source *src, struct request **out,
+			struct err *e)
+{
+	return parse(value, src, out, NULL, e);
 }
 
 struct request *request_free(struct request *r)

@@ -97,6 +97,10 @@ struct request_source {
 };
 int request_parse(const struct request_source *src, struct request **out, bool *out_unfinished,
 		  struct err *e);
+/* request_parse_value - as request_parse for a JSON text that has been parsed already, perhaps as a part of
+ * another; src->text is then only where places are looked up; value is borrowed */
+int request_parse_value(const json_t *value, const struct request_source *src, struct request **out,
+			struct err *e);
 struct request *request_free(struct request *r);
 
 /* request_image_set - the bytes of images[i]: its part gets their hash and type

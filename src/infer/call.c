@@ -59,6 +59,7 @@ struct infer_call *call_new(struct call_env *env, struct call_backend *b,
 	list_init(&c->link);
 	list_init(&c->ready_link);
 	limit_waiter_init(&c->place, spec->priority);
+	c->place.unbounded = spec->unbounded;
 	c->limit_ns = c->deadline_ns = spec->deadline_ns;
 	order_init(&c->order, b->config, spec);
 	if (c->order.n > 1)

@@ -29,6 +29,7 @@ void limit_waiter_init(struct limit_waiter *w, int priority)
 	list_init(&w->link);
 	w->arrival = 0;
 	w->level = (unsigned)level;
+	w->unbounded = false;
 	w->state = LIMIT_OUT;
 }
 
@@ -43,7 +44,7 @@ static void enqueue(struct limit *l, struct limit_waiter *w)
 		    &w->link); /* appending to the next one's ring is inserting before it */
 	l->filled |= 1ull << w->level;
 	l->waiting++;
-	l->queue->waiting++;
+	l->queue->waiting += !w->unbounded;
 	w->state = LIMIT_WAITING;
 }
 
@@ -53,7 +54,7 @@ static void dequeue(struct limit *l, struct limit_waiter *w)
 	if (list_empty(&l->levels[w->level]))
 		l->filled &= ~(1ull << w->level);
 	l->waiting--;
-	l->queue->waiting--;
+	l->queue->waiting -= !w->unbounded;
 	w->state = LIMIT_OUT;
 }
 
@@ -69,7 +70,7 @@ static int take_place(struct limit *l, struct limit_waiter *w)
 /* Full is full only when there is no free place either. */
 int limit_enter(struct limit *l, struct limit_waiter *w)
 {
-	if (l->in >= l->max && l->queue->waiting >= l->queue->max)
+	if (!w->unbounded && l->in >= l->max && l->queue->waiting >= l->queue->max)
 		return -ENOBUFS;
 	w->arrival = ++l->queue->arrivals;
 	if (take_place(l, w) == 0)

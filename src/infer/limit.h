@@ -13,6 +13,7 @@
 #ifndef INFER_LIMIT_H
 #define INFER_LIMIT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,7 @@ struct limit_waiter {
 	struct list link;
 	uint64_t arrival; /* 0: never entered */
 	unsigned level;
+	bool unbounded; /* set after init: waits without filling the queue, and is never refused */
 	enum limit_state state;
 };
 

@@ -8,6 +8,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "jobs/bulk.h"
 #include "jobs/flight.h"
 #include "jobs/inside.h"
 #include "jobs/sweep.h"
@@ -36,6 +37,11 @@ static void view_row(const struct ledger_row *row, struct broker_view *out)
 		.has_tool_calls = row->facts && strstr(row->facts, "\"tool_calls\":true"),
 		.embedding = row->facts && strstr(row->facts, "\"embedding\":true"),
 	};
+	if (bulk_is(row->suffix)) {
+		out->bulk = true;
+		out->n = 0;
+		out->bulk_failed = row->facts ? bulk_count_failed(row->facts) : 0;
+	}
 	if (row->facts) { /* our own text, too: the model of a fallback has its own key */
 		const char *key = strstr(row->facts, "\"key\":\"");
 		char hex[KEY_HEX + 1];
@@ -234,6 +240,7 @@ int broker_new(const struct broker_options *o, struct broker **out, struct err *
 	map_init(&b->flights);
 	map_init(&b->holds);
 	sweep_init(b);
+	bulk_init(b);
 	list_init(&b->deadlines);
 	list_init(&b->orphans);
 	list_init(&b->asks);
@@ -286,6 +293,7 @@ void broker_quiet(struct broker *b)
 	for (size_t i = 0; i < a.n; i++)
 		job_unref(b, a.jobs[i]);
 	free(a.jobs);
+	bulk_quiet(b);
 	broker_ask_quiet(b);
 }
 
@@ -313,11 +321,13 @@ struct broker *broker_stop(struct broker *b)
 		return NULL;
 	broker_quiet(b);
 	tick_stop(b);
+	bulk_stop(b);
 	infer_stop(b->o.infer); /* its last callbacks post to the pool and the ledger */
 	pool_stop(b->pool);
 	sweep_finish(b);
 	ledger_close(b->o.ledger); /* its last callbacks come here */
 	drop_jobs(b);
+	bulk_free(b);
 	broker_hold_free(b);
 	unstored_free(b);
 	recent_free(b->recent);

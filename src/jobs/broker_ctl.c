@@ -5,6 +5,7 @@
 
 #include "base/auto.h"
 #include "base/mono.h"
+#include "jobs/bulk.h"
 #include "jobs/flight.h"
 #include "jobs/inside.h"
 
@@ -29,6 +30,11 @@ int broker_ctl_cancel(struct broker *b, int64_t id)
 		if (r == 0)
 			ledger_row_done(&row);
 		return r == 0 ? -EINVAL : -ENOENT;
+	}
+	if (j->bulk) {
+		r = bulk_leave_cancel(j->bulk);
+		job_unref(b, j);
+		return r;
 	}
 	err_set(&e, ERR_CANCELLED,
 		"the request was cancelled; write \"retry\" to its ctl file to ask again");
@@ -104,6 +110,11 @@ int broker_ctl_retry(struct broker *b, int64_t id)
 
 	if (r < 0)
 		return r;
+	if (bulk_is(row.suffix) || bulk_line_is(row.root)) { /* a line is the job's to ask again */
+		r = bulk_is(row.suffix) ? bulk_check_retry(b, &row) : -EINVAL;
+		ledger_row_done(&row);
+		return r;
+	}
 	if ((row.state != LEDGER_FAILED && row.state != LEDGER_CANCELLED) || !row.has_key)
 		r = -EINVAL;
 	if (r == 0)

@@ -5,6 +5,7 @@
 
 #include "base/auto.h"
 #include "base/log.h"
+#include "jobs/bulk.h"
 #include "jobs/flight.h"
 #include "jobs/inside.h"
 #include "jobs/sweep.h"
@@ -101,6 +102,11 @@ static void recover_one(struct ledger_row *row, void *arg)
 
 	if (row->id >= b->first_id)
 		return; /* accepted by this mount: it has its job */
+	if (bulk_is(row->suffix)) {
+		r->resumed++;
+		bulk_recover(b, row, r->file_sha, r->arg);
+		return;
+	}
 	if (job_row_load(b, row, &j) < 0) {
 		log_msg(LOG_ERROR,
 			"an accepted request could not be read from the ledger; it is left there");
@@ -169,6 +175,7 @@ void broker_recover(struct broker *b, broker_file_sha_fn *file_sha, void *arg)
 		ledger_row_done(&g.rows[i]);
 	}
 	free(g.rows);
+	bulk_recover_spool(b);
 	if (r.resumed || r.failed)
 		log_msg(LOG_INFO,
 			"finishing %u requests that had been accepted; %u can no longer be sent",

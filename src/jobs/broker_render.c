@@ -7,7 +7,7 @@
 #include "base/mono.h"
 #include "core/response.h"
 #include "core/vectors.h"
-#include "jobs/inside.h"
+#include "jobs/bulk.h"
 
 #include "base/banned.h"
 
@@ -76,6 +76,8 @@ static void render_facts(struct render *r, struct response_facts *f)
 	if (!r->terms.backend && r->row.envelope)
 		(void)terms_read(r->row.envelope,
 				 &r->terms); /* our own text; empty members at worst */
+	if (!r->terms.request_id && bulk_line_is(r->row.root))
+		r->terms.request_id = bulk_line_id(r->b, &r->row);
 	key = json_string_value(json_object_get(r->facts, "key"));
 	*f = (struct response_facts){
 		.request_id = r->terms.request_id ? r->terms.request_id : r->row.path,
@@ -203,6 +205,8 @@ static int render_job(struct broker *b, const struct broker_file_id *f, struct b
 	j = job_by_id_locked(b, f->id);
 	if (!j)
 		return -ESRCH;
+	if (j->bulk)
+		return bulk_show_job_locked(j, f, out);
 	if (f->file == BROKER_REQUEST)
 		r = buf_add(out, j->body.canon, j->body.canon_len);
 	else if (f->file == BROKER_ERROR && j->error)
@@ -226,7 +230,9 @@ int broker_render(struct broker *b, const struct broker_file_id *f, struct buf *
 	k = broker_hold_row(b, f->id, &r.row, &r.h, &r.n);
 	if (k < 0)
 		return k;
-	if (f->file == BROKER_REQUEST || f->file == BROKER_USAGE || f->file == BROKER_ERROR)
+	if (bulk_is(r.row.suffix))
+		k = bulk_show_row(&r.row, f, out);
+	else if (f->file == BROKER_REQUEST || f->file == BROKER_USAGE || f->file == BROKER_ERROR)
 		k = render_whole(&r, f, out);
 	else
 		k = render_sample(&r, f, out);

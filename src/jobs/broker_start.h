@@ -58,6 +58,8 @@ struct broker_options {
 	unsigned pool_threads;
 	const char *const *backends; /* configured names, NULL-terminated */
 	const struct price_list *prices;
+	int jobs_dirfd; /* directory for what jobs of many lines need; 0: such jobs are refused */
+	uint64_t max_request_bytes; /* of a line of a job; 0: 16 MiB */
 	struct broker_files
 		files; /* or later by broker_set_files; none: images by path are refused */
 };

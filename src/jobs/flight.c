@@ -229,6 +229,7 @@ static void flight_call(struct flight *f)
 	}
 	if (LIST_ENTRY(f->jobs.next, struct job, in_flight)->terms.images)
 		spec.load = image_load;
+	spec.unbounded = LIST_ENTRY(f->jobs.next, struct job, in_flight)->line != NULL;
 	spec.priority = LIST_ENTRY(f->jobs.next, struct job, in_flight)->terms.priority;
 	spec.timeout_s = LIST_ENTRY(f->jobs.next, struct job, in_flight)->terms.timeout_s > 0
 				 ? 0

@@ -10,6 +10,7 @@
 #include "base/fdio.h"
 #include "base/str.h"
 #include "core/base64.h"
+#include "jobs/bulk_line.h"
 #include "jobs/flight.h"
 #include "jobs/image.h"
 
@@ -211,10 +212,12 @@ static void take_sources(struct loading *l)
 
 		if (l->n == SOURCES_MAX)
 			return;
+		const struct job *file = j->line ? bulk_line_file_locked(j->line) : j;
+
 		*s = (struct source){ .job = job_ref(j),
-				      .name = { copy_of(j->root), copy_of(j->path),
-						copy_of(j->suffix) },
-				      .dir = dir_of(j->path ? j->path : "") };
+				      .name = { copy_of(file->root), copy_of(file->path),
+						copy_of(file->suffix) },
+				      .dir = dir_of(file->path ? file->path : "") };
 		l->n++;
 	}
 }
@@ -275,6 +278,13 @@ static int from_file(struct loading *l, const struct source *s, const char *hex,
 	return r;
 }
 
+static int read_prompt(struct broker *b, const struct source *s, struct buf *out)
+{
+	if (s->job->line)
+		return bulk_line_text(s->job->line, out);
+	return b->o.files.read ? b->o.files.read(b->o.files.arg, &s->name, out) : -ENOENT;
+}
+
 /* The bytes of the prompt's file are what was accepted, or the images in it are not either. */
 static json_t *inlined_of(struct loading *l, struct source *s)
 {
@@ -284,8 +294,8 @@ static json_t *inlined_of(struct loading *l, struct source *s)
 
 	if (s->job->ask.images || s->inlined)
 		return s->inlined ? s->inlined : s->job->ask.images;
-	if (b->o.files.read && b->o.files.read(b->o.files.arg, &s->name, &text) == 0 &&
-	    key_of(buf_str(&text), text.len, &sha) == 0 && key_equal(&sha, &s->job->body.file_sha))
+	if (read_prompt(b, s, &text) == 0 && key_of(buf_str(&text), text.len, &sha) == 0 &&
+	    key_equal(&sha, &s->job->body.file_sha))
 		(void)request_image_inline(text.data, text.len, &s->inlined); /* then NULL */
 	return s->inlined;
 }

@@ -14,6 +14,7 @@
 #include "base/pool.h"
 #include "infer/infer.h"
 #include "jobs/broker_start.h"
+#include "jobs/bulks.h"
 #include "jobs/recent.h"
 #include "ledger/answers.h"
 #include "ledger/ledger.h"
@@ -43,6 +44,7 @@ enum job_step {
 /* what the user asked for beside the effective request; kept in the ledger as the envelope */
 struct job_terms {
 	char *request_id; /* NULL: the path */
+	char *hand_id; /* a line: what its hand-outs are known by; NULL: request_id or the path */
 	char *backend, *model;
 	enum request_cache cache;
 	int n, priority;
@@ -87,7 +89,9 @@ struct job {
 	struct job_body body;
 	struct job_times times;
 	struct job_ask ask;
-	struct { /* where it stands */
+	struct bulk *bulk;	/* a file of many requests; NULL: it is one */
+	struct bulk_line *line; /* a line of such a file; NULL: it is none */
+	struct {		/* where it stands */
 		enum broker_state state;
 		enum job_step step;
 		bool hold;   /* accepted, its writer has not closed the file yet */
@@ -123,6 +127,7 @@ struct broker {
 	struct lock lock;
 	struct map by_id, by_name, flights, holds;
 	struct sweeps sweeps;
+	struct bulks bulks;
 	struct list deadlines; /* jobs with a time-out of their own */
 	struct list orphans;   /* flights nobody waits for */
 	struct cond tick;

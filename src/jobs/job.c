@@ -8,6 +8,7 @@
 #include "base/mono.h"
 #include "base/str.h"
 #include "core/response.h"
+#include "jobs/bulk.h"
 #include "jobs/flight.h"
 #include "jobs/inside.h"
 
@@ -45,6 +46,8 @@ static void job_free(struct job *j)
 	free(j->body.canon);
 	json_decref(j->ask.images);
 	json_decref(j->ask.calls);
+	bulk_unref(j->bulk);
+	(void)bulk_line_free(j->line); /* returns NULL */
 	free(j->root);
 	free(j->path);
 	free(j->suffix);
@@ -176,6 +179,8 @@ void job_view_locked(const struct job *j, struct broker_view *out)
 		.code = j->error ? j->error->code : 0,
 		.embedding = check_is_embedding(j->body.request),
 	};
+	if (j->bulk)
+		bulk_show_view_locked(j, out);
 }
 
 struct stream *job_stream_locked(struct job *j)
@@ -237,7 +242,7 @@ static void ending_done(struct ledger_post *p, int result)
 	struct list waiters;
 	struct stream *s;
 
-	(void)result; /* not recorded: the row stays accepted and is tried again after the next mount */
+	/* not recorded: the row stays accepted and is tried again after the next mount */
 	list_init(&waiters);
 	lock_take(&b->lock);
 	job_set_state_locked(
@@ -255,6 +260,8 @@ static void ending_done(struct ledger_post *p, int result)
 	buf_done(&e->error);
 	free(e->facts);
 	free(e);
+	if (j->line)
+		bulk_line_over(b, j, result);
 	job_unref(b, j);
 }
 
@@ -303,19 +310,26 @@ void job_end(struct broker *b, struct job *j, enum broker_state state, const str
 {
 	struct ending *x;
 
+	if (j->line && bulk_line_postpone(b, j, e))
+		return;
 	if (!end_begin(b, j, state, e))
 		return;
 	count_end(b, j, state, e);
 	x = j->id ? calloc(1, sizeof(*x)) : NULL;
 	if (!x) { /* an ask, or no memory: told, and for a named one tried again after the next mount */
 		end_ask(j);
+		if (j->line)
+			bulk_line_over(b, j, -ENOMEM);
 		job_unref(b, j);
 		return;
 	}
 	x->b = b;
 	x->job = j;
 	x->error = BUF_INIT(1 << 16);
-	(void)response_error_json(e, j->terms.request_id ? j->terms.request_id : j->path,
+	(void)response_error_json(e,
+				  j->line		? j->line->request_id
+				  : j->terms.request_id ? j->terms.request_id
+							: j->path,
 				  &x->error);
 	x->facts = terms_facts(&(struct terms_outcome){ .job = j,
 							.now_mono = mono_ns(),
@@ -328,6 +342,8 @@ void job_end(struct broker *b, struct job *j, enum broker_state state, const str
 	x->change.row.error = x->error.data;
 	x->change.row.facts = x->facts;
 	x->change.row.final_ns = mono_real_ns();
+	if (j->line)
+		bulk_line_row(j, &x->change);
 	x->post.changes = &x->change;
 	x->post.n_changes = 1;
 	x->post.done = ending_done;
@@ -338,6 +354,10 @@ void job_send(struct broker *b, struct job *j)
 {
 	bool go;
 
+	if (j->bulk) {
+		bulk_start(j->bulk);
+		return;
+	}
 	lock_take(&b->lock);
 	j->hold = false;
 	go = !b->stopping && !j->flight && !j->ending && j->state == BROKER_QUEUED &&

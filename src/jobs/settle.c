@@ -7,6 +7,7 @@
 #include "base/auto.h"
 #include "base/fault.h"
 #include "base/mono.h"
+#include "jobs/bulk.h"
 #include "jobs/flight.h"
 #include "jobs/inside.h"
 #include "jobs/sweep.h"
@@ -100,6 +101,8 @@ static void show(struct broker *b, struct job *j, int result)
 		stream_fail(stream, -result);
 	stream_unref(stream);
 	job_wake_all(b, &waiters);
+	if (j->line)
+		bulk_line_over(b, j, result);
 	job_unref(b, j);
 }
 
@@ -154,6 +157,8 @@ static void fill_change(struct settling *x, struct job *j, const struct settle *
 							    .bought = buyer });
 	c->handouts = &x->handouts[i];
 	c->n_handouts = 1;
+	if (j->line)
+		bulk_line_row(j, c);
 	settle_count(x->b, s, buyer);
 }
 

@@ -10,7 +10,7 @@
 #include "base/auto.h"
 #include "base/log.h"
 #include "base/mono.h"
-#include "jobs/inside.h"
+#include "jobs/bulk.h"
 #include "jobs/sweep.h"
 
 #include "base/banned.h"
@@ -151,6 +151,7 @@ void sweep_gone(void *arg, const struct ledger_row *row, const struct ledger_han
 {
 	struct broker *b = arg;
 
+	bulk_leave_gone(b, row);
 	if (row->root && broker_hold_keep(b, row, h, n))
 		return;
 	recent_drop(b->recent, row->id);

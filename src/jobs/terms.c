@@ -74,6 +74,7 @@ int terms_read(const char *envelope, struct job_terms *out)
 void terms_done(struct job_terms *t)
 {
 	free(t->request_id);
+	free(t->hand_id);
 	free(t->backend);
 	free(t->model);
 	json_decref(t->dropped);

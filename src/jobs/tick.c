@@ -1,6 +1,7 @@
 /* tick.c - what happens by the clock: a request's own time-out, the second of grace, offers to the
  * engine, sweeping */
 #include "base/mono.h"
+#include "jobs/bulk.h"
 #include "jobs/flight.h"
 #include "jobs/inside.h"
 #include "jobs/sweep.h"
@@ -58,6 +59,7 @@ static void *tick_main(void *arg)
 	while (!b->tick_stop) {
 		uint64_t now = mono_ns(), next = flight_orphans_locked(b, now), due = 0;
 		struct job *j = overdue_locked(b, now, &due);
+		struct bulk *bulk = bulk_tick_locked(b, now, &due);
 		bool offer = b->offer_at_mono && b->offer_at_mono <= now;
 		bool sweep = b->sweeps.at_mono && b->sweeps.at_mono <= now && !b->sweeps.busy;
 
@@ -67,8 +69,10 @@ static void *tick_main(void *arg)
 			b->sweeps.at_mono = 0;
 			b->sweeps.busy = true;
 		}
-		if (j || offer || sweep) {
+		if (j || bulk || offer || sweep) {
 			lock_drop(&b->lock);
+			if (bulk)
+				bulk_tick(bulk);
 			if (j)
 				time_out(b, j);
 			if (sweep)

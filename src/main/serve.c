@@ -32,6 +32,7 @@ struct serve {
 	struct serve_options o;
 	struct ledger *ledger;
 	struct answers *answers;
+	int jobs_fd; /* 0: not open */
 	struct store *store;
 	struct infer *infer;
 	struct broker *broker;
@@ -102,7 +103,11 @@ static int open_ledger(struct serve *s, struct err *e)
 	if (!answers)
 		return no_memory(e);
 	rc = answers_open(answers, o.durability == LEDGER_EACH, &s->answers);
-	return rc < 0 ? err_sys(e, -rc, "%s", answers) : 0;
+	if (rc < 0)
+		return err_sys(e, -rc, "%s", answers);
+	rc = paths_open_dir(o.dir, "jobs", 0700, e);
+	s->jobs_fd = rc < 0 ? 0 : rc;
+	return rc < 0 ? rc : 0;
 }
 
 /* an outage is a warning: the mount comes up, and every lookup is a miss until the store is back */
@@ -171,6 +176,8 @@ static int open_broker(struct serve *s, struct err *e)
 		.timeout_s = c->mount.timeout_s,
 		.n_aliases = c->n_aliases,
 		.pool_threads = POOL_THREADS,
+		.jobs_dirfd = s->jobs_fd,
+		.max_request_bytes = c->mount.max_request_bytes,
 	};
 
 	if (list_names(s) < 0)
@@ -315,6 +322,8 @@ struct serve *serve_stop(struct serve *s)
 	s->store = store_close(s->store);
 	s->answers = answers_close(s->answers);
 	s->ledger = ledger_close(s->ledger);
+	if (s->jobs_fd)
+		(void)close(s->jobs_fd); /* a directory */
 	cond_done(&s->cond);
 	lock_done(&s->lock);
 	buf_done(&s->readme);

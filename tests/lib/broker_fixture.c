@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/fdio.h"
 #include "base/lock.h"
@@ -30,7 +32,7 @@ static int open_below(struct fixture *f)
 {
 	struct ledger_options lo = { .dir = f->dir, .durability = LEDGER_NONE };
 	struct infer_options io = { .backends = f->backends, .n_backends = 1, .queue_max = 100 };
-	char answers[96];
+	char answers[96], jobs[96];
 	struct err e = { 0 };
 
 	(void)snprintf(answers, sizeof(answers), "%s/answers", f->dir);
@@ -43,6 +45,10 @@ static int open_below(struct fixture *f)
 	f->options.ledger = f->ledger;
 	f->options.answers = f->answers;
 	f->options.store = f->store;
+	(void)snprintf(jobs, sizeof(jobs), "%s/jobs", f->dir);
+	if (mkdir(jobs, 0700) < 0 && errno != EEXIST)
+		return -1;
+	f->options.jobs_dirfd = open(jobs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (broker_new(&f->options, &f->broker, &e) < 0)
 		return -1;
 	if (f->files.open)
@@ -76,6 +82,7 @@ static void close_below(struct fixture *f)
 	if (f->broker)
 		broker_quiet(f->broker);
 	f->broker = broker_stop(f->broker);
+	(void)close(f->options.jobs_dirfd);
 	f->answers = answers_close(f->answers);
 }
 
