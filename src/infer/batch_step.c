@@ -142,6 +142,7 @@ static void send_ask(struct batch_call *c)
 	struct http_request r = { .url = url,
 				  .method = c->ask.method,
 				  .headers = headers,
+				  .once = c->order.step == BATCH_CREATE,
 				  .body_max = c->ask.lines ? UINT64_MAX : ANSWER_MAX };
 
 	r.target = whole && !is_ours(config, url) ? c->shop->strangers : c->shop->ours;
@@ -340,7 +341,7 @@ static void status_failed(struct batch_call *c, const struct http_result *r)
 
 static void transport_failed(struct batch_call *c, const struct http_result *r)
 {
-	struct retry_why why = { .retryable = !r->permanent && r->kind != ERR_INTERNAL,
+	struct retry_why why = { .retryable = r->kind && !r->permanent && r->kind != ERR_INTERNAL,
 				 .retry_after_s = -1 };
 	struct err e;
 

@@ -362,6 +362,7 @@ static bool set_transfer(struct http_transfer *t, const struct http_request *r)
 	(void)curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
 	(void)curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
 	set_body(t, r);
+	(void)curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, r->once ? 1L : 0L);
 	(void)curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, r->method);
 	/* waiting for a connection that may multiplex pays only where HTTP/2 may come; without TLS curl
 	 * learns that it does not only from the first answer's headers, and all others would wait for it */

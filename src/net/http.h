@@ -81,6 +81,9 @@ struct http_request {
 	 * as body is, and from the beginning again when a kept connection turns out to be closed */
 	long (*read)(void *arg, uint64_t off, char *p, size_t n);
 	uint64_t body_max; /* of the answer, bytes */
+	/* once - sent once at most, on a connection of its own: on a kept one that closes before an answer it would
+	 * be sent again, whatever the server has done meanwhile */
+	bool once;
 };
 
 /* http_new - NULL: out of memory */
