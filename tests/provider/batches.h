@@ -79,6 +79,8 @@ struct batch_wire {
 	bool none_unless_done; /* only a batch that ended well has results */
 	/* path of the line's request at the dialect, without its prefix */
 	void (*path)(struct buf *out, const struct batch *b);
+	/* a line's body as the dialect's call wants it, a new reference; NULL: as it is */
+	json_t *(*wrap)(const struct batch *b, json_t *body);
 	void (*result)(struct buf *out, const char *id, enum line_end end, int status,
 		       const struct buf *body);
 };

@@ -149,7 +149,9 @@ static void run_line(struct batch *b, const struct one *line, struct buf *good, 
 		if (b->model[0] && !json_object_get(body, "model") &&
 		    !strcmp(b->wire->body_name, "body"))
 			json_object_set_new(body, "model", json_string(b->model));
+		body = b->wire->wrap ? b->wire->wrap(b, body) : json_incref(body);
 		status = answer(b, body, line, &text);
+		json_decref(body);
 	}
 	if (status >= 400)
 		end = LINE_REFUSED;

@@ -1,5 +1,6 @@
 /* Files and batches as Gemini has them; see batches.h. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "batches.h"
@@ -7,10 +8,37 @@
 static const char *const words[STATE_COUNT] = { "PENDING", "RUNNING", "RUNNING",  "SUCCEEDED",
 						"FAILED",  "EXPIRED", "CANCELLED" };
 
+static bool embeds(const struct batch *b)
+{
+	return !strcmp(b->endpoint, "asyncBatchEmbedContent");
+}
+
 static void line_path(struct buf *out, const struct batch *b)
 {
 	buf_fmt(out, "/v1beta/models/%s:%s", b->model,
-		strcmp(b->endpoint, "batchGenerateContent") ? "embedContent" : "generateContent");
+		embeds(b) ? "batchEmbedContents" : "generateContent");
+}
+
+/* One embedding is asked of the call that takes a list, and its answer taken out of one. */
+static json_t *wrap(const struct batch *b, json_t *body)
+{
+	return embeds(b) ? json_pack("{s:[O]}", "requests", body) : json_incref(body);
+}
+
+static void add_response(struct buf *out, const struct buf *body)
+{
+	json_t *o = json_loadb(body->p, body->len, 0, NULL);
+	json_t *one = json_array_get(json_object_get(o, "embeddings"), 0);
+	char *text;
+
+	if (one) {
+		json_object_set(o, "embedding", one);
+		json_object_del(o, "embeddings");
+	}
+	text = json_dumps(o, JSON_COMPACT);
+	buf_str(out, text ? text : "null");
+	free(text);
+	json_decref(o);
 }
 
 /* Google's number for what HTTP says */
@@ -33,12 +61,13 @@ static void result(struct buf *out, const char *id, enum line_end end, int statu
 			status);
 	else {
 		buf_str(out, ",\"response\":");
-		buf_add(out, body->p, body->len);
+		add_response(out, body);
 		buf_str(out, "}");
 	}
 }
 
 static const struct batch_wire wire = { .id_name = "key",
+					.wrap = wrap,
 					.body_name = "request",
 					.none_unless_done = true,
 					.path = line_path,
