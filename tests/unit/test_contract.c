@@ -22,6 +22,7 @@
 #include <cmocka.h>
 
 #include "contract.h"
+#include "contract_batch.h"
 #include "core/base64.h"
 #include "core/canon.h"
 #include "core/request.h"
@@ -115,6 +116,29 @@ static void note_body(const struct trip *t, const char *path, const struct buf *
 	json_decref(line);
 }
 
+static void note_json(const struct trip *t, const char *path, const json_t *body)
+{
+	char *text = contract_text(body);
+	struct buf b = BUF_INIT(1 << 26);
+
+	assert_int_equal(buf_adds(&b, text), 0);
+	note_body(t, path, &b);
+	buf_done(&b);
+	free(text);
+}
+
+static void note_batch(const struct trip *t)
+{
+	struct contract_batch b;
+
+	contract_batch_make(&t->config, t->effective, t->images, &b);
+	if (b.line)
+		note_json(t, b.line_path, b.line);
+	if (b.create)
+		note_json(t, b.create_path, b.create);
+	contract_batch_done(&b);
+}
+
 /* {"path","header","body"}: that the body is the canonical form of itself makes comparing it comparing bytes */
 static json_t *sent(struct trip *t)
 {
@@ -131,8 +155,10 @@ static json_t *sent(struct trip *t)
 		fail_msg("%s: %s: %s", t->dialect->name, t->name, e.message);
 	again = contract_text(body);
 	assert_string_equal(again, buf_str(&out.body));
-	if (bodies)
+	if (bodies) {
 		note_body(t, out.path, &out.body);
+		note_batch(t);
+	}
 	o = json_pack("{s:s, s:b, s:o}", "path", out.path, "stream", out.stream, "body", body);
 	if (out.header[0])
 		json_object_set_new(o, "header", json_string(out.header));
