@@ -19,7 +19,7 @@
  * Every step may be repeated after a crash, but CREATE: FIND comes first. A step tries again by itself what may
  * be tried again (failure.h, retry.h); a CREATE only while the provider cannot have made the batch.
  *
- * Threads: any; callbacks on the net thread, no lock held. Blocks: never, but for reads of the spool file.
+ * Threads: any; callbacks on the net thread, no lock held. Blocks: never, but for reads of the file.
  * Source: protocol reference, the sections on batches and files.
  */
 #ifndef INFER_BATCH_H
@@ -184,11 +184,13 @@ uint64_t batch_reader_missing(const struct batch_reader *r, uint64_t from);
 
 /* ---- for infer.c: as manage.h ---- */
 
+/* batch_new - NULL: out of memory; both are borrowed */
 struct batch *batch_new(struct loop *loop, struct http *http);
 /* batch_add - backend number n in order; makes connections of its own where there is a batch API */
 int batch_add(struct batch *b, const struct backend_config *config);
 /* batch_end - on the loop thread: every call gets done(ESHUTDOWN) */
 void batch_end(struct batch *b);
+/* batch_free - after loop_stop; returns NULL; b may be NULL */
 struct batch *batch_free(struct batch *b);
 
 #endif

@@ -136,8 +136,8 @@ static const struct http_events events = { .head = on_head, .body = on_body, .en
 static void send_ask(struct batch_call *c)
 {
 	const struct backend_config *config = c->shop->config;
-	bool whole = strstr(c->ask.path, "://") != NULL;
-	AUTO_FREE char *url = str_printf("%s%s", whole ? "" : config->at.url, c->ask.path);
+	bool absolute = strstr(c->ask.path, "://") != NULL;
+	AUTO_FREE char *url = str_printf("%s%s", absolute ? "" : config->at.url, c->ask.path);
 	const char *headers[HEADERS + 1] = { NULL };
 	struct http_request r = { .url = url,
 				  .method = c->ask.method,
@@ -145,7 +145,7 @@ static void send_ask(struct batch_call *c)
 				  .once = c->order.step == BATCH_CREATE,
 				  .body_max = c->ask.lines ? UINT64_MAX : ANSWER_MAX };
 
-	r.target = whole && !is_ours(config, url) ? c->shop->strangers : c->shop->ours;
+	r.target = absolute && !is_ours(config, url) ? c->shop->strangers : c->shop->ours;
 	for (size_t i = 0; i < HEADERS && c->ask.header[i][0]; i++)
 		headers[i] = c->ask.header[i];
 	fill_body(c, &r);

@@ -63,12 +63,16 @@ struct http_transfer {
 	unsigned flags;
 	CURLcode code;
 	struct head_parser head;
-	struct curl_slist own_header; /* before own_headers or the target's, which it points to */
-	char own_header_text[HTTP_HEADER_MAX];
-	struct curl_slist
-		*own_headers; /* one piece of memory with their text; ends in the target's */
-	long (*read)(void *arg, uint64_t off, char *p, size_t n);
-	uint64_t read_off;
+	struct {
+		struct curl_slist one; /* before list or the target's, which it points to */
+		char text[HTTP_HEADER_MAX];
+		struct curl_slist
+			*list; /* one piece of memory with their text; ends in the target's */
+	} own;		       /* header lines of this request */
+	struct {
+		long (*read)(void *arg, uint64_t off, char *p, size_t n);
+		uint64_t off;
+	} out; /* its body */
 	char detail[CURL_ERROR_SIZE];
 };
 
@@ -126,11 +130,11 @@ static size_t on_body(char *p, size_t size, size_t nmemb, void *arg)
 static size_t on_read(char *p, size_t size, size_t nmemb, void *arg)
 {
 	struct http_transfer *t = arg;
-	long n = t->read(t->arg, t->read_off, p, size * nmemb);
+	long n = t->out.read(t->arg, t->out.off, p, size * nmemb);
 
 	if (n < 0)
 		return CURL_READFUNC_ABORT;
-	t->read_off += (uint64_t)n;
+	t->out.off += (uint64_t)n;
 	return (size_t)n;
 }
 
@@ -141,7 +145,7 @@ static int on_seek(void *arg, curl_off_t off, int origin)
 
 	if (origin != SEEK_SET || off < 0)
 		return CURL_SEEKFUNC_FAIL;
-	t->read_off = (uint64_t)off;
+	t->out.off = (uint64_t)off;
 	return CURL_SEEKFUNC_OK;
 }
 
@@ -204,13 +208,13 @@ static void release(struct http_transfer *t)
 	/* what points into t must not stay in a handle that is kept */
 	(void)curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, NULL);
 	(void)curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, NULL);
-	if (t->own_header.data || t->own_headers)
+	if (t->own.one.data || t->own.list)
 		(void)curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->target->headers);
-	if (t->read) {
+	if (t->out.read) {
 		(void)curl_easy_setopt(t->easy, CURLOPT_READFUNCTION, NULL);
 		(void)curl_easy_setopt(t->easy, CURLOPT_SEEKFUNCTION, NULL);
 	}
-	free(t->own_headers);
+	free(t->own.list);
 	http_target_give(t->target, t->easy);
 	free(t);
 }
@@ -299,7 +303,7 @@ static bool copy_headers(struct http_transfer *t, const char *const *headers)
 	node = malloc(n * sizeof(*node) + bytes);
 	if (!node)
 		return false;
-	t->own_headers = node;
+	t->own.list = node;
 	text = (char *)(node + n);
 	for (size_t i = 0; i < n; i++) {
 		size_t len = strlen(headers[i]) + 1;
@@ -319,13 +323,12 @@ static bool set_header(struct http_transfer *t, const struct http_request *r)
 
 	if (!copy_headers(t, r->headers))
 		return false;
-	first = t->own_headers;
+	first = t->own.list;
 	if (r->header && *r->header) {
-		if (!str_copy(t->own_header_text, sizeof(t->own_header_text), r->header))
+		if (!str_copy(t->own.text, sizeof(t->own.text), r->header))
 			return false;
-		t->own_header = (struct curl_slist){ t->own_header_text,
-						     first ? first : t->target->headers };
-		first = &t->own_header;
+		t->own.one = (struct curl_slist){ t->own.text, first ? first : t->target->headers };
+		first = &t->own.one;
 	}
 	return !first || curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, first) == CURLE_OK;
 }
@@ -343,7 +346,7 @@ static void set_body(struct http_transfer *t, const struct http_request *r)
 	(void)curl_easy_setopt(e, CURLOPT_POSTFIELDS, r->read ? NULL : r->body);
 	if (!r->read)
 		return;
-	t->read = r->read;
+	t->out.read = r->read;
 	(void)curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
 	(void)curl_easy_setopt(e, CURLOPT_READDATA, t);
 	(void)curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, on_seek);
