@@ -1,6 +1,7 @@
 /*
  * answer.c - one sample as a provider gave it
  */
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "core/answer.h"
@@ -37,6 +38,38 @@ struct answer *answer_free(struct answer *a)
 	json_decref(a->embedding);
 	free(a);
 	return NULL;
+}
+
+static int64_t share(int64_t all, size_t among, bool first)
+{
+	int64_t each = all / (int64_t)among;
+
+	if (all < 0)
+		return -1;
+	return first ? all - each * (int64_t)(among - 1) : each;
+}
+
+/* The input was paid once, so one sample has its tokens: a sum over samples is what the provider billed. */
+void answer_share_usage(const struct answer_usage *call, struct answer *const *v, size_t n)
+{
+	const struct answer_usage u = *call; /* it may be in one of them */
+	size_t came = 0;
+	bool first = true;
+
+	for (size_t i = 0; i < n; i++)
+		came += v[i] != NULL;
+	for (size_t i = 0; i < n; i++) {
+		if (!v[i])
+			continue;
+		v[i]->usage = (struct answer_usage){
+			.input = first || u.input < 0 ? u.input : 0,
+			.cached_input = first || u.cached_input < 0 ? u.cached_input : 0,
+			.cache_write = first || u.cache_write < 0 ? u.cache_write : 0,
+			.output = share(u.output, came, first),
+			.reasoning = share(u.reasoning, came, first),
+		};
+		first = false;
+	}
 }
 
 static json_t *text_or_null(const char *s)

@@ -37,6 +37,10 @@ struct answer {
 /* answer_new - empty, usage -1, cost unknown; NULL when out of memory */
 struct answer *answer_new(void);
 struct answer *answer_free(struct answer *a);
+/* answer_share_usage - the numbers of one call among the choices it brought (NULL in v: that one did not come).
+ * What was read is the lowest one's and 0 in the others; what was written is split evenly, the remainder to the
+ * lowest; what is unknown (-1) stays so in all of them */
+void answer_share_usage(const struct answer_usage *call, struct answer *const *v, size_t n);
 /* answer_usage_json - {"input_tokens", ...}, null for -1; NULL when out of memory */
 json_t *answer_usage_json(const struct answer_usage *u);
 /* answer_sample - the object's "sample" member: text, finish_reason, tool_calls, reasoning, logprobs,

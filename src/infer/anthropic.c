@@ -152,6 +152,6 @@ const struct backend_type anthropic_type = {
 	.reply_free = anthropic_reply_free,
 	.error = failure_reply,
 	.auth = auth,
-	.default_max_tokens = anthropic_model_default,
+	.numbers = { .default_max_tokens = anthropic_model_default },
 	.models = { .path = "/v1/models?limit=1000", .read = models, .header = models_header },
 };

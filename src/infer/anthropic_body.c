@@ -317,9 +317,10 @@ int anthropic_body_header(const struct backend_config *c, const char *version,
 	return err_set(e, ERR_REQUEST, "[backend %s]: api_version is no date", c->name);
 }
 
-int anthropic_body_build(const struct backend_config *c, const json_t *effective,
-			 const json_t *images, struct backend_body *out, struct err *e)
+int anthropic_body_build(const struct backend_config *c, const struct backend_ask *ask,
+			 struct backend_body *out, struct err *e)
 {
+	const json_t *effective = ask->effective, *images = ask->images;
 	int rc = content_images_there(c, effective, images, e);
 
 	if (!rc)

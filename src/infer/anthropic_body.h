@@ -16,8 +16,8 @@
 /* anthropic_body_check - refuses or drops what the API, its version or the model has no place for */
 int anthropic_body_check(const struct backend_config *c, json_t *effective, json_t *dropped,
 			 bool lossy, struct err *e);
-int anthropic_body_build(const struct backend_config *c, const json_t *effective,
-			 const json_t *images, struct backend_body *out, struct err *e);
+int anthropic_body_build(const struct backend_config *c, const struct backend_ask *ask,
+			 struct backend_body *out, struct err *e);
 /* anthropic_body_header - "anthropic-version: VERSION", "" when the user's own headers name one */
 int anthropic_body_header(const struct backend_config *c, const char *version,
 			  char out[BACKEND_HEADER_MAX], struct err *e);

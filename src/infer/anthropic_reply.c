@@ -27,14 +27,15 @@ struct anthropic_reply {
 	struct answer_usage tokens; /* as they count: input without what came from the cache */
 };
 
-void *anthropic_reply_new(const struct backend_config *c, struct answer *a,
+void *anthropic_reply_new(const struct backend_config *c, struct answer *const *a, unsigned n,
 			  const struct backend_sink *s)
 {
 	struct anthropic_reply *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		return NULL;
-	reading_init(&p->r, c, a, s);
+	(void)n; /* an answer has one message: the others do not come */
+	reading_init(&p->r, c, a[0], s);
 	buf_init(&p->input, INPUT_MAX);
 	buf_init(&p->signature, INPUT_MAX);
 	p->tokens = (struct answer_usage){ -1, -1, -1, -1, -1 };

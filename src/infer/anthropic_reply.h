@@ -12,8 +12,8 @@
 
 #include "infer/backend.h"
 
-/* anthropic_reply_new - a is filled as events come; s->text gets the text as it comes */
-void *anthropic_reply_new(const struct backend_config *c, struct answer *a,
+/* anthropic_reply_new - a[0] is filled as events come (there are no other choices); s->text gets the text */
+void *anthropic_reply_new(const struct backend_config *c, struct answer *const *a, unsigned n,
 			  const struct backend_sink *s);
 /* anthropic_reply_event - 1 at message_stop or after a whole message */
 int anthropic_reply_event(void *reply, const char *name, const char *data, size_t len, bool whole,

@@ -11,6 +11,7 @@
 
 #include "base/str.h"
 #include "infer/attempt.h"
+#include "infer/choices.h"
 #include "infer/failure.h"
 #include "net/ndjson.h"
 #include "net/sse.h"
@@ -30,16 +31,18 @@ struct attempt {
 	const struct backend_config *config;
 	struct attempt_sink sink;
 	struct http_transfer *transfer;
-	struct answer *answer;
+	struct choices choices;
 	void *reply;
 	enum mode mode;
 	bool stream; /* as in the spec */
 	struct sse sse;
 	struct ndjson lines;
+	struct buf whole; /* the body of a reply that is no stream */
 	struct buf error; /* the body of an error reply */
 	bool complete;	  /* the end mark was seen */
 	bool failed;	  /* err says why */
 	bool answered;	  /* a body byte came */
+	bool events;	  /* an event came */
 	bool cut;	  /* the last event is not whole */
 	struct err err;
 };
@@ -50,9 +53,10 @@ static struct attempt *attempt_free(struct attempt *a)
 		return NULL;
 	if (a->reply)
 		a->config->type->reply_free(a->reply);
-	answer_free(a->answer);
+	choices_done(&a->choices);
 	sse_done(&a->sse);
 	ndjson_done(&a->lines);
+	buf_done(&a->whole);
 	buf_done(&a->error);
 	free(a);
 	return NULL;
@@ -60,11 +64,11 @@ static struct attempt *attempt_free(struct attempt *a)
 
 /* ---- while it comes ---- */
 
-static void on_text(void *arg, const char *p, size_t n)
+static void on_text(void *arg, unsigned choice, const char *p, size_t n)
 {
 	struct attempt *a = arg;
 
-	a->sink.text(a->sink.arg, p, n);
+	a->sink.text(a->sink.arg, choice, p, n);
 }
 
 static int fail(struct attempt *a)
@@ -85,23 +89,15 @@ static int too_large(struct attempt *a, int rc)
 	return fail(a);
 }
 
-/* raw is NDJSON: line breaks inside an event's JSON can only be white space. */
 static int keep_raw(struct attempt *a, const char *data, size_t len)
 {
-	struct buf *raw = &a->answer->raw;
-	size_t at = raw->len;
 	int rc;
 
 	if (len >= 6 && memcmp(data, "[DONE]", 6) == 0)
 		return 0;
-	(void)buf_add(raw, data, len); /* raw.failed stays set */
-	rc = buf_addc(raw, '\n');
-	if (rc)
-		return too_large(a, rc);
-	for (; at + 1 < raw->len; at++)
-		if (raw->data[at] == '\n' || raw->data[at] == '\r')
-			raw->data[at] = ' ';
-	return 0;
+	a->events = true;
+	rc = choices_event(&a->choices, data, len);
+	return rc ? too_large(a, rc) : 0;
 }
 
 /* Parsed first: what is kept as raw is then known to be UTF-8. */
@@ -215,7 +211,7 @@ static int on_body(void *arg, const char *p, size_t n)
 	case MODE_ERROR:
 		return keep_error(a, p, n);
 	case MODE_WHOLE:
-		rc = buf_add(&a->answer->raw, p, n);
+		rc = buf_add(&a->whole, p, n);
 		return rc ? too_large(a, rc) : 0;
 	case MODE_EVENTS:
 	case MODE_LINES:
@@ -309,6 +305,17 @@ static bool blank(const struct buf *b)
 	return strspn(buf_str(b), " \t\r\n") == b->len;
 }
 
+static int look_at_whole(struct attempt *a)
+{
+	int rc = a->config->type->event(a->reply, "", buf_str(&a->whole), a->whole.len, true,
+					&a->err);
+
+	if (rc != 1)
+		return -1;
+	rc = choices_whole(&a->choices, &a->whole);
+	return rc ? too_large(a, rc) : 0;
+}
+
 /* The body is whole and no end mark was among it. */
 static void look_at_rest(struct attempt *a, const struct http_head *h)
 {
@@ -330,41 +337,45 @@ static void look_at_rest(struct attempt *a, const struct http_head *h)
 			"%s answered %d with `%s` instead of JSON: is `url` the address of an API?",
 			a->config->name, h->status,
 			h->content_type[0] ? h->content_type : "a web page");
-	else if (!a->cut && blank(&a->answer->raw))
+	else if (!a->cut && !a->events && blank(&a->whole))
 		(void)err_set(&a->err, ERR_PROTOCOL, "%s answered %d with an empty %s",
 			      a->config->name, h->status,
 			      a->mode == MODE_EVENTS ? "event stream" : "body");
 	else if (a->mode != MODE_WHOLE)
 		a->failed = type->end(a->reply, &a->err) != 0;
 	else
-		a->failed = type->event(a->reply, "", a->answer->raw.data, a->answer->raw.len, true,
-					&a->err) != 1;
+		a->failed = look_at_whole(a) != 0;
 	a->complete = !a->failed;
+}
+
+static void set_request_id(struct answer *a, const char *request_id)
+{
+	char *id = a && *request_id ? strdup(request_id) : NULL;
+
+	if (!id)
+		return; /* the id of the body stays */
+	free(a->provider_request_id);
+	a->provider_request_id = id;
 }
 
 /* finish_reason "error" is the model's own word for a failure; asking again is not for us to
  * decide. */
 static void succeeded(struct attempt *a, const struct http_head *h, struct attempt_end *end)
 {
-	struct answer *answer = a->answer;
+	struct choices *c = &a->choices;
+	const char *why;
 
-	if (answer->finish_reason && strcmp(answer->finish_reason, "error") == 0) {
+	if (!choices_end(c, &why)) {
 		(void)err_set(&end->err, ERR_PROVIDER,
 			      "%s ended its answer with the finish reason \"error\"%s%s%s",
-			      a->config->name, answer->refusal ? " (" : "",
-			      answer->refusal ? answer->refusal : "", answer->refusal ? ")" : "");
+			      a->config->name, why ? " (" : "", why ? why : "", why ? ")" : "");
 		return;
 	}
-	if (h->request_id[0]) {
-		char *id = strdup(h->request_id);
-
-		if (id) { /* else the id of the body stays */
-			free(answer->provider_request_id);
-			answer->provider_request_id = id;
-		}
-	}
-	a->answer = NULL;
-	end->answer = answer;
+	for (unsigned i = 0; i < c->n; i++)
+		set_request_id(c->v[i], h->request_id);
+	end->usage = c->usage;
+	end->came = c->came;
+	end->answers = choices_take(c);
 }
 
 static void name_backend(const struct attempt *a, const struct http_head *h, struct err *e)
@@ -395,7 +406,7 @@ static void on_end(void *arg, const struct http_result *r)
 		status_failed(a, r->head, &end);
 	else
 		transport_failed(a, r, &end);
-	if (!end.answer)
+	if (!end.answers)
 		name_backend(a, r->head, &end.err);
 	attempt_free(a);
 	sink.end(sink.arg, &end);
@@ -407,6 +418,7 @@ static struct attempt *attempt_new(const struct attempt_spec *s, const struct at
 {
 	struct attempt *a = calloc(1, sizeof(*a));
 	struct backend_sink to = { .text = on_text, .arg = a };
+	unsigned n = s->n ? s->n : 1;
 
 	if (!a)
 		return NULL;
@@ -416,9 +428,9 @@ static struct attempt *attempt_new(const struct attempt_spec *s, const struct at
 	sse_init(&a->sse, SSE_EVENT_MAX);
 	ndjson_init(&a->lines, SSE_EVENT_MAX);
 	buf_init(&a->error, ATTEMPT_ERROR_MAX);
-	a->answer = answer_new();
-	if (a->answer)
-		a->reply = s->config->type->reply_new(s->config, a->answer, &to);
+	buf_init(&a->whole, ANSWER_TEXT_MAX);
+	if (choices_init(&a->choices, n) == 0)
+		a->reply = s->config->type->reply_new(s->config, a->choices.v, n, &to);
 	return a->reply ? a : attempt_free(a);
 }
 

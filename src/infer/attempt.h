@@ -1,5 +1,5 @@
 /*
- * infer/attempt.h - one HTTP attempt: from the body that is sent to an answer, or to why there is none
+ * infer/attempt.h - one HTTP attempt: from the body that is sent to its answers, or to why there are none
  *
  *   1. attempt_start   at most: text..., then exactly one end
  *   2. attempt_cancel  no further callback
@@ -19,14 +19,18 @@
 struct attempt;
 
 struct attempt_end {
-	struct answer *answer; /* complete; the receiver takes it. NULL: failed */
+	/* answers - the spec's n, of which those that came are not NULL, at least one; the receiver takes them and
+	 * the array. NULL: failed */
+	struct answer **answers;
+	struct answer_usage usage; /* of all of them together */
+	unsigned came;		   /* choices the reply had, failed ones too */
 	struct err err;
 	struct retry_why why;
 	struct quota_set quota; /* what the answer's headers said is left */
 };
 
 struct attempt_sink {
-	void (*text)(void *arg, const char *p, size_t n);
+	void (*text)(void *arg, unsigned choice, const char *p, size_t n);
 	void (*end)(void *arg, struct attempt_end *end); /* the attempt is gone when it returns */
 	void *arg;
 };
@@ -38,6 +42,7 @@ struct attempt_spec {
 	const char *url;
 	const char *header;	/* one more, borrowed for the call; "" none */
 	bool stream;		/* events are expected */
+	unsigned n;		/* samples; 0 is 1 */
 	const struct buf *body; /* borrowed until end or attempt_cancel */
 };
 

@@ -10,6 +10,10 @@
  *      reply_free
  *   4. error     a reply that is no success: what does it mean, may it be retried
  *
+ * One call may bring several samples where the provider's API has a parameter for it: samples_max says how
+ * many, build is told the number, and the choices of the reply are routed by their index, each to its own
+ * answer. The number is no part of the effective request.
+ *
  * What differs between servers of one dialect is data in `variant`.
  * Blocks: never. Errors: negative errno with a sentence.
  */
@@ -29,6 +33,8 @@
 #define BACKEND_PATH_MAX   1536
 #define BACKEND_NEXT_MAX   512
 #define BACKEND_HEADER_MAX 256
+/* of one call; the largest that any provider names */
+#define BACKEND_SAMPLES_MAX 128
 
 enum backend_dialect { BACKEND_OPENAI, BACKEND_VLLM, BACKEND_LLAMACPP };
 enum backend_framing { BACKEND_SSE, BACKEND_NDJSON };
@@ -74,6 +80,16 @@ struct backend_config {
 	char *provider; /* whose price list; NULL */
 };
 
+/* what a body is made from */
+struct backend_ask {
+	const json_t *effective;
+	/* images - object, SHA-256 in hex -> base64 text of every image the messages name by sha256; NULL: they
+	 * name none */
+	const json_t *images;
+	unsigned
+		n; /* samples of this call, at most samples_max; 0 is 1, and 1 is not said in the body */
+};
+
 struct backend_body {
 	char path[BACKEND_PATH_MAX]; /* below the base URL, "/chat/completions"; may have a query */
 	char header[BACKEND_HEADER_MAX]; /* one more header line of this request; "" none */
@@ -83,8 +99,8 @@ struct backend_body {
 
 /* what the first bytes past the delta mean to the caller */
 struct backend_sink {
-	/* text - more of the answer's text; may be NULL */
-	void (*text)(void *arg, const char *p, size_t n);
+	/* text - more of the text of this choice; may be NULL */
+	void (*text)(void *arg, unsigned choice, const char *p, size_t n);
 	void *arg;
 };
 
@@ -133,6 +149,17 @@ struct backend_models {
 	const struct backend_manage *manage; /* its own machine keeps models; NULL: it does not */
 };
 
+/* what a provider's API counts; any thread, pure */
+struct backend_numbers {
+	/* samples_max - how many samples one call for this may bring, 1 to BACKEND_SAMPLES_MAX.
+	 * NULL: 1. 1 too when extra_body sets the number itself: the other choices are then let go.
+	 * With a `seed` the choices of one call still differ (vLLM and llama.cpp add the choice's index to it), but
+	 * a second call with the same seed brings the same ones again */
+	unsigned (*samples_max)(const struct backend_config *c, const json_t *effective);
+	/* default_max_tokens - where the provider requires max_tokens; NULL or 0: none is needed */
+	int64_t (*default_max_tokens)(const char *model);
+};
+
 struct backend_type {
 	size_t size;
 	unsigned api;
@@ -148,16 +175,18 @@ struct backend_type {
 	 * appended to dropped; else ERR_UNSUPPORTED naming backend and field. effective is the caller's. */
 	int (*check)(const struct backend_config *c, json_t *effective, json_t *dropped, bool lossy,
 		     struct err *e);
-	/* build - images: object, SHA-256 in hex -> base64 text of every image the messages name by sha256;
-	 * NULL: they name none */
-	int (*build)(const struct backend_config *c, const json_t *effective, const json_t *images,
+	/* build - the body of one call */
+	int (*build)(const struct backend_config *c, const struct backend_ask *ask,
 		     struct backend_body *out, struct err *e);
-	/* reply_new - fills a as events come; NULL: out of memory */
-	void *(*reply_new)(const struct backend_config *c, struct answer *a,
+	/* reply_new - fills a[0] to a[n - 1], by the choices' indices, as events come; s may be NULL; NULL: out of
+	 * memory. After the end an answer without a finish reason is a choice that did not come; what the whole
+	 * call used is in a[0] then, whether that one came or not */
+	void *(*reply_new)(const struct backend_config *c, struct answer *const *a, unsigned n,
 			   const struct backend_sink *s);
 	/* event - name "" or the SSE event's name; whole: a plain JSON body instead of events.
 	 * 1: the end mark was seen, 0: go on, negative: failed with e; of these ERR_PROVIDER, ERR_RATE_LIMIT and
-	 * ERR_TIMEOUT are tried once more. An answer whose finish_reason is "error" is failed by the front */
+	 * ERR_TIMEOUT are tried once more. An answer whose finish_reason is "error" is failed by the front; one of
+	 * several is missing then */
 	int (*event)(void *reply, const char *name, const char *data, size_t len, bool whole,
 		     struct err *e);
 	/* end - the body ended before an end mark was returned: 0 that is an end here, else -errno */
@@ -169,11 +198,10 @@ struct backend_type {
 		      struct err *e);
 	/* auth - the header line that carries the key; NULL: "Authorization: Bearer KEY" */
 	int (*auth)(const struct backend_endpoint *at, struct buf *out);
-	/* default_max_tokens - where the provider requires max_tokens; NULL or 0: none is needed */
-	int64_t (*default_max_tokens)(const char *model);
+	struct backend_numbers numbers;
 	struct backend_models models;
 	/* local - instead of HTTP (echo); NULL for all others: then build to error are
-	 * there; auth, default_max_tokens and what is in models may be NULL always */
+	 * there; auth and what is in models and numbers may be NULL always */
 	const struct backend_local *local;
 };
 

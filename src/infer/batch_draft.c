@@ -49,7 +49,7 @@ int batch_draft_make(const struct backend_config *c, const json_t *effective, co
 
 	if (!api)
 		return batch_can(c, &limits, e);
-	rc = c->type->build(c, effective, images, &built, e);
+	rc = c->type->build(c, &(struct backend_ask){ effective, images, 1 }, &built, e);
 	if (!rc)
 		rc = shape(c, api, &built, out, e);
 	buf_done(&built.body);

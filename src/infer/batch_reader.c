@@ -80,7 +80,7 @@ static int parse(const struct batch_reader *r, const char *text, size_t n, struc
 		 struct err *e)
 {
 	const struct backend_type *type = r->config->type;
-	void *reply = type->reply_new(r->config, a, NULL);
+	void *reply = type->reply_new(r->config, &a, 1, NULL);
 	int rc;
 
 	if (!reply)
@@ -92,10 +92,14 @@ static int parse(const struct batch_reader *r, const char *text, size_t n, struc
 	if (rc != 1)
 		return err_set(e, ERR_PROTOCOL, "%s: the answer in a batch is not whole",
 			       r->config->name);
-	if (a->finish_reason && strcmp(a->finish_reason, "error") == 0)
-		return err_set(e, ERR_PROVIDER,
-			       "%s ended its answer with the finish reason \"error\"",
+	if (!a->finish_reason)
+		return err_set(e, ERR_PROTOCOL, "%s: there is no answer in a result of the batch",
 			       r->config->name);
+	if (strcmp(a->finish_reason, "error") == 0)
+		return err_set(e, ERR_PROVIDER,
+			       "%s ended its answer with the finish reason \"error\"%s%s%s",
+			       r->config->name, a->refusal ? " (" : "",
+			       a->refusal ? a->refusal : "", a->refusal ? ")" : "");
 	if (!a->model && r->model[0])
 		a->model = strdup(r->model); /* without memory it stays unknown */
 	return 0;

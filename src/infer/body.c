@@ -242,6 +242,43 @@ static json_t *copy_messages(const json_t *messages, bool developer_as_system)
 	return out;
 }
 
+static bool says(const json_t *extra, const char *name)
+{
+	const json_t *v = json_object_get(extra, name);
+
+	return v && !json_is_null(v);
+}
+
+/* With several prompts the choices of all of them are numbered together; the others are numbers of samples, or do
+ * not go with one. */
+unsigned body_samples(const json_t *effective, unsigned max)
+{
+	static const char *const names[] = { "n",	   "best_of",
+					     "n_cmpl",	   "candidateCount",
+					     "prediction", "use_beam_search",
+					     "prompt" };
+	static const char *const configs[] = { "generationConfig", "generation_config" };
+	const json_t *extra = json_object_get(effective, "extra_body");
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (says(extra, names[i]))
+			return 1;
+	for (size_t i = 0; i < sizeof(configs) / sizeof(configs[0]); i++) {
+		const json_t *config = json_object_get(extra, configs[i]);
+
+		if (says(config, "candidateCount") || says(config, "candidate_count"))
+			return 1;
+	}
+	return max;
+}
+
+bool body_greedy(const json_t *effective)
+{
+	const json_t *t = json_object_get(effective, "temperature");
+
+	return json_is_number(t) && json_number_value(t) <= 0;
+}
+
 static bool set_shared(json_t *body, const char *name, const json_t *value)
 {
 	return !value || json_object_set(body, name, (json_t *)(uintptr_t)value) == 0;

@@ -51,6 +51,11 @@ bool body_is(const json_t *effective, const char *endpoint);
 /* body_offers - the request offers tools, by itself or in its extra_body; without any, what it says about calls
  * means nothing */
 bool body_offers(const json_t *effective);
+/* body_samples - max, or 1 when extra_body sets the number of samples itself, or what numbers the choices
+ * in another way */
+unsigned body_samples(const json_t *effective, unsigned max);
+/* body_greedy - the request wants the likeliest token always: some servers then refuse several samples */
+bool body_greedy(const json_t *effective);
 /* body_at_most - this number may be that large; else as body_refuse */
 int body_at_most(const struct body_check *k, const char *field, double max);
 /* body_begin - new object, NULL when out of memory; messages are copied, developer is system when asked */

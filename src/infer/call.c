@@ -61,7 +61,22 @@ struct infer_call *call_new(struct call_env *env, struct call_backend *b,
 	limit_waiter_init(&c->place, spec->priority);
 	c->limit_ns = c->deadline_ns = spec->deadline_ns;
 	order_init(&c->order, b->config, spec);
+	if (c->order.n > 1)
+		order_ask(&c->order, call_samples_max(env, b, spec->request));
 	return c;
+}
+
+unsigned call_samples_max(struct call_env *env, struct call_backend *b, const json_t *effective)
+{
+	const struct backend_config *c = b->config;
+	unsigned max = c->type->numbers.samples_max ? c->type->numbers.samples_max(c, effective)
+						    : 1;
+	bool one;
+
+	lock_take(&env->lock);
+	one = single_has(&b->single, json_string_value(json_object_get(effective, "model")));
+	lock_drop(&env->lock);
+	return one ? 1 : max;
 }
 
 void call_prepare(struct infer_call *c)
@@ -129,8 +144,9 @@ static void drop_work(struct infer_call *c)
 	list_del(&c->ready_link);
 }
 
-/* answer is consumed; NULL: failed with e. c is gone afterwards, or when its other tasks have run. */
-static void finish(struct infer_call *c, struct answer *take_answer, struct err *e)
+/* answers are consumed, and the array; NULL: failed with e. c is gone afterwards, or when its other tasks have
+ * run. */
+static void finish(struct infer_call *c, struct answer **take_answers, struct err *e)
 {
 	struct call_env *env = c->env;
 	bool kept;
@@ -139,12 +155,13 @@ static void finish(struct infer_call *c, struct answer *take_answer, struct err 
 	c->flags |= C_FINISHED;
 	drop_work(c);
 	lock_take(&env->lock);
-	count_end(&c->backend->status, take_answer ? NULL : e, c->retry.attempts);
+	count_end(&c->backend->status, take_answers ? NULL : e, c->retry.attempts);
 	lock_drop(&env->lock);
-	call_gate_end(c, take_answer ? NULL : e);
+	call_gate_end(c, take_answers ? NULL : e);
 	leave_place(c);
-	if (take_answer) {
-		c->sink.done(c->arg, take_answer, c->retry.attempts);
+	if (take_answers) {
+		c->sink.done(c->arg, take_answers, c->retry.attempts);
+		free(take_answers);
 	} else {
 		e->attempts = c->retry.attempts;
 		if (!e->backend[0])
@@ -202,11 +219,11 @@ static bool arm_limit(struct infer_call *c)
 
 /* ---- attempts ---- */
 
-static void on_text(void *arg, const char *p, size_t n)
+static void on_text(void *arg, unsigned choice, const char *p, size_t n)
 {
 	struct infer_call *c = arg;
 
-	c->sink.text(c->arg, p, n);
+	c->sink.text(c->arg, choice, p, n);
 }
 
 static void on_attempt_end(void *arg, struct attempt_end *end);
@@ -221,11 +238,11 @@ static int start_attempt(struct infer_call *c)
 					   .url = c->order.url,
 					   .header = c->order.body.header,
 					   .stream = c->order.body.stream,
+					   .n = c->order.n,
 					   .body = &c->order.body.body };
 
 	if (config->type->local)
-		return local_start(c->env->loop, config, c->order.effective, c->order.index, &sink,
-				   &c->local);
+		return local_start(c->env->loop, &c->order, &sink, &c->local);
 	return attempt_start(&spec, &sink, &c->attempt);
 }
 
@@ -398,12 +415,36 @@ static void on_pause_over(struct loop_timer *t)
 }
 
 /* Some answers (Gemini's vectors) name no model; it is then the one that was asked. */
-static void name_model(const struct infer_call *c, struct answer *a)
+static void name_model(const struct infer_call *c, struct answer *const *v)
 {
 	const char *asked = json_string_value(json_object_get(c->order.effective, "model"));
 
-	if (!a->model && asked)
-		a->model = strdup(asked); /* without memory it stays unknown */
+	for (unsigned i = 0; asked && i < c->order.n; i++)
+		if (v[i] && !v[i]->model)
+			v[i]->model = strdup(asked); /* without memory it stays unknown */
+}
+
+/* Our own service brings what it is asked for; fewer than that is chance. A server at another address may not know
+ * the parameter at all. */
+static void learn(struct infer_call *c, const struct attempt_end *end)
+{
+	const json_t *model = json_object_get(c->order.effective, "model");
+
+	if (!c->order.refused &&
+	    (c->order.asked < 2 || end->came > 1 || c->backend->config->at.default_url))
+		return;
+	lock_take(&c->env->lock);
+	single_add(&c->backend->single, json_string_value(model));
+	lock_drop(&c->env->lock);
+}
+
+/* The request may be good but for the number of samples: whoever wanted more of them asks again for the rest. */
+static bool ask_for_one(struct infer_call *c, const struct err *e)
+{
+	if (c->order.asked < 2 || !single_refused(e) || order_one(&c->order))
+		return false;
+	pause_for(c, 0, e);
+	return true;
 }
 
 /* The attempt is gone already; its answer or its error is ours. */
@@ -416,12 +457,15 @@ static void on_attempt_end(void *arg, struct attempt_end *end)
 	c->attempt = NULL;
 	c->local = NULL;
 	wake_next(c->env, call_gate_hear(c, end));
-	if (end->answer) {
-		name_model(c, end->answer);
-		finish(c, end->answer, NULL);
+	if (end->answers) {
+		name_model(c, end->answers);
+		learn(c, end);
+		finish(c, end->answers, NULL);
 		return;
 	}
 	end->err.attempts = c->retry.attempts;
+	if (ask_for_one(c, &end->err))
+		return;
 	when.random = retry_chance(&c->env->random);
 	pause = retry_next(&c->retry, &c->backend->config->limits, &end->why, &when);
 	if (pause < 0)

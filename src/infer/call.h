@@ -19,6 +19,7 @@
 #include "infer/gate.h"
 #include "infer/infer.h"
 #include "infer/limit.h"
+#include "infer/single.h"
 #include "net/http.h"
 
 /* what is known of one backend while it runs */
@@ -27,6 +28,7 @@ struct call_backend {
 	struct http_target *target; /* NULL: in process */
 	struct limit limit;	    /* env->lock */
 	struct gate gate;	    /* env->lock */
+	struct single single;	    /* env->lock */
 	struct infer_status
 		status; /* env->lock; in_flight, queued and concurrency are not kept here */
 };
@@ -51,6 +53,8 @@ struct call_env {
 /* call_env_init / call_env_done - in place; loop and http are the caller's */
 void call_env_init(struct call_env *env, size_t queue_max);
 void call_env_done(struct call_env *env);
+/* call_samples_max - of this request, by its provider and by what was found out; any thread */
+unsigned call_samples_max(struct call_env *env, struct call_backend *b, const json_t *effective);
 /* call_new - NULL: out of memory */
 struct infer_call *call_new(struct call_env *env, struct call_backend *b,
 			    const struct infer_spec *spec, const struct infer_sink *sink,

@@ -8,12 +8,13 @@
 
 #include "base/banned.h"
 
-/* Four bytes a token is what all of them come near; the answer may take all it is allowed. */
+/* Four bytes a token is what all of them come near; each answer may take all it is allowed. */
 static double estimate(const struct infer_call *c)
 {
 	const json_t *max = json_object_get(c->order.effective, "max_tokens");
 
-	return (double)c->order.body.body.len / 4 + (double)json_integer_value(max);
+	return (double)c->order.body.body.len / 4 +
+	       (double)json_integer_value(max) * c->order.asked;
 }
 
 int call_gate_admit(struct infer_call *c)
@@ -37,7 +38,7 @@ struct limit_waiter *call_gate_hear(struct infer_call *c, const struct attempt_e
 {
 	struct gate *g = &c->backend->gate;
 	struct limit_waiter *next;
-	const struct answer_usage *u = end->answer ? &end->answer->usage : NULL;
+	const struct answer_usage *u = end->answers ? &end->usage : NULL;
 	double took = u && u->input >= 0 && u->output >= 0 ? (double)(u->input + u->output) : -1;
 	uint64_t now = mono_ns();
 
@@ -46,7 +47,7 @@ struct limit_waiter *call_gate_hear(struct infer_call *c, const struct attempt_e
 	lock_take(&c->env->lock);
 	gate_told(g, now, &end->quota);
 	gate_settle(g, c->tokens, took);
-	if (end->answer)
+	if (end->answers)
 		gate_good(g);
 	else if (end->err.kind == ERR_RATE_LIMIT)
 		gate_refused(g, now, end->why.retry_after_s, c->backend->limit.in);

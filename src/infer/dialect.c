@@ -16,23 +16,26 @@
 
 #include "base/banned.h"
 
-void *dialect_new(const struct backend_config *c, struct answer *a, const struct backend_sink *s)
+void *dialect_new(const struct backend_config *c, struct answer *const *a, unsigned n,
+		  const struct backend_sink *s)
 {
-	struct reading *r = calloc(1, sizeof(*r));
+	struct reading_set *set = calloc(1, sizeof(*set));
 
-	if (r)
-		reading_init(r, c, a, s);
-	return r;
+	if (set && reading_set_init(set, c, a, n, s)) {
+		free(set);
+		set = NULL;
+	}
+	return set;
 }
 
 void dialect_free(void *reply)
 {
-	struct reading *r = reply;
+	struct reading_set *s = reply;
 
-	if (!r)
+	if (!s)
 		return;
-	reading_done(r);
-	free(r);
+	reading_set_done(s);
+	free(s);
 }
 
 /* ---- text ---- */
@@ -123,21 +126,22 @@ static void read_choice(struct reading *r, const json_t *choice)
 	reading_reason(r, reasons, json_object_get(choice, "finish_reason"));
 }
 
-/* The reply that a choice belongs to; NULL: nobody wants it. One sample is bought at a time here. */
-static struct reading *route(struct reading *r, const json_t *choice)
+/* A server that gives all its choices one index streams them one after the other: what follows a finished one is
+ * another, and has no place. */
+static struct reading *route(struct reading_set *s, const json_t *choice)
 {
-	const json_t *index = json_object_get(choice, "index");
+	struct reading *r = reading_set_route(s, json_object_get(choice, "index"));
 
-	return json_is_integer(index) && json_integer_value(index) != 0 ? NULL : r;
+	return r && s->n > 1 && r->answer->finish_reason ? NULL : r;
 }
 
-static void read_choices(struct reading *r, const json_t *choices)
+static void read_choices(struct reading_set *s, const json_t *choices)
 {
 	const json_t *choice;
 	size_t i;
 
 	json_array_foreach(choices, i, choice) {
-		struct reading *to = json_is_object(choice) ? route(r, choice) : NULL;
+		struct reading *to = json_is_object(choice) ? route(s, choice) : NULL;
 
 		if (!to)
 			continue;
@@ -164,12 +168,21 @@ static void read_usage(struct answer_usage *u, const json_t *usage)
 	reading_number(&u->reasoning, json_object_get(out, "reasoning_tokens"));
 }
 
-int dialect_finish(struct reading *r, struct err *e)
+int dialect_finish_one(struct reading *r, struct err *e)
 {
 	int rc = reading_end(r, e);
 
 	reading_note(r, toolcall_finish(r->answer->tool_calls));
 	return rc ? rc : reading_sizes(r, e);
+}
+
+int dialect_finish(struct reading_set *s, struct err *e)
+{
+	int rc = reading_set_end(s, e);
+
+	for (unsigned i = 0; i < s->n; i++)
+		reading_note(&s->v[i], toolcall_finish(s->v[i].answer->tool_calls));
+	return rc ? rc : reading_set_sizes(s, e);
 }
 
 bool dialect_is_done(const char *data, size_t len)
@@ -205,47 +218,53 @@ static bool has_vectors(const json_t *o, bool whole)
 	return whole && json_is_array(json_object_get(o, "data")) && !json_object_get(o, "choices");
 }
 
-int dialect_object(struct reading *r, const char *name, const json_t *o, bool whole, struct err *e)
+int dialect_object(struct reading_set *s, const char *name, const json_t *o, bool whole,
+		   struct err *e)
 {
+	struct reading *first = &s->v[0];
 	int rc = 0;
 
 	if (dialect_is_error(name, o))
-		return failure_event(r->config, o, e);
-	reading_once(r, &r->answer->model, json_object_get(o, "model"));
-	reading_once(r, &r->answer->provider_request_id, json_object_get(o, "id"));
-	read_usage(&r->answer->usage, json_object_get(o, "usage"));
+		return failure_event(first->config, o, e);
+	reading_set_next(s);
+	reading_once(first, &first->answer->model, json_object_get(o, "model"));
+	reading_once(first, &first->answer->provider_request_id, json_object_get(o, "id"));
+	read_usage(&first->answer->usage, json_object_get(o, "usage"));
 	if (has_vectors(o, whole))
-		rc = embedding_items(r, json_object_get(o, "data"), e);
+		rc = embedding_items(first, json_object_get(o, "data"), e);
 	else
-		read_choices(r, json_object_get(o, "choices"));
+		read_choices(s, json_object_get(o, "choices"));
 	if (!rc)
-		rc = whole ? dialect_finish(r, e) : reading_sizes(r, e);
+		rc = whole ? dialect_finish(s, e) : reading_set_sizes(s, e);
 	return rc ? rc : whole;
 }
 
 int dialect_event(void *reply, const char *name, const char *data, size_t len, bool whole,
 		  struct err *e)
 {
-	struct reading *r = reply;
+	struct reading_set *s = reply;
 	json_t *o;
 	int rc;
 
 	if (!whole && dialect_is_done(data, len)) {
-		rc = dialect_finish(r, e);
+		rc = dialect_finish(s, e);
 		return rc ? rc : 1;
 	}
-	o = reading_object(r, data, len, e);
+	o = reading_object(&s->v[0], data, len, e);
 	if (!o)
 		return -err_errno(ERR_PROTOCOL);
-	rc = dialect_object(r, name, o, whole, e);
+	rc = dialect_object(s, name, o, whole, e);
 	json_decref(o);
 	return rc;
 }
 
 int dialect_end(void *reply, struct err *e)
 {
-	const struct reading *r = reply;
+	const struct reading_set *s = reply;
+	bool began = false;
 
+	for (unsigned i = 0; i < s->n; i++)
+		began |= s->v[i].began;
 	return err_set(e, ERR_PROVIDER, "%s ended the connection before the end of its answer%s",
-		       r->config->name, r->began ? "" : " and had given nothing of it");
+		       s->v[0].config->name, began ? "" : " and had given nothing of it");
 }

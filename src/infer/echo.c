@@ -310,6 +310,15 @@ static int check(const struct backend_config *c, json_t *effective, json_t *drop
 	return rc;
 }
 
+/* Vectors of one text are all the same. */
+static unsigned samples_max(const struct backend_config *c, const json_t *effective)
+{
+	const char *endpoint = json_string_value(json_object_get(effective, "endpoint"));
+
+	(void)c;
+	return endpoint && strcmp(endpoint, "embedding") == 0 ? 1 : BACKEND_SAMPLES_MAX;
+}
+
 static const struct backend_local echo_local = { .answer = answer, .token = token };
 
 const struct backend_type echo_type = {
@@ -319,5 +328,6 @@ const struct backend_type echo_type = {
 	.names_with_slash = false,
 	.free_by_default = true,
 	.check = check,
+	.numbers = { .samples_max = samples_max },
 	.local = &echo_local,
 };

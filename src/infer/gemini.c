@@ -116,6 +116,7 @@ const struct backend_type gemini_type = {
 	.free_by_default = false,
 	.framing = BACKEND_SSE,
 	.check = gemini_body_check,
+	.numbers = { .samples_max = gemini_body_samples },
 	.build = gemini_body_build,
 	.reply_new = gemini_reply_new,
 	.event = gemini_reply_event,

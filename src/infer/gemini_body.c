@@ -14,7 +14,7 @@
 
 #include "base/banned.h"
 
-enum { BODY_MIB = 20 };
+enum { BODY_MIB = 20, CANDIDATES_MAX = 8 };
 
 static const struct body_field chat_fields[] = { { "temperature", "temperature" },
 						 { "top_p", "topP" },
@@ -177,7 +177,7 @@ static void put_thinking(json_t *config, const json_t *effective, bool *failed)
 		put(config, "thinkingConfig", json_pack("{s:i}", "thinkingBudget", 0), failed);
 }
 
-static json_t *generation_config(const json_t *effective, bool *failed)
+static json_t *generation_config(const json_t *effective, unsigned n, bool *failed)
 {
 	json_t *config = json_object(), *stop = json_object_get(effective, "stop");
 	const char *detail = content_detail(effective);
@@ -193,6 +193,8 @@ static json_t *generation_config(const json_t *effective, bool *failed)
 		    json_string(strcmp(detail, "low") == 0 ? "MEDIA_RESOLUTION_LOW"
 							   : "MEDIA_RESOLUTION_HIGH"),
 		    failed);
+	if (n > 1)
+		put(config, "candidateCount", json_integer(n), failed);
 	put_format(config, effective, failed);
 	put_thinking(config, effective, failed);
 	return config;
@@ -243,12 +245,13 @@ static json_t *tool_config(const json_t *effective)
 		    : NULL;
 }
 
-static json_t *chat_body(const json_t *effective, const json_t *images)
+static json_t *chat_body(const struct backend_ask *ask)
 {
+	const json_t *effective = ask->effective;
 	bool failed = false;
-	json_t *body = json_object(), *config = generation_config(effective, &failed);
+	json_t *body = json_object(), *config = generation_config(effective, ask->n, &failed);
 	json_t *system = content_system(effective, &failed);
-	json_t *contents = gemini_turns(effective, images);
+	json_t *contents = gemini_turns(effective, ask->images);
 
 	if (!contents)
 		failed = true;
@@ -312,12 +315,20 @@ static json_t *embedding_body(const json_t *effective)
 
 /* ---- both ---- */
 
-int gemini_body_build(const struct backend_config *c, const json_t *effective, const json_t *images,
+/* Which models take it is nowhere written down: one that refuses is asked once for each sample. */
+unsigned gemini_body_samples(const struct backend_config *c, const json_t *effective)
+{
+	(void)c;
+	return body_is(effective, "chat") ? body_samples(effective, CANDIDATES_MAX) : 1;
+}
+
+int gemini_body_build(const struct backend_config *c, const struct backend_ask *ask,
 		      struct backend_body *out, struct err *e)
 {
+	const json_t *effective = ask->effective;
 	bool chat = !body_is(effective, "embedding");
 	AUTO_BUF struct buf path = BUF_INIT(BACKEND_PATH_MAX - 1);
-	int rc = content_images_there(c, effective, images, e);
+	int rc = content_images_there(c, effective, ask->images, e);
 
 	if (rc)
 		return rc;
@@ -326,7 +337,7 @@ int gemini_body_build(const struct backend_config *c, const json_t *effective, c
 	if (path.failed || !str_copy(out->path, sizeof(out->path), buf_str(&path)))
 		return err_field(e, ERR_REQUEST, "model", "%s: the model's name is too long",
 				 c->name);
-	rc = chat ? body_finish(c, chat_body(effective, images), effective, out, e)
+	rc = chat ? body_finish(c, chat_body(ask), effective, out, e)
 		  : body_write(c, embedding_body(effective), out, e);
 	out->stream = chat;
 	return rc ? rc : body_fits(c, out, BODY_MIB, e);

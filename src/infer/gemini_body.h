@@ -15,8 +15,10 @@
 /* gemini_body_check - refuses or drops what the API has no place for */
 int gemini_body_check(const struct backend_config *c, json_t *effective, json_t *dropped,
 		      bool lossy, struct err *e);
+/* gemini_body_samples - samples_max of backend.h */
+unsigned gemini_body_samples(const struct backend_config *c, const json_t *effective);
 /* gemini_body_build - chat as a stream, embeddings in one piece */
-int gemini_body_build(const struct backend_config *c, const json_t *effective, const json_t *images,
+int gemini_body_build(const struct backend_config *c, const struct backend_ask *ask,
 		      struct backend_body *out, struct err *e);
 
 #endif

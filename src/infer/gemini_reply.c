@@ -18,20 +18,30 @@
 
 enum { WORD_MAX = 160 };
 
-struct gemini_reply {
-	struct reading r;
+/* one candidate */
+struct part {
 	bool finished;	     /* a finish reason, a block or embeddings were seen */
 	bool stopped;	     /* the reason was STOP */
 	char note[WORD_MAX]; /* what the provider says about an end in error; "" nothing */
 };
 
-void *gemini_reply_new(const struct backend_config *c, struct answer *a,
+struct gemini_reply {
+	struct reading_set set;
+	struct part *parts; /* one for each of the set */
+};
+
+void *gemini_reply_new(const struct backend_config *c, struct answer *const *a, unsigned n,
 		       const struct backend_sink *s)
 {
 	struct gemini_reply *g = calloc(1, sizeof(*g));
 
-	if (g)
-		reading_init(&g->r, c, a, s);
+	if (!g)
+		return NULL;
+	g->parts = calloc(n, sizeof(*g->parts));
+	if (!g->parts || reading_set_init(&g->set, c, a, n, s)) {
+		gemini_reply_free(g);
+		return NULL;
+	}
 	return g;
 }
 
@@ -41,14 +51,15 @@ void gemini_reply_free(void *reply)
 
 	if (!g)
 		return;
-	reading_done(&g->r);
+	reading_set_done(&g->set);
+	free(g->parts);
 	free(g);
 }
 
 /* ---- parts ---- */
 
 /* A signature has no place in an OpenAI-like call but this one, and must come back with it. */
-static void add_call(struct gemini_reply *g, const json_t *part, const json_t *call)
+static void add_call(struct reading *r, const json_t *part, const json_t *call)
 {
 	const json_t *signature = json_object_get(part, "thoughtSignature");
 	const json_t *args = json_object_get(call, "args");
@@ -65,23 +76,23 @@ static void add_call(struct gemini_reply *g, const json_t *part, const json_t *c
 		piece = NULL;
 	}
 	list = json_pack("[o]", piece);
-	reading_note(&g->r, list ? toolcall_merge(&g->r.answer->tool_calls, list) : -ENOMEM);
+	reading_note(r, list ? toolcall_merge(&r->answer->tool_calls, list) : -ENOMEM);
 	json_decref(list);
 }
 
-static void read_part(struct gemini_reply *g, const json_t *part)
+static void read_part(struct reading *r, const json_t *part)
 {
 	const json_t *text = json_object_get(part, "text");
 	const json_t *call = json_object_get(part, "functionCall");
 
 	if (json_is_object(call))
-		add_call(g, part, call);
+		add_call(r, part, call);
 	if (!json_is_string(text))
 		return;
 	if (json_is_true(json_object_get(part, "thought")))
-		reading_add(&g->r, &g->r.answer->reasoning, text);
+		reading_add(r, &r->answer->reasoning, text);
 	else
-		reading_text(&g->r, json_string_value(text), json_string_length(text));
+		reading_text(r, json_string_value(text), json_string_length(text));
 }
 
 /* ---- logprobs ---- */
@@ -118,11 +129,11 @@ static json_t *one_logprob(const json_t *chosen, const json_t *others)
 	return o;
 }
 
-static void read_logprobs(struct gemini_reply *g, const json_t *result)
+static void read_logprobs(struct reading *r, const json_t *result)
 {
 	const json_t *chosen = json_object_get(result, "chosenCandidates"), *c;
 	const json_t *top = json_object_get(result, "topCandidates");
-	json_t **all = &g->r.answer->logprobs, *content;
+	json_t **all = &r->answer->logprobs, *content;
 	size_t i;
 
 	if (!json_array_size(chosen))
@@ -130,12 +141,12 @@ static void read_logprobs(struct gemini_reply *g, const json_t *result)
 	if (!*all)
 		*all = json_pack("{s:[]}", "content");
 	content = json_object_get(*all, "content");
-	reading_note(&g->r, content ? 0 : -ENOMEM);
+	reading_note(r, content ? 0 : -ENOMEM);
 	json_array_foreach(chosen, i, c) {
 		json_t *one = one_logprob(c, json_array_get(top, i));
 
 		if (one)
-			reading_note(&g->r, json_array_append_new(content, one) ? -ENOMEM : 0);
+			reading_note(r, json_array_append_new(content, one) ? -ENOMEM : 0);
 	}
 }
 
@@ -163,72 +174,84 @@ static const struct reading_word image_reasons[] = { { "IMAGE", "content_filter"
 static const struct reading_word broken_reasons[] = { { "MALFORMED", "error" }, { NULL, NULL } };
 
 /* Two families of words grow with every version. */
-static void read_reason(struct gemini_reply *g, const json_t *v)
+static void read_reason(struct reading *r, struct part *p, const json_t *v)
 {
 	const char *word = json_string_value(v);
 	json_t *family = NULL;
 
 	if (!word || strcmp(word, "FINISH_REASON_UNSPECIFIED") == 0)
 		return;
-	g->finished = true;
-	g->stopped = strcmp(word, "STOP") == 0;
+	p->finished = true;
+	p->stopped = strcmp(word, "STOP") == 0;
 	if (str_starts(word, "IMAGE_"))
 		family = json_string("IMAGE");
 	else if (str_starts(word, "MALFORMED_"))
 		family = json_string("MALFORMED");
 	if (family)
-		reading_reason(&g->r, *word == 'I' ? image_reasons : broken_reasons, family);
+		reading_reason(r, *word == 'I' ? image_reasons : broken_reasons, family);
 	else
-		reading_reason(&g->r, reasons, v);
+		reading_reason(r, reasons, v);
 	json_decref(family);
 }
 
-static void note(struct gemini_reply *g, const json_t *word, const json_t *message)
+static void note(struct part *p, const json_t *word, const json_t *message)
 {
 	AUTO_BUF struct buf text = BUF_INIT(4096);
 
 	(void)buf_add(&text, json_string_value(word), json_string_length(word)); /* cut is fine */
 	if (json_string_length(message))
 		(void)buf_addf(&text, "%s%s", text.len ? ": " : "", json_string_value(message));
-	failure_text(g->note, sizeof(g->note), buf_str(&text), text.len);
+	failure_text(p->note, sizeof(p->note), buf_str(&text), text.len);
 }
 
+/* A zero index may be left out. */
 static void read_candidate(struct gemini_reply *g, const json_t *candidate)
 {
-	const json_t *index = json_object_get(candidate, "index"), *part;
 	const json_t *parts = json_object_get(json_object_get(candidate, "content"), "parts");
+	const json_t *reason = json_object_get(candidate, "finishReason"), *part;
+	struct reading *r = NULL;
+	struct part *p;
 	size_t i;
 
-	/* one sample is bought at a time, the first one; a zero index may be left out */
-	if (!json_is_object(candidate) || (json_is_integer(index) && json_integer_value(index)))
+	if (json_is_object(candidate))
+		r = reading_set_route(&g->set, json_object_get(candidate, "index"));
+	if (!r)
 		return;
-	g->r.began = true;
+	p = &g->parts[r->choice];
+	r->began = true;
 	json_array_foreach(parts, i, part) {
-		read_part(g, part);
+		read_part(r, part);
 	}
-	read_logprobs(g, json_object_get(candidate, "logprobsResult"));
-	read_reason(g, json_object_get(candidate, "finishReason"));
-	if (json_is_string(json_object_get(candidate, "finishReason")))
-		note(g, json_object_get(candidate, "finishReason"),
-		     json_object_get(candidate, "finishMessage"));
+	read_logprobs(r, json_object_get(candidate, "logprobsResult"));
+	read_reason(r, p, reason);
+	if (json_is_string(reason))
+		note(p, reason, json_object_get(candidate, "finishMessage"));
 }
 
-/* No candidate at all: the service refuses the question, not the model. */
+static void add_block(struct reading *r, const char *reason, const json_t *message)
+{
+	r->began = true;
+	if (json_string_length(message))
+		reading_add(r, &r->refusal, message);
+	else
+		reading_note(r, buf_addf(&r->refusal, "The prompt was blocked: %s", reason));
+}
+
+/* No candidate at all: the service refuses the question, not the model, and would for each sample. */
 static void read_block(struct gemini_reply *g, const json_t *feedback)
 {
 	const json_t *reason = json_object_get(feedback, "blockReason");
-	const json_t *message = json_object_get(feedback, "blockReasonMessage");
 	char word[WORD_MAX];
 
-	if (!json_string_length(reason) || g->finished)
+	if (!json_string_length(reason))
 		return;
-	g->r.began = g->finished = true;
-	if (json_string_length(message)) {
-		reading_add(&g->r, &g->r.refusal, message);
-		return;
-	}
 	failure_text(word, sizeof(word), json_string_value(reason), json_string_length(reason));
-	reading_note(&g->r, buf_addf(&g->r.refusal, "The prompt was blocked: %s", word));
+	for (unsigned i = 0; i < g->set.n; i++) {
+		if (g->parts[i].finished)
+			continue;
+		g->parts[i].finished = true;
+		add_block(&g->set.v[i], word, json_object_get(feedback, "blockReasonMessage"));
+	}
 }
 
 /* ---- numbers ---- */
@@ -294,14 +317,14 @@ static json_t *unit_vector(const json_t *values)
 
 static int read_embeddings(struct gemini_reply *g, const json_t *list, struct err *e)
 {
+	struct reading *r = &g->set.v[0]; /* there is no number of them to ask for */
 	json_t *all = json_array();
 	const json_t *one;
 	size_t i;
 
 	if (!json_array_size(list)) {
 		json_decref(all);
-		return err_set(e, ERR_PROTOCOL, "%s answered no embedding at all",
-			       g->r.config->name);
+		return err_set(e, ERR_PROTOCOL, "%s answered no embedding at all", r->config->name);
 	}
 	json_array_foreach(list, i, one) {
 		json_t *vector = unit_vector(json_object_get(one, "values"));
@@ -309,68 +332,79 @@ static int read_embeddings(struct gemini_reply *g, const json_t *list, struct er
 		if (!vector || json_array_append_new(all, vector)) {
 			json_decref(all);
 			return err_set(e, ERR_PROTOCOL, "embedding %zu of %s is no list of numbers",
-				       i, g->r.config->name);
+				       i, r->config->name);
 		}
 	}
-	json_decref(g->r.answer->embedding);
-	g->r.answer->embedding = all;
-	g->r.began = g->finished = g->stopped = true;
-	free(g->r.answer->finish_reason);
-	g->r.answer->finish_reason = strdup("stop");
-	reading_note(&g->r, all && g->r.answer->finish_reason ? 0 : -ENOMEM);
+	json_decref(r->answer->embedding);
+	r->answer->embedding = all;
+	r->began = g->parts[0].finished = g->parts[0].stopped = true;
+	free(r->answer->finish_reason);
+	r->answer->finish_reason = strdup("stop");
+	reading_note(r, all && r->answer->finish_reason ? 0 : -ENOMEM);
 	return 0;
 }
 
 /* ---- the whole ---- */
 
 /* The front fails an answer that ends in error; refusal is where it finds why. */
-static int explain(struct gemini_reply *g)
+static int explain(struct answer *a, const struct part *p)
 {
-	struct answer *a = g->r.answer;
-
-	if (!a->finish_reason || a->refusal || !g->note[0] ||
+	if (!a->finish_reason || a->refusal || !p->note[0] ||
 	    strcmp(a->finish_reason, "error") != 0)
 		return 0;
-	a->refusal = strdup(g->note);
+	a->refusal = strdup(p->note);
 	return a->refusal ? 0 : -ENOMEM;
+}
+
+/* there is no finish reason for tool calls */
+static void end_calls(struct reading *r, const struct part *p)
+{
+	struct answer *a = r->answer;
+
+	if (!p->stopped || !json_array_size(a->tool_calls))
+		return;
+	free(a->finish_reason);
+	a->finish_reason = strdup("tool_calls");
+	reading_note(r, a->finish_reason ? 0 : -ENOMEM);
 }
 
 static int finish(struct gemini_reply *g, struct err *e)
 {
-	struct answer *a = g->r.answer;
 	int rc;
 
-	/* there is no finish reason for tool calls */
-	if (g->stopped && json_array_size(a->tool_calls)) {
-		free(a->finish_reason);
-		a->finish_reason = strdup("tool_calls");
-		reading_note(&g->r, a->finish_reason ? 0 : -ENOMEM);
+	for (unsigned i = 0; i < g->set.n; i++)
+		end_calls(&g->set.v[i], &g->parts[i]);
+	rc = reading_set_end(&g->set, e);
+	for (unsigned i = 0; i < g->set.n; i++) {
+		struct reading *r = &g->set.v[i];
+
+		reading_note(r, toolcall_finish(r->answer->tool_calls));
+		reading_note(r, explain(r->answer, &g->parts[i]));
 	}
-	rc = reading_end(&g->r, e);
-	reading_note(&g->r, toolcall_finish(a->tool_calls));
-	reading_note(&g->r, explain(g));
-	return rc ? rc : reading_sizes(&g->r, e);
+	return rc ? rc : reading_set_sizes(&g->set, e);
 }
 
 static int read_chunk(struct gemini_reply *g, const json_t *o, struct err *e)
 {
 	const json_t *list = json_object_get(o, "embeddings"), *candidate;
 	const json_t *error = json_object_get(o, "error");
+	struct reading *first = &g->set.v[0];
 	size_t i;
 	int rc = 0;
 
 	if (error && !json_is_null(error))
-		return failure_event(g->r.config, o, e);
-	reading_once(&g->r, &g->r.answer->model, json_object_get(o, "modelVersion"));
-	reading_once(&g->r, &g->r.answer->provider_request_id, json_object_get(o, "responseId"));
+		return failure_event(first->config, o, e);
+	reading_set_next(&g->set);
+	reading_once(first, &first->answer->model, json_object_get(o, "modelVersion"));
+	reading_once(first, &first->answer->provider_request_id, json_object_get(o, "responseId"));
 	json_array_foreach(json_object_get(o, "candidates"), i, candidate) {
 		read_candidate(g, candidate);
 	}
 	read_block(g, json_object_get(o, "promptFeedback"));
-	read_usage(&g->r.answer->usage, json_object_get(o, "usageMetadata"));
+	read_usage(&first->answer->usage, json_object_get(o, "usageMetadata"));
 	if (json_is_array(list))
 		rc = read_embeddings(g, list, e);
-	return rc ? rc : reading_sizes(&g->r, e);
+	return rc ? rc : reading_set_sizes(&g->set, e);
 }
 
 /* Each through the same door as a chunk of its own: that is where depth and form are looked at. */
@@ -404,7 +438,7 @@ static int read_whole(struct gemini_reply *g, const char *data, size_t len, stru
 	list = json_loadb(data, len, JSON_ALLOW_NUL, NULL);
 	rc = list ? read_list(g, list, e)
 		  : err_set(e, ERR_PROTOCOL, "%s answered something that is no JSON",
-			    g->r.config->name);
+			    g->set.v[0].config->name);
 	json_decref(list);
 	return rc;
 }
@@ -423,7 +457,7 @@ int gemini_reply_event(void *reply, const char *name, const char *data, size_t l
 			rc = finish(g, e);
 		return rc ? rc : 1;
 	}
-	o = reading_object(&g->r, data, len, e);
+	o = reading_object(&g->set.v[0], data, len, e);
 	if (!o)
 		return -err_errno(ERR_PROTOCOL);
 	rc = read_chunk(g, o, e);
@@ -434,6 +468,12 @@ int gemini_reply_event(void *reply, const char *name, const char *data, size_t l
 int gemini_reply_end(void *reply, struct err *e)
 {
 	struct gemini_reply *g = reply;
+	bool began = false, finished = false, open = false;
 
-	return g->finished ? finish(g, e) : failure_cut(g->r.config, g->r.began, e);
+	for (unsigned i = 0; i < g->set.n; i++) {
+		began |= g->set.v[i].began;
+		finished |= g->parts[i].finished;
+		open |= g->set.v[i].began && !g->parts[i].finished;
+	}
+	return finished && !open ? finish(g, e) : failure_cut(g->set.v[0].config, began, e);
 }

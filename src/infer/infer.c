@@ -67,6 +67,7 @@ static struct infer *infer_free(struct infer *i)
 	for (size_t k = 0; k < i->n_backends; k++) {
 		(void)http_target_free(i->backends[k].target);
 		gate_done(&i->backends[k].gate);
+		single_done(&i->backends[k].single);
 	}
 	free(i->backends);
 	call_free_rest(&i->env);
@@ -243,6 +244,13 @@ int infer_ready(struct infer *i, const char *backend, struct err *e)
 	return rc;
 }
 
+unsigned infer_samples_max(struct infer *i, const char *backend, const json_t *effective)
+{
+	struct call_backend *b = find(i, backend);
+
+	return b ? call_samples_max(&i->env, b, effective) : 1;
+}
+
 int infer_room(struct infer *i, struct err *e)
 {
 	size_t waiting, max;
@@ -310,6 +318,8 @@ int infer_call(struct infer *i, const struct infer_spec *spec, const struct infe
 
 	if (!b)
 		return -ENXIO;
+	if (spec->n > BACKEND_SAMPLES_MAX)
+		return -EINVAL;
 	c = call_new(&i->env, b, spec, sink, arg);
 	if (!c)
 		return -ENOMEM;

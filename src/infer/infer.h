@@ -31,12 +31,14 @@ struct infer_call;
 struct infer_sink {
 	/* started - an attempt was handed to the network (or began in process); attempt counts from 1 */
 	void (*started)(void *arg, unsigned attempt);
-	/* text - more of the answer */
-	void (*text)(void *arg, const char *p, size_t n);
+	/* text - more of one answer; choice counts from 0 in the order of the spec's indices */
+	void (*text)(void *arg, unsigned choice, const char *p, size_t n);
 	/* restart - attempt broke and is tried again, perhaps after a pause: its text is void */
 	void (*restart)(void *arg, unsigned attempt, const struct err *why);
-	/* done - the end mark was seen; take_answer is the sink's */
-	void (*done)(void *arg, struct answer *take_answer, unsigned attempts);
+	/* done - the end mark was seen. An array of the spec's n, lent; the answers in it are the sink's. NULL: the
+	 * reply had no such choice, or a failed one (a short reply); at least one is there. Their usage together is
+	 * the call's (answer_share_usage) */
+	void (*done)(void *arg, struct answer **take_answers, unsigned attempts);
 	/* failed - e->attempts is set; e is only lent */
 	void (*failed)(void *arg, const struct err *e);
 };
@@ -53,7 +55,10 @@ struct infer_spec {
 	double timeout_s;     /* 0: the backend's; from the first sending, retries included */
 	uint64_t deadline_ns; /* mono_ns; 0 none: queue included */
 	int priority;	      /* -20..19 */
-	uint32_t index;	      /* sample index (echo) */
+	/* indices - of the samples wanted, n of them, ascending; lent until done or failed returned. echo says
+	 * them. NULL: 0, 1, ... n: at most infer_samples_max; 0 is 1 */
+	const uint32_t *indices;
+	unsigned n;
 };
 
 struct infer_options {
@@ -82,10 +87,14 @@ const struct backend_type *infer_type(const char *name);
 /* infer_ready - key there, name known, breaker not open: 0, or the error a new request meets (ENOKEY, ENXIO,
  * EHOSTDOWN) */
 int infer_ready(struct infer *i, const char *backend, struct err *e);
+/* infer_samples_max - how many samples one call for this request may bring; 1: the provider has no such
+ * parameter, its model refused it or brought one of many before, or there is no such backend. Asked anew for each
+ * call: it may have become 1. A larger n is a short reply */
+unsigned infer_samples_max(struct infer *i, const char *backend, const json_t *effective);
 /* infer_room - may one more call be queued? 0 or ERR_QUEUE_FULL */
 int infer_room(struct infer *i, struct err *e);
 
-/* infer_call - 0 and the call, or -errno (-ENOBUFS, -ESHUTDOWN, -ENOMEM, -ENXIO) and no sink is called */
+/* infer_call - 0 and the call, or -errno (-ENOBUFS, -ESHUTDOWN, -ENOMEM, -ENXIO, -EINVAL: n) and no sink is called */
 int infer_call(struct infer *i, const struct infer_spec *spec, const struct infer_sink *sink,
 	       void *arg, struct infer_call **out);
 /* infer_loaded - answers load, exactly once: the images as backend.h's build wants them, or why there are

@@ -8,13 +8,14 @@
 #define INFER_LOCAL_H
 
 #include "infer/attempt.h"
+#include "infer/order.h"
 #include "net/loop.h"
 
 struct local;
 
 /* local_start - 0 or -ENOMEM and no callback */
-int local_start(struct loop *loop, const struct backend_config *c, const json_t *effective,
-		uint32_t index, const struct attempt_sink *sink, struct local **out);
+int local_start(struct loop *loop, const struct order *o, const struct attempt_sink *sink,
+		struct local **out);
 /* local_cancel - not after end; l may be NULL */
 void local_cancel(struct local *l);
 

@@ -119,9 +119,19 @@ static const char *path_of(const json_t *effective)
 	return body_is(effective, "fim") ? "/v1/fim/completions" : "/v1/chat/completions";
 }
 
-static int build(const struct backend_config *c, const json_t *effective, const json_t *images,
+/* The schema names no largest number; fill-in-the-middle has none at all. */
+static unsigned samples_max(const struct backend_config *c, const json_t *effective)
+{
+	(void)c;
+	if (!body_is(effective, "chat") || body_greedy(effective))
+		return 1;
+	return body_samples(effective, BACKEND_SAMPLES_MAX);
+}
+
+static int build(const struct backend_config *c, const struct backend_ask *ask,
 		 struct backend_body *out, struct err *e)
 {
+	const json_t *effective = ask->effective, *images = ask->images;
 	struct body_rules rules = rules_of(effective);
 	int rc = content_images_there(c, effective, images, e);
 	json_t *body;
@@ -129,7 +139,8 @@ static int build(const struct backend_config *c, const json_t *effective, const 
 	if (rc)
 		return rc;
 	body = body_begin(effective, &rules, true);
-	if (body && !fill(body, effective, images)) {
+	if (body && (!fill(body, effective, images) ||
+		     (ask->n > 1 && json_object_set_new(body, "n", json_integer(ask->n))))) {
 		json_decref(body);
 		body = NULL;
 	}
@@ -187,6 +198,7 @@ const struct backend_type mistral_type = {
 	.free_by_default = false,
 	.framing = BACKEND_SSE,
 	.check = check,
+	.numbers = { .samples_max = samples_max },
 	.build = build,
 	.reply_new = dialect_new,
 	.event = dialect_event,

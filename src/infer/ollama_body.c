@@ -253,9 +253,10 @@ static const char *fill(json_t *body, const json_t *effective, const json_t *ima
 	return "/api/chat";
 }
 
-int ollama_body_build(const struct backend_config *c, const json_t *effective, const json_t *images,
+int ollama_body_build(const struct backend_config *c, const struct backend_ask *ask,
 		      struct backend_body *out, struct err *e)
 {
+	const json_t *effective = ask->effective, *images = ask->images;
 	int rc = content_images_there(c, effective, images, e);
 	json_t *body;
 	bool good = false;

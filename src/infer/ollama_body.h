@@ -9,7 +9,7 @@
 #include "infer/body.h"
 
 /* ollama_body_build - as backend.h's build */
-int ollama_body_build(const struct backend_config *c, const json_t *effective, const json_t *images,
+int ollama_body_build(const struct backend_config *c, const struct backend_ask *ask,
 		      struct backend_body *out, struct err *e);
 
 #endif

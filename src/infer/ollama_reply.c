@@ -15,10 +15,10 @@
 
 #include "base/banned.h"
 
-void *ollama_reply_new(const struct backend_config *c, struct answer *a,
+void *ollama_reply_new(const struct backend_config *c, struct answer *const *a, unsigned n,
 		       const struct backend_sink *s)
 {
-	return dialect_new(c, a, s);
+	return dialect_new(c, a, n, s);
 }
 
 void ollama_reply_free(void *reply)
@@ -86,7 +86,7 @@ static int finish(struct reading *r, const json_t *o, struct err *e)
 		reading_reason(r, reasons, json_is_string(why) ? why : word);
 	}
 	json_decref(word);
-	rc = dialect_finish(r, e);
+	rc = dialect_finish_one(r, e);
 	return rc ? rc : 1;
 }
 
@@ -100,8 +100,10 @@ static int read_vectors(struct reading *r, const json_t *o, struct err *e)
 	return rc ? rc : 1;
 }
 
-static int read_object(struct reading *r, const json_t *o, bool whole, struct err *e)
+static int read_object(struct reading_set *s, const json_t *o, bool whole, struct err *e)
 {
+	struct reading *r = &s->v[0]; /* there are no others */
+
 	if (json_object_get(o, "error"))
 		return failure_event(r->config, o, e);
 	if (json_object_get(o, "embeddings"))
@@ -109,20 +111,20 @@ static int read_object(struct reading *r, const json_t *o, bool whole, struct er
 	read_line(r, o);
 	if (json_is_true(json_object_get(o, "done")))
 		return finish(r, o, e);
-	return whole ? ollama_reply_end(r, e) : reading_sizes(r, e);
+	return whole ? ollama_reply_end(s, e) : reading_sizes(r, e);
 }
 
 int ollama_reply_event(void *reply, const char *name, const char *data, size_t len, bool whole,
 		       struct err *e)
 {
-	struct reading *r = reply;
-	json_t *o = reading_object(r, data, len, e);
+	struct reading_set *s = reply;
+	json_t *o = reading_object(&s->v[0], data, len, e);
 	int rc;
 
 	(void)name;
 	if (!o)
 		return -err_errno(ERR_PROTOCOL);
-	rc = read_object(r, o, whole, e);
+	rc = read_object(s, o, whole, e);
 	json_decref(o);
 	return rc;
 }

@@ -9,8 +9,8 @@
 
 #include "infer/backend.h"
 
-/* ollama_reply_new - a is filled as events come; s->text gets the text as it comes */
-void *ollama_reply_new(const struct backend_config *c, struct answer *a,
+/* ollama_reply_new - a[0] is filled as lines come (there are no other choices); s->text gets the text */
+void *ollama_reply_new(const struct backend_config *c, struct answer *const *a, unsigned n,
 		       const struct backend_sink *s);
 /* ollama_reply_event - 1: the end mark, or a whole body; -errno: an error, or nothing that can be read */
 int ollama_reply_event(void *reply, const char *name, const char *data, size_t len, bool whole,

@@ -72,12 +72,12 @@ static int check(const struct backend_config *c, json_t *effective, json_t *drop
 	return body_check(&k, &r);
 }
 
-static int build(const struct backend_config *c, const json_t *effective, const json_t *images,
+static int build(const struct backend_config *c, const struct backend_ask *ask,
 		 struct backend_body *out, struct err *e)
 {
-	if (body_is(effective, "responses"))
-		return openai_responses_build(c, effective, images, out, e);
-	return openai_body_build(c, effective, images, out, e);
+	if (body_is(ask->effective, "responses"))
+		return openai_responses_build(c, ask, out, e);
+	return openai_body_build(c, ask, out, e);
 }
 
 /* ---- the model list ---- */
@@ -152,6 +152,7 @@ const struct backend_type openai_type = {
 	.free_by_default = false,
 	.framing = BACKEND_SSE,
 	.check = check,
+	.numbers = { .samples_max = openai_body_samples },
 	.build = build,
 	.reply_new = openai_reply_new,
 	.event = openai_reply_event,

@@ -15,6 +15,8 @@
 
 #include "base/banned.h"
 
+enum { SLOTS = 4 };
+
 #define FIELD(name)        \
 	{                  \
 		name, name \
@@ -83,6 +85,19 @@ struct body_rules openai_body_rules(const struct backend_config *c, const json_t
 	else if (body_is(effective, "fim"))
 		r.fields = c->dialect == BACKEND_LLAMACPP ? infill_fields : fim_fields;
 	return r;
+}
+
+/* llama.cpp refuses more than it has slots, of which it makes four when nobody says how many. vLLM, and what is
+ * built on it, refuses several samples of the likeliest tokens, which would be equal anyway. */
+unsigned openai_body_samples(const struct backend_config *c, const json_t *effective)
+{
+	unsigned max = c->dialect == BACKEND_LLAMACPP ? SLOTS : BACKEND_SAMPLES_MAX;
+
+	if (!body_is(effective, "chat") && !body_is(effective, "completion"))
+		return 1;
+	if (!c->at.default_url && c->dialect != BACKEND_LLAMACPP && body_greedy(effective))
+		return 1;
+	return body_samples(effective, max);
 }
 
 static bool set(json_t *body, const char *name, json_t *take_value)
@@ -219,9 +234,10 @@ static const char *fill(const struct backend_config *c, json_t *body, const json
 	return "/chat/completions";
 }
 
-int openai_body_build(const struct backend_config *c, const json_t *effective, const json_t *images,
+int openai_body_build(const struct backend_config *c, const struct backend_ask *ask,
 		      struct backend_body *out, struct err *e)
 {
+	const json_t *effective = ask->effective, *images = ask->images;
 	struct body_rules r = openai_body_rules(c, effective);
 	int rc = content_images_there(c, effective, images, e);
 	json_t *body;
@@ -234,6 +250,10 @@ int openai_body_build(const struct backend_config *c, const json_t *effective, c
 		(void)str_copy(out->path, sizeof(out->path), /* fits */
 			       fill(c, body, effective, images, &good));
 	if (!good) {
+		json_decref(body);
+		body = NULL;
+	}
+	if (body && ask->n > 1 && !set(body, "n", json_integer(ask->n))) {
 		json_decref(body);
 		body = NULL;
 	}

@@ -12,7 +12,9 @@
 /* openai_body_rules - what this request's endpoint takes at this dialect; not for responses */
 struct body_rules openai_body_rules(const struct backend_config *c, const json_t *effective);
 /* openai_body_build - as backend.h's build */
-int openai_body_build(const struct backend_config *c, const json_t *effective, const json_t *images,
+/* openai_body_samples - samples_max of backend.h */
+unsigned openai_body_samples(const struct backend_config *c, const json_t *effective);
+int openai_body_build(const struct backend_config *c, const struct backend_ask *ask,
 		      struct backend_body *out, struct err *e);
 
 #endif

@@ -182,7 +182,7 @@ static int finish(struct reading *r, const struct openai_items *s, const json_t 
 		   is(response, "status", "incomplete");
 	read_items(r, s, items);
 	read_reason(r, response);
-	rc = dialect_finish(r, e);
+	rc = dialect_finish_one(r, e);
 	return rc ? rc : 1;
 }
 

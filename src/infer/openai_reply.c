@@ -14,17 +14,19 @@
 #include "base/banned.h"
 
 struct openai_reply {
-	struct reading r;
+	struct reading_set choices;
 	struct openai_items items;
 };
 
-void *openai_reply_new(const struct backend_config *c, struct answer *a,
+void *openai_reply_new(const struct backend_config *c, struct answer *const *a, unsigned n,
 		       const struct backend_sink *s)
 {
 	struct openai_reply *p = calloc(1, sizeof(*p));
 
-	if (p)
-		reading_init(&p->r, c, a, s);
+	if (p && reading_set_init(&p->choices, c, a, n, s)) {
+		free(p);
+		p = NULL;
+	}
 	return p;
 }
 
@@ -35,7 +37,7 @@ void openai_reply_free(void *reply)
 	if (!p)
 		return;
 	openai_items_done(&p->items);
-	reading_done(&p->r);
+	reading_set_done(&p->choices);
 	free(p);
 }
 
@@ -67,7 +69,7 @@ static int read_infill(struct reading *r, const json_t *o, struct err *e)
 	if (!json_is_true(json_object_get(o, "stop")))
 		return reading_sizes(r, e);
 	reading_reason(r, stops, json_object_get(o, "stop_type"));
-	rc = dialect_finish(r, e);
+	rc = dialect_finish_one(r, e);
 	return rc ? rc : 1;
 }
 
@@ -77,10 +79,10 @@ static int read_object(struct openai_reply *p, const char *name, const json_t *o
 		       struct err *e)
 {
 	if (openai_items_is(o))
-		return openai_items_event(&p->r, &p->items, o, e);
+		return openai_items_event(&p->choices.v[0], &p->items, o, e);
 	if (!dialect_is_error(name, o) && is_infill(o))
-		return read_infill(&p->r, o, e);
-	return dialect_object(&p->r, name, o, whole, e);
+		return read_infill(&p->choices.v[0], o, e);
+	return dialect_object(&p->choices, name, o, whole, e);
 }
 
 int openai_reply_event(void *reply, const char *name, const char *data, size_t len, bool whole,
@@ -91,10 +93,10 @@ int openai_reply_event(void *reply, const char *name, const char *data, size_t l
 	int rc;
 
 	if (!whole && dialect_is_done(data, len)) {
-		rc = p->items.seen ? openai_reply_end(reply, e) : dialect_finish(&p->r, e);
+		rc = p->items.seen ? openai_reply_end(reply, e) : dialect_finish(&p->choices, e);
 		return rc ? rc : 1;
 	}
-	o = reading_object(&p->r, data, len, e);
+	o = reading_object(&p->choices.v[0], data, len, e);
 	if (!o)
 		return -err_errno(ERR_PROTOCOL);
 	rc = read_object(p, name, o, whole, e);
@@ -106,5 +108,5 @@ int openai_reply_end(void *reply, struct err *e)
 {
 	struct openai_reply *p = reply;
 
-	return dialect_end(&p->r, e);
+	return dialect_end(&p->choices, e);
 }

@@ -9,8 +9,8 @@
 
 #include "infer/backend.h"
 
-/* openai_reply_new - a is filled as events come; s->text gets the text as it comes */
-void *openai_reply_new(const struct backend_config *c, struct answer *a,
+/* openai_reply_new - a[0] to a[n - 1] are filled as events come; s->text gets the text as it comes */
+void *openai_reply_new(const struct backend_config *c, struct answer *const *a, unsigned n,
 		       const struct backend_sink *s);
 /* openai_reply_event - 1: the end mark, or a whole body; -errno: an error, or nothing that can be read */
 int openai_reply_event(void *reply, const char *name, const char *data, size_t len, bool whole,

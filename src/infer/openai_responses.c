@@ -275,9 +275,10 @@ static bool fill(const struct backend_config *c, json_t *body, const json_t *eff
 	       set_include(c, body, effective);
 }
 
-int openai_responses_build(const struct backend_config *c, const json_t *effective,
-			   const json_t *images, struct backend_body *out, struct err *e)
+int openai_responses_build(const struct backend_config *c, const struct backend_ask *ask,
+			   struct backend_body *out, struct err *e)
 {
+	const json_t *effective = ask->effective, *images = ask->images;
 	int rc = content_images_there(c, effective, images, e);
 	json_t *body;
 

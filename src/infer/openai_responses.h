@@ -14,7 +14,7 @@
 /* openai_responses_rules - what /responses takes */
 struct body_rules openai_responses_rules(void);
 /* openai_responses_build - as backend.h's build */
-int openai_responses_build(const struct backend_config *c, const json_t *effective,
-			   const json_t *images, struct backend_body *out, struct err *e);
+int openai_responses_build(const struct backend_config *c, const struct backend_ask *ask,
+			   struct backend_body *out, struct err *e);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "infer/order.h"
+#include "infer/single.h"
 
 #include "base/banned.h"
 
@@ -13,9 +14,27 @@ void order_init(struct order *o, const struct backend_config *c, const struct in
 	o->config = c;
 	o->effective = spec->request;
 	o->load = spec->load;
-	o->index = spec->index;
+	o->indices = spec->indices;
+	o->n = o->asked = spec->n ? spec->n : 1;
 	o->timeout_s = spec->timeout_s > 0 ? spec->timeout_s : c->limits.timeout_s;
 	buf_init(&o->body.body, 0);
+}
+
+void order_ask(struct order *o, unsigned max)
+{
+	if (max < o->asked)
+		o->asked = max;
+}
+
+int order_one(struct order *o)
+{
+	int rc = single_body(&o->body.body);
+
+	if (rc)
+		return rc;
+	o->asked = 1;
+	o->refused = true;
+	return 0;
 }
 
 void order_done(struct order *o)
@@ -28,11 +47,12 @@ void order_done(struct order *o)
 int order_build(struct order *o, const json_t *images, struct err *e)
 {
 	const struct backend_config *c = o->config;
+	const struct backend_ask ask = { o->effective, images, o->asked };
 	int rc;
 
 	if (o->built || c->type->local)
 		return 0;
-	rc = c->type->build(c, o->effective, images, &o->body, e);
+	rc = c->type->build(c, &ask, &o->body, e);
 	if (rc)
 		return rc;
 	o->url = str_printf("%s%s", c->at.url ? c->at.url : "", o->body.path);

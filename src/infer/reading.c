@@ -42,7 +42,7 @@ void reading_text(struct reading *r, const char *p, size_t n)
 
 	reading_note(r, rc);
 	if (n && !rc && r->sink.text)
-		r->sink.text(r->sink.arg, p, n);
+		r->sink.text(r->sink.arg, r->choice, p, n);
 }
 
 void reading_add(struct reading *r, struct buf *b, const json_t *v)
@@ -169,4 +169,84 @@ json_t *reading_object(const struct reading *r, const char *data, size_t len, st
 	(void)err_set(e, ERR_PROTOCOL, "%s answered something that is no plain JSON object: %s",
 		      r->config->name, sample);
 	return NULL;
+}
+
+/* ---- several choices ---- */
+
+int reading_set_init(struct reading_set *s, const struct backend_config *c, struct answer *const *a,
+		     unsigned n, const struct backend_sink *sink)
+{
+	s->v = calloc(n, sizeof(*s->v));
+	if (!s->v)
+		return -ENOMEM;
+	s->n = n;
+	for (unsigned i = 0; i < n; i++) {
+		reading_init(&s->v[i], c, a[i], sink);
+		s->v[i].choice = i;
+	}
+	return 0;
+}
+
+void reading_set_done(struct reading_set *s)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		reading_done(&s->v[i]);
+	free(s->v);
+	s->v = NULL;
+	s->n = 0;
+}
+
+void reading_set_next(struct reading_set *s)
+{
+	s->events++;
+}
+
+struct reading *reading_set_route(struct reading_set *s, const json_t *index)
+{
+	json_int_t i = json_is_integer(index) ? json_integer_value(index) : 0;
+	struct reading *r;
+
+	if (i < 0 || i >= s->n)
+		return NULL;
+	r = &s->v[i];
+	if (s->n > 1 && r->event == s->events)
+		return NULL;
+	r->event = s->events;
+	return r;
+}
+
+static void copy_word(struct reading *r, char **out, const char *word)
+{
+	if (*out || !word)
+		return;
+	*out = strdup(word);
+	reading_note(r, *out ? 0 : -ENOMEM);
+}
+
+int reading_set_end(struct reading_set *s, struct err *e)
+{
+	const struct answer *first = s->v[0].answer;
+	bool any = false;
+	int rc = 0;
+
+	for (unsigned i = 0; i < s->n && !rc; i++) {
+		struct reading *r = &s->v[i];
+
+		if (!r->began)
+			continue;
+		any = true;
+		copy_word(r, &r->answer->model, first->model);
+		copy_word(r, &r->answer->provider_request_id, first->provider_request_id);
+		rc = reading_end(r, e);
+	}
+	return any ? rc : reading_end(&s->v[0], e);
+}
+
+int reading_set_sizes(const struct reading_set *s, struct err *e)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < s->n && !rc; i++)
+		rc = reading_sizes(&s->v[i], e);
+	return rc;
 }

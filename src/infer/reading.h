@@ -1,7 +1,7 @@
 /*
  * infer/reading.h - what every parser of a provider's answer does: text, reasons, ids, limits
  *
- * A parser embeds a struct reading:
+ * A parser embeds a struct reading, or where a reply may bring several choices a struct reading_set of them:
  *   1. reading_init
  *   2. reading_object   an event's bytes as a JSON object; then the parser puts what it finds there with
  *      reading_text, reading_add, reading_reason, reading_once, reading_number
@@ -21,9 +21,18 @@ struct reading {
 	const struct backend_config *config;
 	struct answer *answer;
 	struct backend_sink sink;
+	unsigned choice; /* which of the reply's it is */
+	unsigned event;	 /* the last one that had a piece of it; reading_set_next counts them */
 	struct buf refusal;
 	bool began; /* something of an answer was seen */
 	int rc;	    /* first failure of memory or size */
+};
+
+/* the choices of one reply. What they share (model, id, usage) is read into the first, which may itself not come */
+struct reading_set {
+	struct reading *v;
+	unsigned n;
+	unsigned events; /* that were begun */
 };
 
 /* a provider's word and ours; a list ends with NULL */
@@ -54,5 +63,19 @@ void reading_number(int64_t *out, const json_t *v);
 int reading_end(struct reading *r, struct err *e);
 /* reading_sizes - 0, or what reading_note kept, with a sentence */
 int reading_sizes(const struct reading *r, struct err *e);
+
+/* reading_set_init - n of them, as reading_init; 0 or -ENOMEM */
+int reading_set_init(struct reading_set *s, const struct backend_config *c, struct answer *const *a,
+		     unsigned n, const struct backend_sink *sink);
+void reading_set_done(struct reading_set *s);
+/* reading_set_next - another event (or whole body) begins: one of several choices comes once in it */
+void reading_set_next(struct reading_set *s);
+/* reading_set_route - the choice of this index (not an integer: 0); NULL: nobody wants it, or it came already in
+ * this event */
+struct reading *reading_set_route(struct reading_set *s, const json_t *index);
+/* reading_set_end - reading_end of each that began, which then know what all share; ERR_PROTOCOL when none did */
+int reading_set_end(struct reading_set *s, struct err *e);
+/* reading_set_sizes - reading_sizes of all */
+int reading_set_sizes(const struct reading_set *s, struct err *e);
 
 #endif

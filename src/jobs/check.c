@@ -37,9 +37,9 @@ static int64_t default_max_tokens(const struct route *route, bool embedding)
 
 	if (embedding)
 		return 0;
-	if (be->max_tokens > 0 || !be->type->default_max_tokens)
+	if (be->max_tokens > 0 || !be->type->numbers.default_max_tokens)
 		return be->max_tokens;
-	return be->type->default_max_tokens(route->model);
+	return be->type->numbers.default_max_tokens(route->model);
 }
 
 static struct request_target target_of(struct broker *b, const struct route *route, bool embedding)

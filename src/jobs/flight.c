@@ -215,7 +215,7 @@ static bool can_wait_elsewhere(struct flight *f)
 static void flight_call(struct flight *f)
 {
 	struct broker *b = f->b;
-	struct infer_spec spec = { .request = f->request };
+	struct infer_spec spec = { .request = f->request, .n = 1 };
 	struct infer_call *c = NULL;
 	struct err e = { 0 };
 	int r;

@@ -68,12 +68,13 @@ static void first_text_locked(struct flight *f)
 	}
 }
 
-static void on_text(void *arg, const char *p, size_t n)
+static void on_text(void *arg, unsigned choice, const char *p, size_t n)
 {
 	struct flight *f = arg;
 	struct stream **list;
 	size_t count = 0;
 
+	(void)choice;
 	lock_take(&f->b->lock);
 	if (!f->sofar.len)
 		first_text_locked(f);
@@ -399,9 +400,11 @@ static double cost_of(const struct flight *f, const struct answer *a)
 	return price_cost(f->b->o.prices, &of, &a->usage);
 }
 
-static void on_done(void *arg, struct answer *take_answer, unsigned attempts)
+static void on_done(void *arg, struct answer **take_answers, unsigned attempts)
 {
 	struct flight *f = arg;
+	struct answer *take_answer = take_answers[0]; /* one was asked for */
+
 	fault_at("last-byte");
 	take_answer->cost_usd = cost_of(f, take_answer);
 	lock_take(&f->b->lock);

@@ -1,13 +1,15 @@
 /*
  * fuzz_reply.c - any bytes as an answer of a provider: an answer in good order, or an error in words
  *
- * The first byte chooses: backend type, whole body or events, and the status for the error readers.
+ * The first byte chooses: backend type, whole body or events, how many samples were asked for, and the status for
+ * the error readers.
  */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
+#include "infer/choices.h"
 #include "infer/failure.h"
 #include "infer/registry.h"
 #include "net/sse.h"
@@ -17,11 +19,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static char name[] = "fuzzed";
 static struct backend_config config = { .name = name };
 
+enum { SAMPLES = 3 };
+
 struct reading {
 	void *reply;
-	struct answer *answer;
+	struct choices choices;
 	struct err err;
-	size_t streamed;
+	size_t streamed[SAMPLES];
 	int rc;
 };
 
@@ -39,56 +43,84 @@ static void good_sentence(const struct err *e)
 		must((unsigned char)*p >= 0x20 && *p != 0x7f);
 }
 
-static void on_text(void *arg, const char *p, size_t n)
+static void on_text(void *arg, unsigned choice, const char *p, size_t n)
 {
 	struct reading *r = arg;
+	const struct buf *text;
 
-	must(n > 0 && r->streamed + n <= r->answer->text.len);
-	must(memcmp(r->answer->text.data + r->streamed, p, n) == 0);
-	r->streamed += n;
+	must(choice < r->choices.n);
+	text = &r->choices.v[choice]->text;
+	must(n > 0 && r->streamed[choice] + n <= text->len);
+	must(memcmp(text->data + r->streamed[choice], p, n) == 0);
+	r->streamed[choice] += n;
 }
 
+/* As an attempt does it: the parser first, then what it took is kept. */
 static int on_event(void *arg, const char *event, const char *text, size_t len)
 {
 	struct reading *r = arg;
 
 	r->rc = config.type->event(r->reply, event, text, len, false, &r->err);
+	if (r->rc >= 0)
+		must(choices_event(&r->choices, text, len) == 0);
 	return r->rc;
 }
 
-static void check_answer(struct reading *r)
+static void check_answer(const struct reading *r, unsigned i)
 {
+	const struct answer *a = r->choices.v[i];
 	json_t *sample;
 
-	must(r->answer->finish_reason && r->streamed == r->answer->text.len);
-	must(str_utf8_valid(buf_str(&r->answer->text), r->answer->text.len));
-	sample = answer_sample(r->answer, "fuzzed", "call");
+	must(a->finish_reason && r->streamed[i] == a->text.len);
+	must(str_utf8_valid(buf_str(&a->text), a->text.len));
+	sample = answer_sample(a, "fuzzed", "call");
 	must(sample != NULL);
 	json_decref(sample);
 }
 
-static void read_answer(const char *p, size_t n, int whole)
+static void check_answers(struct reading *r)
 {
-	struct reading r = { .answer = answer_new() };
+	unsigned good, there = 0;
+	const char *why;
+
+	good = choices_end(&r->choices, &why);
+	for (unsigned i = 0; good && i < r->choices.n; i++)
+		if (r->choices.v[i]) {
+			check_answer(r, i);
+			there++;
+		}
+	must(there == good && good <= r->choices.came && r->choices.came >= 1);
+}
+
+static void read_answer(const char *p, size_t n, int whole, unsigned samples)
+{
+	struct reading r = { 0 };
 	struct backend_sink sink = { .text = on_text, .arg = &r };
+	struct buf body = BUF_INIT(1 << 20);
 	struct sse sse;
 
-	r.reply = config.type->reply_new(&config, r.answer, &sink);
-	must(r.reply && r.answer);
+	must(choices_init(&r.choices, samples) == 0);
+	r.reply = config.type->reply_new(&config, r.choices.v, samples, &sink);
+	must(r.reply != NULL);
 	sse_init(&sse, 1 << 20);
-	if (whole)
+	must(buf_add(&body, p, n) == 0);
+	if (whole) {
 		r.rc = config.type->event(r.reply, "", p, n, true, &r.err);
-	else if (sse_feed(&sse, p, n, on_event, &r) == 0 && sse_finish(&sse, on_event, &r) == 0)
+		if (r.rc > 0)
+			must(choices_whole(&r.choices, &body) == 0);
+	} else if (sse_feed(&sse, p, n, on_event, &r) == 0 && sse_finish(&sse, on_event, &r) == 0) {
 		r.rc = config.type->end(r.reply, &r.err) == 0 ? 1
 							      : -1; /* 0: that is an end there */
+	}
 	must(r.rc != 0); /* an end mark or a failure, in every case */
 	if (r.rc > 0)
-		check_answer(&r);
+		check_answers(&r);
 	else
 		good_sentence(&r.err);
 	sse_done(&sse);
 	config.type->reply_free(r.reply);
-	answer_free(r.answer);
+	choices_done(&r.choices);
+	buf_done(&body);
 }
 
 static void read_error(const char *p, size_t n, int status)
@@ -113,7 +145,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			 size - 1); /* exactly as long: ASan sees a step too far */
 	must(text != NULL);
 	config.type = types[(data[0] & 1) | ((data[0] >> 6) & 2)];
-	read_answer(text, size - 1, data[0] & 2);
+	read_answer(text, size - 1, data[0] & 2, 1 + data[0] / 4 / 6 % SAMPLES);
 	read_error(text, size - 1, status[data[0] / 4 % 6]);
 	free(text);
 	return 0;

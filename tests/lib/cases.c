@@ -51,7 +51,7 @@ void cases_sends(const struct backend_config *c, const char *request, const char
 	if (c->type->check(c, o, NULL, false, &e))
 		fail_msg("%s: %s", request, e.message);
 	before = json_dumps(o, JSON_SORT_KEYS);
-	if (c->type->build(c, o, bytes, &out, &e))
+	if (c->type->build(c, &(struct backend_ask){ o, bytes, 1 }, &out, &e))
 		fail_msg("%s: %s", request, e.message);
 	after = json_dumps(o, JSON_SORT_KEYS);
 	assert_string_equal(before, after);
@@ -122,10 +122,11 @@ struct reader {
 	bool failed;
 };
 
-static void on_text(void *arg, const char *p, size_t n)
+static void on_text(void *arg, unsigned choice, const char *p, size_t n)
 {
 	struct reader *r = arg;
 
+	assert_int_equal(choice, 0);
 	assert_true(r->text_len + n < sizeof(r->text));
 	memcpy(r->text + r->text_len, p, n);
 	r->text_len += n;
@@ -179,7 +180,7 @@ static int read_n(const struct backend_config *c, const char *bytes, size_t n, b
 	int rc;
 
 	r->type = c->type;
-	r->reply = c->type->reply_new(c, a, &sink);
+	r->reply = c->type->reply_new(c, &a, 1, &sink);
 	if (whole)
 		r->rc = r->type->event(r->reply, "", bytes, n, true, &r->err);
 	else

@@ -63,7 +63,7 @@ static void built(const struct backend_config *c, const char *request, const cha
 	memset(out, 0, sizeof(*out));
 	if (c->type->check(c, o, NULL, false, &e))
 		fail_msg("%s: %s", request, e.message);
-	if (c->type->build(c, o, pictures, out, &e))
+	if (c->type->build(c, &(struct backend_ask){ o, pictures, 1 }, out, &e))
 		fail_msg("%s: %s", request, e.message);
 	after = canonical(o);
 	assert_string_equal(before, after); /* the effective request is only read */
@@ -98,7 +98,8 @@ void reply_sends_images(const struct backend_config *c, const char *request, con
 		return;
 	o = reply_json(request);
 	memset(&out, 0, sizeof(out));
-	assert_int_equal(c->type->build(c, o, NULL, &out, &e), -EIO); /* their bytes are gone */
+	assert_int_equal(c->type->build(c, &(struct backend_ask){ o, NULL, 1 }, &out, &e),
+			 -EIO); /* their bytes are gone */
 	buf_done(&out.body);
 	json_decref(o);
 }
@@ -162,10 +163,11 @@ struct reader {
 	int rc;
 };
 
-static void on_text(void *arg, const char *p, size_t n)
+static void on_text(void *arg, unsigned choice, const char *p, size_t n)
 {
 	struct reader *r = arg;
 
+	assert_int_equal(choice, 0);
 	assert_int_equal(buf_add(&r->streamed, p, n), 0);
 }
 
@@ -184,7 +186,7 @@ static void begin(struct reader *r, const struct backend_config *c, struct answe
 	memset(r, 0, sizeof(*r));
 	buf_init(&r->streamed, 1 << 20);
 	r->c = c;
-	r->reply = c->type->reply_new(c, a, &sink);
+	r->reply = c->type->reply_new(c, &a, 1, &sink);
 	assert_non_null(r->reply);
 }
 

@@ -66,11 +66,15 @@ static void on_started(void *arg, unsigned attempt)
 	pthread_mutex_unlock(&c->lock);
 }
 
-static void on_text(void *arg, const char *p, size_t n)
+static void on_text(void *arg, unsigned choice, const char *p, size_t n)
 {
 	struct ask_call *c = arg;
 
 	pthread_mutex_lock(&c->lock);
+	if (choice >= c->n || buf_add(&c->texts[choice], p, n))
+		abort();
+	if (choice)
+		n = 0;
 	if (n > sizeof(c->text) - 1 - c->text_len)
 		n = sizeof(c->text) - 1 - c->text_len;
 	memcpy(c->text + c->text_len, p, n);
@@ -86,6 +90,8 @@ static void on_restart(void *arg, unsigned attempt, const struct err *why)
 
 	(void)attempt;
 	pthread_mutex_lock(&c->lock);
+	for (unsigned i = 0; i < c->n; i++)
+		buf_clear(&c->texts[i]);
 	c->text_len = 0;
 	memset(c->text, 0, sizeof(c->text));
 	c->restarts++;
@@ -94,12 +100,15 @@ static void on_restart(void *arg, unsigned attempt, const struct err *why)
 	pthread_mutex_unlock(&c->lock);
 }
 
-static void on_done(void *arg, struct answer *take_answer, unsigned attempts)
+static void on_done(void *arg, struct answer **take_answers, unsigned attempts)
 {
 	struct ask_call *c = arg;
 
 	pthread_mutex_lock(&c->lock);
-	c->answer = take_answer;
+	for (unsigned i = 0; i < c->n; i++)
+		c->answers[i] = take_answers[i];
+	c->answer = c->answers[0];
+	c->done = true;
 	c->attempts = attempts;
 	c->ended++;
 	pthread_cond_broadcast(&c->news);
@@ -134,6 +143,13 @@ int ask_begin(struct ask *a, struct ask_call *c, const char *request, const stru
 	memset(c, 0, sizeof(*c));
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->news, NULL);
+	c->n = s.n ? s.n : 1;
+	c->answers = calloc(c->n, sizeof(struct answer *));
+	c->texts = calloc(c->n, sizeof(*c->texts));
+	if (!c->answers || !c->texts)
+		abort();
+	for (unsigned i = 0; i < c->n; i++)
+		buf_init(&c->texts[i], 1 << 20);
 	s.backend = a->config.name;
 	s.request = effective;
 	c->request = effective;
@@ -184,12 +200,19 @@ int ask(struct ask *a, struct ask_call *c, const char *request)
 	if (rc)
 		return -rc;
 	(void)ask_await(c);
-	return c->answer ? 0 : c->err.code;
+	return c->done ? 0 : c->err.code;
 }
 
 void ask_done(struct ask_call *c)
 {
-	c->answer = answer_free(c->answer);
+	for (unsigned i = 0; i < c->n; i++) {
+		answer_free(c->answers[i]);
+		buf_done(&c->texts[i]);
+	}
+	free(c->answers);
+	free(c->texts);
+	c->answer = NULL;
+	c->n = 0;
 	json_decref(c->request);
 	c->request = NULL;
 	pthread_mutex_destroy(&c->lock);

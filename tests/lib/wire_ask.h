@@ -23,12 +23,16 @@ struct ask_call {
 	pthread_mutex_t lock;
 	pthread_cond_t news;
 	struct infer_call *call;
-	json_t *request;       /* lent to the call */
-	struct answer *answer; /* done */
-	struct err err;	       /* failed, or -errno of infer_call as err.code */
-	struct err restart;    /* the last one */
-	char text[1 << 16];    /* of the last attempt */
+	json_t *request;	 /* lent to the call */
+	struct answer *answer;	 /* done: the first one; NULL when that did not come, too */
+	struct answer **answers; /* all of them */
+	unsigned n;
+	bool done;
+	struct err err;	    /* failed, or -errno of infer_call as err.code */
+	struct err restart; /* the last one */
+	char text[1 << 16]; /* of the last attempt: the first choice's */
 	size_t text_len, pieces;
+	struct buf *texts; /* the same, of every choice */
 	unsigned started, restarts, attempts;
 	int ended; /* done and failed count here */
 };

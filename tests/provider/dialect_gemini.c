@@ -250,10 +250,9 @@ static void refuse(struct buf *b, const struct refusal *r)
 static const char *finish_word(const char *finish)
 {
 	static const char *const words[][2] = {
-		{ "stop", "STOP" },
-		{ "length", "MAX_TOKENS" },
-		{ "tool_calls", "STOP" },
-		{ "content_filter", "SAFETY" },
+		{ "stop", "STOP" },	  { "length", "MAX_TOKENS" },
+		{ "tool_calls", "STOP" }, { "content_filter", "SAFETY" },
+		{ "error", "OTHER" },
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -361,7 +360,7 @@ static void add_whole(struct buf *b, const struct ask *ask, unsigned choice)
 		add_call_part(b, ask, k);
 		comma = ",";
 	}
-	end_candidate(b, choice, p->finish);
+	end_candidate(b, choice, plan_finish(p, choice));
 }
 
 static void whole(struct buf *b, const struct ask *ask)
@@ -413,7 +412,7 @@ static void stream_finish(struct events *ev, const struct ask *ask, long piece)
 	for (unsigned c = 0; c < ask->plan->choices; c++) {
 		begin_chunk(ev);
 		add_text_part(&ev->b, "", 0, false);
-		end_candidate(&ev->b, c, ask->plan->finish);
+		end_candidate(&ev->b, c, plan_finish(ask->plan, c));
 		end_answer(&ev->b, ask, true);
 		events_end(ev, c ? EVENTS_FOLLOWS : piece);
 	}

@@ -183,7 +183,7 @@ void openwire_whole(struct buf *b, const struct ask *ask)
 			add_message(b, ask, t);
 		}
 		buf_str(b, ",\"logprobs\":null,\"finish_reason\":");
-		buf_jstr(b, p->finish);
+		buf_jstr(b, plan_finish(p, c));
 		buf_str(b, "}");
 	}
 	buf_str(b, "]");
@@ -331,7 +331,7 @@ static void stream_finish(struct events *ev, const struct ask *ask, long piece)
 		struct buf *b = open_choice(ev, ask, c);
 
 		add_finish_delta(b, ask);
-		close_choice(b, ask, p->finish);
+		close_choice(b, ask, plan_finish(p, c));
 		if (last && has(ask, TRAIT_USAGE_ALWAYS))
 			add_usage(b, ask);
 		if (last && !own_chunk)

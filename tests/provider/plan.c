@@ -153,6 +153,8 @@ void plan_make(struct plan *p, const struct rule *rule, unsigned n)
 	p->rule = rule;
 	p->same = true;
 	p->choices = n * (unsigned)p->nprompts;
+	if (say && say->choices_max > 0 && say->choices_max < (long)p->choices && p->nprompts == 1)
+		p->choices = (unsigned)say->choices_max;
 	add_texts(p, say);
 	for (unsigned c = 0; c < p->choices; c++) {
 		const struct text *t = plan_choice(p, c);
@@ -175,6 +177,13 @@ const struct text *plan_choice(const struct plan *p, unsigned choice)
 
 	/* A script may give fewer texts than the request has choices: the last one repeats. */
 	return &p->texts[at < p->ntexts ? at : p->ntexts - 1];
+}
+
+const char *plan_finish(const struct plan *p, unsigned choice)
+{
+	const json_t *own = p->rule ? json_array_get(p->rule->say.finishes, choice) : NULL;
+
+	return json_is_string(own) ? json_string_value(own) : p->finish;
 }
 
 const json_t *plan_tools(const struct plan *p)

@@ -60,6 +60,8 @@ static inline const char *plan_at(const struct plan *p, struct span s)
 {
 	return p->bytes.p ? p->bytes.p + s.at : "";
 }
+/* How this choice ends. */
+const char *plan_finish(const struct plan *p, unsigned choice);
 /* The script's values, NULL when the default holds. */
 const json_t *plan_tools(const struct plan *p);
 const char *plan_reasoning(const struct plan *p);

@@ -39,6 +39,8 @@ static const struct field fields[] = {
 	{ "pieces", T_JSON, AT(say.pieces), 0 },
 	{ "choices", T_JSON, AT(say.choices), 0 },
 	{ "finish_reason", T_STR, AT(say.finish), 0 },
+	{ "finish_reasons", T_JSON, AT(say.finishes), 0 },
+	{ "choices_max", T_INT, AT(say.choices_max), 0 },
 	{ "reasoning", T_STR, AT(say.reasoning), 0 },
 	{ "tool_calls", T_JSON, AT(say.tool_calls), 0 },
 	{ "usage", T_JSON, AT(say.usage), 0 },

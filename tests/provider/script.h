@@ -49,7 +49,9 @@ struct rule_text {
 	const char *text;
 	json_t *pieces;
 	json_t *choices;
+	long choices_max; /* no more than so many come; 0: all */
 	const char *finish;
+	json_t *finishes; /* one of each choice, null the default */
 	const char *reasoning;
 	json_t *tool_calls;
 	json_t *usage; /* JSON null: leave usage out */

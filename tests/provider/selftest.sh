@@ -224,6 +224,18 @@ script '[{"usage":null}]'
 lacks "usage left out" '"usage":{' "$(post /mistral$chat_path "$stream")"
 script '[{"choices":["x","y z"]}]'
 has "choices" '"index":1,"message":{"role":"assistant","content":"y z"}' "$(post $chat_path '{"model":"m","n":2,"messages":[{"role":"user","content":"q"}]}')"
+script '[{"choices":["x","y z","w"],"choices_max":2,"finish_reasons":[null,"error"]}]'
+got=$(post $chat_path '{"model":"m","n":3,"messages":[{"role":"user","content":"q"}]}')
+has "fewer choices" '"index":1,"message":{"role":"assistant","content":"y z"},"logprobs":null,"finish_reason":"error"' "$got"
+has "the other one is good" '"index":0,"message":{"role":"assistant","content":"x"},"logprobs":null,"finish_reason":"stop"' "$got"
+lacks "fewer choices than asked for" '"index":2' "$got"
+has "usage of fewer choices" '"completion_tokens":3,' "$got"
+got=$(post $chat_path '{"model":"m","n":3,"stream":true,"messages":[{"role":"user","content":"q"}]}')
+has "a streamed choice fails" '"index":1,"delta":{},"finish_reason":"error"' "$got"
+lacks "fewer streamed choices" '"index":2' "$got"
+got=$(post /gemini/v1beta/models/g:streamGenerateContent '{"contents":[{"role":"user","parts":[{"text":"q"}]}],"generationConfig":{"candidateCount":3}}')
+has "gemini: a candidate fails" '"finishReason":"OTHER","index":1' "$got"
+lacks "gemini: fewer candidates" '"index":2' "$got"
 script '[{"reasoning":"let me think"}]'
 has "vllm reasoning" '"reasoning":"let me think"' "$(post /vllm$chat_path "$chat")"
 has "llamacpp reasoning" '"delta":{"reasoning_content":"let me think"}' "$(post /llamacpp$chat_path "$stream")"

@@ -237,6 +237,53 @@ static void test_out_of_memory(void **state)
 	answer_free(a);
 }
 
+static void shares(const struct answer_usage *call, const char *who, const int64_t want[][5])
+{
+	struct answer *v[4] = { NULL };
+	size_t n = strlen(who);
+
+	for (size_t i = 0; i < n; i++)
+		v[i] = who[i] == 'x' ? answer_new() : NULL;
+	answer_share_usage(call, v, n);
+	for (size_t i = 0; i < n; i++) {
+		if (!v[i])
+			continue;
+		assert_int_equal(v[i]->usage.input, want[i][0]);
+		assert_int_equal(v[i]->usage.cached_input, want[i][1]);
+		assert_int_equal(v[i]->usage.cache_write, want[i][2]);
+		assert_int_equal(v[i]->usage.output, want[i][3]);
+		assert_int_equal(v[i]->usage.reasoning, want[i][4]);
+		answer_free(v[i]);
+	}
+}
+
+static void test_share_usage(void **state)
+{
+	static const struct answer_usage known = { 10, 4, 2, 11, 5 }, some = { -1, -1, 3, -1, 0 },
+					 most = { 1, 0, 0, INT64_MAX, INT64_MAX };
+	static const int64_t none[][5] = { { 0 } }, all[][5] = { { 10, 4, 2, 11, 5 } },
+			     three[][5] = { { 10, 4, 2, 5, 3 },
+					    { 0, 0, 0, 3, 1 },
+					    { 0, 0, 0, 3, 1 } },
+			     last[][5] = { { 0 }, { 10, 4, 2, 6, 3 }, { 0 }, { 0, 0, 0, 5, 2 } },
+			     unknown[][5] = { { -1, -1, 3, -1, 0 }, { -1, -1, 0, -1, 0 } },
+			     huge[][5] = { { 1, 0, 0, INT64_MAX / 2 + 1, INT64_MAX / 2 + 1 },
+					   { 0, 0, 0, INT64_MAX / 2, INT64_MAX / 2 } };
+	struct answer *a = answer_new();
+
+	(void)state;
+	shares(&known, "...", none); /* nobody: nothing is divided by nothing */
+	shares(&known, "x", all);
+	shares(&known, "xxx", three);
+	shares(&known, ".x.x", last);
+	shares(&some, "xx", unknown);
+	shares(&most, "xx", huge);
+	a->usage = known; /* the call's numbers may lie in one of them */
+	answer_share_usage(&a->usage, &a, 1);
+	assert_int_equal(a->usage.output, 11);
+	answer_free(a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,6 +298,7 @@ int main(void)
 		cmocka_unit_test(test_sample_owns_what_it_shows),
 		cmocka_unit_test(test_text_with_nul),
 		cmocka_unit_test(test_usage_json),
+		cmocka_unit_test(test_share_usage),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

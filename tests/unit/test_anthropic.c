@@ -111,7 +111,8 @@ static void test_max_tokens(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		assert_int_equal(config.type->default_max_tokens(rows[i].model), rows[i].tokens);
+		assert_int_equal(config.type->numbers.default_max_tokens(rows[i].model),
+				 rows[i].tokens);
 		snprintf(request, sizeof(request), "{'endpoint':'chat','model':'%s'," HI "}",
 			 rows[i].model);
 		snprintf(body, sizeof(body),
@@ -367,7 +368,8 @@ static void test_versions(void **state)
 	reply_header(&config, HEAD HI "}", "");
 	config.at.headers = NULL;
 	config.at.api_version = bad;
-	assert_int_equal(config.type->build(&config, o, NULL, &out, &e), -EINVAL);
+	assert_int_equal(config.type->build(&config, &(struct backend_ask){ o, NULL, 1 }, &out, &e),
+			 -EINVAL);
 	config.at.api_version = NULL;
 	json_decref(o);
 }

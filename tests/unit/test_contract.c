@@ -26,6 +26,7 @@
 #include "core/base64.h"
 #include "core/canon.h"
 #include "core/request.h"
+#include "infer/single.h"
 
 enum { DIALECTS_MAX = 8 };
 
@@ -87,8 +88,9 @@ static void begin(struct trip *t, const json_t *entry)
 	bring_images(t, r, text, json_object_get(entry, "files"));
 	if (!t->config.at.default_url)
 		target.url = t->config.at.url;
-	if (t->config.type->default_max_tokens && r->endpoint != REQUEST_EMBEDDING)
-		target.default_max_tokens = t->config.type->default_max_tokens(target.model);
+	if (t->config.type->numbers.default_max_tokens && r->endpoint != REQUEST_EMBEDDING)
+		target.default_max_tokens =
+			t->config.type->numbers.default_max_tokens(target.model);
 	assert_int_equal(request_effective(r, &target, &t->effective), 0);
 	request_free(r);
 	free(text);
@@ -102,10 +104,11 @@ static void end(struct trip *t)
 
 /* ---- what is sent ---- */
 
-static void note_body(const struct trip *t, const char *path, const struct buf *body)
+static void note_body(const struct trip *t, const char *more, const char *path,
+		      const struct buf *body)
 {
 	bool extra = json_object_get(t->effective, "extra_body") != NULL;
-	json_t *line = json_pack("{s:s, s:s, s:s, s:b}", "name", t->name, "provider",
+	json_t *line = json_pack("{s:s+, s:s, s:s, s:b}", "name", t->name, more, "provider",
 				 t->dialect->provider, "path", path, "extra", extra);
 	char *head = json_dumps(line, JSON_COMPACT);
 
@@ -122,7 +125,7 @@ static void note_json(const struct trip *t, const char *path, const json_t *body
 	struct buf b = BUF_INIT(1 << 26);
 
 	assert_int_equal(buf_adds(&b, text), 0);
-	note_body(t, path, &b);
+	note_body(t, " (in a batch)", path, &b);
 	buf_done(&b);
 	free(text);
 }
@@ -139,16 +142,43 @@ static void note_batch(const struct trip *t)
 	contract_batch_done(&b);
 }
 
+/* How many samples one call may ask for; a body that asks for as many is that of one sample and the number. */
+static unsigned several(const struct trip *t, const struct backend_body *one)
+{
+	const struct backend_type *type = t->config.type;
+	unsigned max =
+		type->numbers.samples_max ? type->numbers.samples_max(&t->config, t->effective) : 1;
+	struct backend_body out = { 0 };
+	struct err e;
+
+	if (max < 2)
+		return max;
+	if (type->build(&t->config, &(struct backend_ask){ t->effective, t->images, max }, &out,
+			&e))
+		fail_msg("%s: %s: %s", t->dialect->name, t->name, e.message);
+	if (bodies)
+		note_body(t, " (several samples)", out.path, &out.body);
+	assert_string_equal(out.path, one->path);
+	assert_string_not_equal(buf_str(&out.body), buf_str(&one->body));
+	assert_int_equal(single_body(&out.body), 0);
+	assert_string_equal(buf_str(&out.body), buf_str(&one->body));
+	buf_done(&out.body);
+	return max;
+}
+
 /* {"path","header","body"}: that the body is the canonical form of itself makes comparing it comparing bytes */
 static json_t *sent(struct trip *t)
 {
 	struct backend_body out = { 0 };
 	char *before = contract_text(t->effective), *after, *again;
+	unsigned samples;
 	json_t *body, *o;
 	struct err e = { 0 };
 
-	if (t->config.type->build(&t->config, t->effective, t->images, &out, &e))
+	if (t->config.type->build(&t->config, &(struct backend_ask){ t->effective, t->images, 1 },
+				  &out, &e))
 		fail_msg("%s: %s: %s", t->dialect->name, t->name, e.message);
+	samples = several(t, &out);
 	after = contract_text(t->effective);
 	assert_string_equal(before, after); /* others read it too */
 	if (canon_parse(out.body.data, out.body.len, &body, NULL, &e))
@@ -156,10 +186,12 @@ static json_t *sent(struct trip *t)
 	again = contract_text(body);
 	assert_string_equal(again, buf_str(&out.body));
 	if (bodies) {
-		note_body(t, out.path, &out.body);
+		note_body(t, "", out.path, &out.body);
 		note_batch(t);
 	}
 	o = json_pack("{s:s, s:b, s:o}", "path", out.path, "stream", out.stream, "body", body);
+	if (samples > 1)
+		json_object_set_new(o, "samples", json_integer(samples));
 	if (out.header[0])
 		json_object_set_new(o, "header", json_string(out.header));
 	free(before);
@@ -171,8 +203,8 @@ static json_t *sent(struct trip *t)
 
 static void check_parts(struct contract_book *b, const char *name, json_t *take_parts)
 {
-	static const char *const order[] = { "refused", "dropped", "effective", "path",
-					     "header",	"stream",  "body",	NULL };
+	static const char *const order[] = { "refused", "dropped", "effective", "path", "header",
+					     "stream",	"samples", "body",	NULL };
 
 	for (const char *const *part = order; *part; part++) {
 		json_t *v = json_object_get(take_parts, *part);

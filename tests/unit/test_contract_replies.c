@@ -107,10 +107,11 @@ struct reader {
 	bool is_lines;
 };
 
-static void on_text(void *arg, const char *p, size_t n)
+static void on_text(void *arg, unsigned choice, const char *p, size_t n)
 {
 	struct reader *r = arg;
 
+	assert_int_equal(choice, 0);
 	assert_int_equal(buf_add(&r->shown, p, n), 0);
 }
 
@@ -134,7 +135,7 @@ static void begin(struct reader *r, const struct backend_config *c)
 	memset(r, 0, sizeof(*r));
 	r->config = c;
 	r->answer = answer_new();
-	r->reply = c->type->reply_new(c, r->answer, &sink);
+	r->reply = c->type->reply_new(c, &r->answer, 1, &sink);
 	r->is_lines = c->type->framing == BACKEND_NDJSON;
 	assert_non_null(r->reply);
 	buf_init(&r->shown, TEXT_MAX);

@@ -113,7 +113,7 @@ static void test_check(void **state)
 
 static struct answer *answer_of(struct ask_call *c, const char *request)
 {
-	struct infer_spec s = { .index = 0 };
+	struct infer_spec s = { .n = 1 };
 
 	assert_int_equal(ask_begin(&fixture, c, request, &s), 0);
 	ask_await(c);
@@ -177,7 +177,7 @@ static void test_tool_calls(void **state)
 static void answer_is(const char *request, uint32_t index, const char *text, int64_t in,
 		      int64_t out)
 {
-	struct infer_spec s = { .index = index };
+	struct infer_spec s = { .indices = &index, .n = 1 };
 	struct ask_call c;
 
 	assert_int_equal(ask_begin(&fixture, &c, request, &s), 0);
@@ -212,6 +212,49 @@ static void test_answers(void **state)
 	answer_is(HEAD USER("x") ",\"extra_body\":{\"text\":\"\"}}", 0, "", 1, 0);
 	answer_is("{\"endpoint\":\"completion\",\"model\":\"echo\",\"prompt\":\"p q\"}", 0,
 		  "You said: p q", 2, 4);
+}
+
+/* One call, as many samples as are asked for, each known by its index. */
+static void test_several(void **state)
+{
+	static const uint32_t indices[] = { 0, 2, 7 };
+	static const char *const texts[] = { "You said: x", "You said: x (2)", "You said: x (7)" };
+	struct infer_spec s = { .indices = indices, .n = 3 };
+	struct ask_call c;
+	json_t *chat = json_loads(HEAD USER("x") "}", 0, NULL);
+
+	(void)state;
+	assert_int_equal(infer_samples_max(fixture.infer, "echo", chat), BACKEND_SAMPLES_MAX);
+	assert_int_equal(infer_samples_max(fixture.infer, "nobody", chat), 1);
+	json_decref(chat);
+	assert_int_equal(ask_begin(&fixture, &c,
+				   HEAD USER("x") ",\"extra_body\":{\"tokens_per_s\":2000}}", &s),
+			 0);
+	ask_await(&c);
+	assert_true(c.done);
+	assert_int_equal(c.attempts, 1);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_string_equal(buf_str(&c.answers[i]->text), texts[i]);
+		assert_string_equal(buf_str(&c.texts[i]), texts[i]);
+		assert_int_equal(c.answers[i]->usage.input, i ? 0 : 1);
+		assert_int_equal(c.answers[i]->usage.output, i ? 3 : 5); /* 3 + 4 + 4 */
+	}
+	ask_done(&c);
+	s = (struct infer_spec){ .n = 128 };
+	assert_int_equal(ask_begin(&fixture, &c, HEAD USER("x") "}", &s), 0);
+	ask_await(&c);
+	assert_string_equal(buf_str(&c.answers[127]->text), "You said: x (127)");
+	ask_done(&c);
+	assert_int_equal(ask_begin(&fixture, &c,
+				   HEAD USER("x") ",\"extra_body\":{\"finish_reason\":\"error\"}}",
+				   &s),
+			 0);
+	ask_await(&c);
+	assert_int_equal(c.err.code, EREMOTEIO);
+	ask_done(&c);
+	s.n = 129;
+	assert_int_equal(ask_begin(&fixture, &c, HEAD USER("x") "}", &s), -EINVAL);
+	ask_done(&c);
 }
 
 static void test_same_bytes_again(void **state)
@@ -297,6 +340,7 @@ int main(void)
 		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_embedding),
 		cmocka_unit_test(test_tool_calls),
+		cmocka_unit_test(test_several),
 		cmocka_unit_test(test_cancel_while_paced),
 		cmocka_unit_test(test_timeout_while_delayed),
 		cmocka_unit_test(test_answers),

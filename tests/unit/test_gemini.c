@@ -400,7 +400,8 @@ static void test_too_large(void **state)
 	text[n] = '\0';
 	o = json_pack("{s:s, s:[{s:s, s:s}]}", "model", "m", "messages", "role", "user", "content",
 		      text);
-	assert_int_equal(config.type->build(&config, o, NULL, &out, &e), -EMSGSIZE);
+	assert_int_equal(config.type->build(&config, &(struct backend_ask){ o, NULL, 1 }, &out, &e),
+			 -EMSGSIZE);
 	assert_non_null(strstr(e.message, "20 MiB"));
 	buf_done(&out.body);
 	json_decref(o);

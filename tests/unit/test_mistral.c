@@ -89,7 +89,8 @@ static void sends(const char *request, const char *body)
 
 	memset(&out, 0, sizeof(out));
 	assert_int_equal(config.type->check(&config, o, NULL, false, &e), 0);
-	assert_int_equal(config.type->build(&config, o, NULL, &out, &e), 0);
+	assert_int_equal(config.type->build(&config, &(struct backend_ask){ o, NULL, 1 }, &out, &e),
+			 0);
 	assert_string_equal(out.path, "/v1/chat/completions");
 	assert_string_equal(buf_str(&out.body), body);
 	assert_true(out.stream);
@@ -161,8 +162,10 @@ static void test_foreign_ids(void **state)
 	memset(&out, 0, sizeof(out));
 	memset(&again, 0, sizeof(again));
 	assert_int_equal(config.type->check(&config, o, NULL, false, NULL), 0);
-	assert_int_equal(config.type->build(&config, o, NULL, &out, NULL), 0);
-	assert_int_equal(config.type->build(&config, o, NULL, &again, NULL), 0);
+	assert_int_equal(
+		config.type->build(&config, &(struct backend_ask){ o, NULL, 1 }, &out, NULL), 0);
+	assert_int_equal(
+		config.type->build(&config, &(struct backend_ask){ o, NULL, 1 }, &again, NULL), 0);
 	assert_string_equal(buf_str(&out.body), buf_str(&again.body));
 	body = json_loads(buf_str(&out.body), 0, NULL);
 	messages = json_object_get(body, "messages");

@@ -163,7 +163,8 @@ static void test_parts(void **state)
 		"{\"messages\":[{\"content\":\"a\\nb\",\"images\":[\"QUJD\"],\"role\":\"user\"}],"
 		"\"model\":\"m\"," REST "}");
 	/* bytes that are not there are not sent as nothing */
-	assert_int_equal(config.type->build(&config, o, NULL, &out, &e), -EIO);
+	assert_int_equal(config.type->build(&config, &(struct backend_ask){ o, NULL, 1 }, &out, &e),
+			 -EIO);
 	assert_non_null(strstr(e.message, "image"));
 	json_decref(o);
 }

@@ -115,7 +115,8 @@ static void sends(enum backend_dialect d, const char *request, const char *path,
 	memset(&out, 0, sizeof(out));
 	config.dialect = d;
 	assert_int_equal(config.type->check(&config, o, NULL, false, &e), 0);
-	assert_int_equal(config.type->build(&config, o, NULL, &out, &e), 0);
+	assert_int_equal(config.type->build(&config, &(struct backend_ask){ o, NULL, 1 }, &out, &e),
+			 0);
 	assert_string_equal(out.path, path);
 	assert_string_equal(buf_str(&out.body), body);
 	after = json_dumps(o, JSON_SORT_KEYS);
