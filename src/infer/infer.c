@@ -5,17 +5,17 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/auto.h"
 #include "base/mono.h"
 #include "base/str.h"
+#include "infer/batch.h"
 #include "infer/call.h"
 #include "infer/catalog.h"
 #include "infer/infer.h"
 #include "infer/manage.h"
 #include "infer/registry.h"
-#include "infer/secret.h"
+#include "infer/target.h"
 
 #include "base/banned.h"
 
@@ -23,6 +23,7 @@ struct infer {
 	struct call_env env;
 	struct catalog *catalog;
 	struct manage *manage;
+	struct batch *batch;
 	struct call_backend *backends;
 	size_t n_backends;
 	struct loop_task stop;
@@ -42,115 +43,13 @@ const struct backend_type *infer_type(const char *name)
 
 /* ---- making and ending ---- */
 
-static bool names_header(char *const *headers, const char *name)
-{
-	size_t n = strlen(name);
-
-	for (; headers && *headers; headers++)
-		if (strncasecmp(*headers, name, n) == 0)
-			return true;
-	return false;
-}
-
-/* A header of the user's own replaces ours. room: theirs and OURS and a NULL. */
-enum { OURS = 8 };
-
-static const char *const usual_headers[] = { "User-Agent: inferfs",
-					     "Content-Type: application/json", NULL };
-/* a proxy may refuse what was not asked for */
-static const char *const accepts[][2] = {
-	[BACKEND_SSE] = { "Accept: text/event-stream, application/json", NULL },
-	[BACKEND_NDJSON] = { "Accept: application/x-ndjson, application/json", NULL },
-};
-
-static bool same_header(char *const *theirs, const char *line)
-{
-	char name[64];
-	size_t n = strcspn(line, ":") + 1;
-
-	if (n >= sizeof(name))
-		return false;
-	memcpy(name, line, n);
-	name[n] = '\0';
-	return names_header(theirs, name);
-}
-
-static size_t add_ours(char *const *theirs, const char *const *ours, const char **headers, size_t n)
-{
-	for (; ours && *ours && n < OURS; ours++)
-		if (!same_header(theirs, *ours))
-			headers[n++] = *ours;
-	return n;
-}
-
-static void list_headers(const struct backend_config *c, const char *auth, const char **headers)
-{
-	char *const *theirs = c->at.headers;
-	size_t n = 0;
-
-	if (*auth && !same_header(theirs, auth))
-		headers[n++] = auth;
-	n = add_ours(theirs, usual_headers, headers, n);
-	n = add_ours(theirs, accepts[c->type->framing], headers, n);
-	for (; theirs && *theirs; theirs++)
-		headers[n++] = *theirs;
-	headers[n] = NULL;
-}
-
-static int write_auth(const struct backend_config *c, struct buf *out)
-{
-	if (!c->at.key)
-		return 0;
-	if (c->type->auth)
-		return c->type->auth(&c->at, out);
-	return buf_addf(out, "Authorization: Bearer %s", c->at.key);
-}
-
-static struct http_target *target_of(const struct backend_config *c, const char *const *headers)
-{
-	const struct http_target_spec spec = {
-		.headers = headers,
-		.proxy = c->at.proxy,
-		.ca_file = c->at.ca_file,
-		.client_cert = c->at.client_cert,
-		.client_key = c->at.client_key,
-		.unix_socket = c->at.unix_socket,
-		.http2 = c->at.http2,
-		.connect_timeout_s = c->limits.connect_timeout_s,
-		.stall_timeout_s = c->limits.stall_timeout_s,
-	};
-
-	return http_target_new(&spec);
-}
-
-/* The key goes into a header and nowhere else. */
-static struct http_target *target_new(const struct backend_config *c)
-{
-	AUTO_BUF struct buf auth = BUF_INIT(SECRET_MAX + 64);
-	struct http_target *t = NULL;
-	const char **headers;
-	size_t theirs = 0;
-
-	while (c->at.headers && c->at.headers[theirs])
-		theirs++;
-	headers = calloc(theirs + OURS + 1, sizeof(*headers));
-	if (headers && write_auth(c, &auth) == 0) {
-		list_headers(c, buf_str(&auth), headers);
-		t = target_of(c, headers);
-	}
-	free(headers);
-	if (auth.data)
-		explicit_bzero(auth.data, auth.cap);
-	return t;
-}
-
 static int add_backend(struct infer *i, const struct backend_config *c)
 {
 	struct call_backend *b = &i->backends[i->n_backends];
 
 	b->config = c;
 	if (!c->type->local) {
-		b->target = target_new(c);
+		b->target = target_new(c, TARGET_CALLS);
 		if (!b->target)
 			return -ENOMEM;
 	}
@@ -188,6 +87,8 @@ static void on_stop(struct loop_task *t)
 		catalog_end(i->catalog);
 	if (i->manage)
 		manage_end(i->manage);
+	if (i->batch)
+		batch_end(i->batch);
 	i->env.http = http_free(i->env.http);
 	lock_take(&i->env.lock);
 	i->is_stopped = true;
@@ -209,6 +110,7 @@ struct infer *infer_stop(struct infer *i)
 	i->env.loop = loop_stop(i->env.loop);
 	i->catalog = catalog_free(i->catalog);
 	i->manage = manage_free(i->manage);
+	i->batch = batch_free(i->batch);
 	return infer_free(i);
 }
 
@@ -217,14 +119,16 @@ static bool make_catalog(struct infer *i)
 	i->catalog = catalog_new(i->env.loop, i->env.http);
 	if (i->catalog)
 		i->manage = manage_new(i->env.loop, i->env.http, i->catalog);
-	for (size_t k = 0; i->manage && k < i->n_backends; k++) {
+	if (i->manage)
+		i->batch = batch_new(i->env.loop, i->env.http);
+	for (size_t k = 0; i->batch && k < i->n_backends; k++) {
 		const struct call_backend *b = &i->backends[k];
 
 		if (catalog_add(i->catalog, b->config, b->target) ||
-		    manage_add(i->manage, b->config, b->target))
+		    manage_add(i->manage, b->config, b->target) || batch_add(i->batch, b->config))
 			return false;
 	}
-	return i->manage != NULL;
+	return i->batch != NULL;
 }
 
 int infer_new(const struct infer_options *o, struct infer **out, struct err *e)
@@ -269,6 +173,11 @@ struct catalog *infer_catalog(struct infer *i)
 struct manage *infer_manage(struct infer *i)
 {
 	return i->manage;
+}
+
+struct batch *infer_batch(struct infer *i)
+{
+	return i->batch;
 }
 
 const struct backend_config *infer_find(struct infer *i, const char *name)

@@ -22,6 +22,7 @@
 #include "infer/backend.h"
 #include "infer/gate.h"
 
+struct batch;
 struct catalog;
 struct infer;
 struct manage;
@@ -79,6 +80,8 @@ const struct backend_config *infer_find(struct infer *i, const char *name);
 struct catalog *infer_catalog(struct infer *i);
 /* infer_manage - models on a backend's own machine; numbered so, too */
 struct manage *infer_manage(struct infer *i);
+/* infer_batch - batches at the providers; numbered so, too */
+struct batch *infer_batch(struct infer *i);
 /* infer_types - every registered type, NULL-terminated; by name: infer_type */
 const struct backend_type *const *infer_types(void);
 const struct backend_type *infer_type(const char *name);

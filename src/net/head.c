@@ -111,6 +111,19 @@ static void field(struct head_parser *p, const char *line, size_t n_name, const 
 	}
 }
 
+/* An address is kept whole or not at all. */
+static void keep_link(struct head_parser *p, const char *v, size_t n)
+{
+	p->head.link[0] = '\0';
+	if (n >= sizeof(p->head.link))
+		return;
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)v[i] <= 0x20 || (unsigned char)v[i] > 0x7e)
+			return;
+	memcpy(p->head.link, v, n);
+	p->head.link[n] = '\0';
+}
+
 /* A value longer than we keep is cut; none that we act on is that long. */
 void head_line(struct head_parser *p, const char *line, size_t n, uint64_t now_real_ns)
 {
@@ -128,6 +141,11 @@ void head_line(struct head_parser *p, const char *line, size_t n, uint64_t now_r
 	while (end > v && strchr(" \t\r\n", end[-1]) && end[-1])
 		end--;
 	n = (size_t)(end - v);
+	if (named(line, (size_t)(colon - line), "location") ||
+	    named(line, (size_t)(colon - line), "x-goog-upload-url")) {
+		keep_link(p, v, n);
+		return;
+	}
 	if (n >= sizeof(value))
 		n = sizeof(value) - 1;
 	memcpy(value, v, n);

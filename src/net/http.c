@@ -18,6 +18,7 @@
 #include "base/str.h"
 #include "net/head.h"
 #include "net/http.h"
+#include "net/http_code.h"
 #include "net/http_target.h"
 
 #include "base/banned.h"
@@ -42,7 +43,8 @@ enum {
 	T_ENDED = 1 << 2,
 	T_TOO_LARGE = 1 << 3,
 	T_STALLED = 1 << 4,
-	T_OUT = 1 << 5
+	T_OUT = 1 << 5,
+	T_PAUSED = 1 << 6
 };
 
 struct http_transfer {
@@ -61,8 +63,16 @@ struct http_transfer {
 	unsigned flags;
 	CURLcode code;
 	struct head_parser head;
-	struct curl_slist own_header; /* before the target's, which it points to */
-	char own_header_text[HTTP_HEADER_MAX];
+	struct {
+		struct curl_slist one; /* before list or the target's, which it points to */
+		char text[HTTP_HEADER_MAX];
+		struct curl_slist
+			*list; /* one piece of memory with their text; ends in the target's */
+	} own;		       /* header lines of this request */
+	struct {
+		long (*read)(void *arg, uint64_t off, char *p, size_t n);
+		uint64_t off;
+	} out; /* its body */
 	char detail[CURL_ERROR_SIZE];
 };
 
@@ -115,66 +125,31 @@ static size_t on_body(char *p, size_t size, size_t nmemb, void *arg)
 	return n;
 }
 
+/* ---- to libcurl: a body that is read in pieces ---- */
+
+static size_t on_read(char *p, size_t size, size_t nmemb, void *arg)
+{
+	struct http_transfer *t = arg;
+	long n = t->out.read(t->arg, t->out.off, p, size * nmemb);
+
+	if (n < 0)
+		return CURL_READFUNC_ABORT;
+	t->out.off += (uint64_t)n;
+	return (size_t)n;
+}
+
+/* The server closed a connection that was kept: the body begins anew on another. */
+static int on_seek(void *arg, curl_off_t off, int origin)
+{
+	struct http_transfer *t = arg;
+
+	if (origin != SEEK_SET || off < 0)
+		return CURL_SEEKFUNC_FAIL;
+	t->out.off = (uint64_t)off;
+	return CURL_SEEKFUNC_OK;
+}
+
 /* ---- how it ended ---- */
-
-/* libcurl has one code for "nobody listens" and "no route"; the errno behind it tells them
- * apart. */
-static enum err_kind refused_kind(CURL *e)
-{
-	long os = 0;
-
-	(void)curl_easy_getinfo(e, CURLINFO_OS_ERRNO, &os); /* 0 when unknown */
-	return os == ENETUNREACH || os == EHOSTUNREACH || os == ENETDOWN || os == EHOSTDOWN
-		       ? ERR_UNREACHABLE
-		       : ERR_REFUSED;
-}
-
-/* What libcurl says, sorted for people. Everything else (send, receive, partial body, HTTP/2 stream, nothing
- * at all) is a lost connection. A certificate or a URL does not get better by trying again. */
-struct meaning {
-	CURLcode code;
-	enum err_kind kind;
-	bool permanent;
-};
-
-static const struct meaning codes[] = {
-	{ CURLE_COULDNT_RESOLVE_HOST, ERR_UNREACHABLE, false },
-	{ CURLE_COULDNT_RESOLVE_PROXY, ERR_UNREACHABLE, false },
-	{ CURLE_PROXY, ERR_UNREACHABLE, false },
-	{ CURLE_INTERFACE_FAILED, ERR_UNREACHABLE, false },
-	{ CURLE_PEER_FAILED_VERIFICATION, ERR_TLS, true },
-	{ CURLE_SSL_CACERT_BADFILE, ERR_TLS, true },
-	{ CURLE_SSL_CERTPROBLEM, ERR_TLS, true },
-	{ CURLE_SSL_CIPHER, ERR_TLS, true },
-	{ CURLE_SSL_ISSUER_ERROR, ERR_TLS, true },
-	{ CURLE_SSL_CLIENTCERT, ERR_TLS, true },
-	{ CURLE_SSL_CONNECT_ERROR, ERR_TLS, false },
-	{ CURLE_USE_SSL_FAILED, ERR_TLS, false },
-	{ CURLE_SSL_ENGINE_INITFAILED, ERR_TLS, false },
-	{ CURLE_OPERATION_TIMEDOUT, ERR_TIMEOUT, false },
-	{ CURLE_URL_MALFORMAT, ERR_REQUEST, true },
-	{ CURLE_UNSUPPORTED_PROTOCOL, ERR_REQUEST, true },
-	{ CURLE_WEIRD_SERVER_REPLY, ERR_PROTOCOL, true },
-	{ CURLE_BAD_CONTENT_ENCODING, ERR_PROTOCOL, true },
-	{ CURLE_OUT_OF_MEMORY, ERR_INTERNAL, false },
-};
-
-static enum err_kind classify(const struct http_transfer *t, bool sent, bool *permanent)
-{
-	*permanent = false;
-	if (t->code == CURLE_OK)
-		return ERR_NONE;
-	if (t->code == CURLE_COULDNT_CONNECT)
-		return refused_kind(t->easy);
-	for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
-		if (codes[i].code != t->code)
-			continue;
-		*permanent = codes[i].permanent;
-		/* an answer that is no HTTP is an unsupported protocol, too */
-		return codes[i].kind == ERR_REQUEST && sent ? ERR_PROTOCOL : codes[i].kind;
-	}
-	return ERR_PROVIDER;
-}
 
 bool http_sent(const struct http_transfer *t)
 {
@@ -202,7 +177,7 @@ static void deliver_end(struct http_transfer *t)
 	t->flags |= T_ENDED;
 	r.sent = r.head->status || http_sent(t);
 	if (!(t->flags & T_ENOUGH))
-		r.kind = classify(t, r.sent, &r.permanent);
+		r.kind = http_code_kind(t->easy, t->code, r.sent, &r.permanent);
 	if (r.kind && (t->flags & T_TOO_LARGE)) {
 		r.kind = ERR_PROTOCOL;
 		r.permanent = true;
@@ -233,8 +208,13 @@ static void release(struct http_transfer *t)
 	/* what points into t must not stay in a handle that is kept */
 	(void)curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, NULL);
 	(void)curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, NULL);
-	if (t->own_header.data)
+	if (t->own.one.data || t->own.list)
 		(void)curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->target->headers);
+	if (t->out.read) {
+		(void)curl_easy_setopt(t->easy, CURLOPT_READFUNCTION, NULL);
+		(void)curl_easy_setopt(t->easy, CURLOPT_SEEKFUNCTION, NULL);
+	}
+	free(t->own.list);
 	http_target_give(t->target, t->easy);
 	free(t);
 }
@@ -295,7 +275,8 @@ static void on_stall(struct loop_timer *timer)
 		return;
 	}
 	(void)curl_easy_getinfo(t->easy, CURLINFO_SIZE_UPLOAD_T, &up); /* 0 when unknown */
-	if (up != t->uploaded || !http_sent(t)) /* connecting has its own time limit */
+	/* connecting has its own time limit, and who paused it is silent himself */
+	if (up != t->uploaded || !http_sent(t) || (t->flags & T_PAUSED))
 		t->last_ns = mono_ns();
 	t->uploaded = up;
 	if (mono_ns() < t->last_ns + t->target->stall_ns &&
@@ -308,15 +289,68 @@ static void on_stall(struct loop_timer *timer)
 	settle(h);
 }
 
-/* A list node of our own in front of the target's list: nothing is copied for each request. */
-static bool set_header(struct http_transfer *t, const char *header)
+/* Nodes and their text in one piece; the last node leads to the target's list. */
+static bool copy_headers(struct http_transfer *t, const char *const *headers)
 {
-	if (!header || !*header)
+	size_t n = 0, bytes = 0;
+	struct curl_slist *node;
+	char *text;
+
+	for (; headers && headers[n]; n++)
+		bytes += strlen(headers[n]) + 1;
+	if (!n)
 		return true;
-	if (!str_copy(t->own_header_text, sizeof(t->own_header_text), header))
+	node = malloc(n * sizeof(*node) + bytes);
+	if (!node)
 		return false;
-	t->own_header = (struct curl_slist){ t->own_header_text, t->target->headers };
-	return curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, &t->own_header) == CURLE_OK;
+	t->own.list = node;
+	text = (char *)(node + n);
+	for (size_t i = 0; i < n; i++) {
+		size_t len = strlen(headers[i]) + 1;
+
+		memcpy(text, headers[i], len);
+		node[i] =
+			(struct curl_slist){ text, i + 1 < n ? &node[i + 1] : t->target->headers };
+		text += len;
+	}
+	return true;
+}
+
+/* List nodes of our own in front of the target's list: that one is not copied for each request. */
+static bool set_header(struct http_transfer *t, const struct http_request *r)
+{
+	struct curl_slist *first;
+
+	if (!copy_headers(t, r->headers))
+		return false;
+	first = t->own.list;
+	if (r->header && *r->header) {
+		if (!str_copy(t->own.text, sizeof(t->own.text), r->header))
+			return false;
+		t->own.one = (struct curl_slist){ t->own.text, first ? first : t->target->headers };
+		first = &t->own.one;
+	}
+	return !first || curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, first) == CURLE_OK;
+}
+
+static void set_body(struct http_transfer *t, const struct http_request *r)
+{
+	CURL *e = t->easy;
+
+	if (!r->body && !r->read) {
+		(void)curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
+		return;
+	}
+	(void)curl_easy_setopt(e, CURLOPT_POST, 1L);
+	(void)curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_len);
+	(void)curl_easy_setopt(e, CURLOPT_POSTFIELDS, r->read ? NULL : r->body);
+	if (!r->read)
+		return;
+	t->out.read = r->read;
+	(void)curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
+	(void)curl_easy_setopt(e, CURLOPT_READDATA, t);
+	(void)curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, on_seek);
+	(void)curl_easy_setopt(e, CURLOPT_SEEKDATA, t);
 }
 
 /* Only what differs between transfers; everything else stays in the handle (http_target.c). */
@@ -330,19 +364,14 @@ static bool set_transfer(struct http_transfer *t, const struct http_request *r)
 	(void)curl_easy_setopt(e, CURLOPT_HEADERDATA, t);
 	(void)curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
 	(void)curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
-	if (r->body) {
-		(void)curl_easy_setopt(e, CURLOPT_POST, 1L);
-		(void)curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_len);
-		(void)curl_easy_setopt(e, CURLOPT_POSTFIELDS, r->body);
-	} else {
-		(void)curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
-	}
+	set_body(t, r);
+	(void)curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, r->once ? 1L : 0L);
 	(void)curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, r->method);
 	/* waiting for a connection that may multiplex pays only where HTTP/2 may come; without TLS curl
 	 * learns that it does not only from the first answer's headers, and all others would wait for it */
 	(void)curl_easy_setopt(e, CURLOPT_PIPEWAIT,
 			       t->target->http2 && strncasecmp(r->url, "https:", 6) == 0 ? 1L : 0L);
-	return curl_easy_setopt(e, CURLOPT_URL, r->url) == CURLE_OK && set_header(t, r->header);
+	return curl_easy_setopt(e, CURLOPT_URL, r->url) == CURLE_OK && set_header(t, r);
 }
 
 static struct http_transfer *transfer_new(struct http *h, const struct http_request *r)
@@ -401,6 +430,33 @@ void http_cancel(struct http_transfer *t)
 	assert(loop_on_thread(t->http->loop) && !t->http->in_curl);
 	assert(!(t->flags & T_ENDED));
 	release(t);
+}
+
+/* libcurl allows this call, alone of all, inside its callbacks. */
+void http_pause(struct http_transfer *t)
+{
+	assert(loop_on_thread(t->http->loop));
+	if (t->flags & (T_PAUSED | T_OUT))
+		return;
+	t->flags |= T_PAUSED;
+	(void)curl_easy_pause(t->easy, CURLPAUSE_RECV); /* if it fails bytes go on coming */
+}
+
+void http_resume(struct http_transfer *t)
+{
+	struct http *h = t->http;
+
+	assert(loop_on_thread(h->loop) && !h->in_curl);
+	if (!(t->flags & T_PAUSED))
+		return;
+	t->flags &= ~(unsigned)T_PAUSED;
+	t->last_ns = mono_ns();
+	if (t->flags & T_OUT)
+		return;
+	h->in_curl = true; /* what it held back it hands over at once */
+	(void)curl_easy_pause(t->easy, CURLPAUSE_CONT); /* if it fails the stall timer tells */
+	h->in_curl = false;
+	settle(h);
 }
 
 /* ---- the multi handle on the loop ---- */

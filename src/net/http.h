@@ -8,7 +8,7 @@
  *   3. http_free        drops what is running, without callbacks; then http_target_free
  *
  * Transfers of one target share connections, and easy handles with their options. Redirects are never
- * followed. A body callback that has what it wanted answers nonzero: end comes at once, and the rest of the
+ * followed. A receiver that has no room says so with http_pause. A body callback that has what it wanted answers nonzero: end comes at once, and the rest of the
  * body is read for a moment more so that the connection can be used again.
  *
  * Threads: the loop thread, except as said. Callbacks: no lock held. Inside head and body neither http_start
@@ -28,6 +28,7 @@
 #define HTTP_HEADERS_MAX (64u << 10)
 #define HTTP_DETAIL_MAX	 256
 #define HTTP_HEADER_MAX	 256
+#define HTTP_LINK_MAX	 2048
 
 struct http;
 struct http_target;
@@ -48,6 +49,8 @@ struct http_head {
 	double retry_after_s; /* from retry-after-ms or retry-after (a past date is 0); < 0: none */
 	int should_retry;     /* x-should-retry: 1, 0; -1 none */
 	struct quota_set quota;
+	char link
+		[HTTP_LINK_MAX]; /* location or x-goog-upload-url; "" when absent, too long or odd */
 };
 
 struct http_result {
@@ -69,11 +72,18 @@ struct http_events {
 struct http_request {
 	struct http_target *target; /* lives longer than the transfer */
 	const char *url;
-	const char *method; /* NULL: POST with a body, else GET */
-	const char *header; /* one more line for this request, copied; NULL or "" none */
-	const char *body;   /* NULL: none; borrowed until end or http_cancel */
-	size_t body_len;
+	const char *method;	    /* NULL: POST with a body, else GET */
+	const char *header;	    /* one more line for this request, copied; NULL or "" none */
+	const char *const *headers; /* more of them, NULL-terminated, copied; NULL none */
+	const char *body;	    /* NULL: none; borrowed until end or http_cancel */
+	uint64_t body_len;
+	/* read - instead of body: n bytes of it from off on, fewer when it is convenient; < 0 gives up. Called
+	 * as body is, and from the beginning again when a kept connection turns out to be closed */
+	long (*read)(void *arg, uint64_t off, char *p, size_t n);
 	uint64_t body_max; /* of the answer, bytes */
+	/* once - sent once at most, on a connection of its own: on a kept one that closes before an answer it would
+	 * be sent again, whatever the server has done meanwhile */
+	bool once;
 };
 
 /* http_new - NULL: out of memory */
@@ -91,6 +101,11 @@ int http_start(struct http *h, const struct http_request *r, const struct http_e
 	       void *arg, struct http_transfer **out);
 /* http_cancel - t is gone when this returns; not after end */
 void http_cancel(struct http_transfer *t);
+/* http_pause - the body rests until http_resume, and its silence is not counted; inside body: a piece or two may
+ * still come. The answer that is whole already ends all the same */
+void http_pause(struct http_transfer *t);
+/* http_resume - not inside head and body; end may be called in it */
+void http_resume(struct http_transfer *t);
 /* http_sent - the connection stands and the request is on its way */
 bool http_sent(const struct http_transfer *t);
 

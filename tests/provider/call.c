@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batches.h"
 #include "control.h"
 #include "flow.h"
 #include "gate.h"
@@ -115,6 +116,8 @@ static enum MHD_Result send_response(struct call *c, int status, const char *typ
 		json_object_foreach(head->headers, name, value)
 			MHD_add_response_header(res, name, json_string_value(value));
 	}
+	if (c->link[0])
+		MHD_add_response_header(res, "X-Goog-Upload-URL", c->link);
 	rc = MHD_queue_response(c->conn, (unsigned)status, res);
 	MHD_destroy_response(res);
 	return rc;
@@ -270,6 +273,42 @@ static const char *argument(struct call *c, enum MHD_ValueKind kind, const char 
 	return MHD_lookup_connection_value(c->conn, kind, name);
 }
 
+static const char *header_of(void *arg, const char *name)
+{
+	return argument(arg, MHD_HEADER_KIND, name);
+}
+
+static const char *argument_of(void *arg, const char *name)
+{
+	return argument(arg, MHD_GET_ARGUMENT_KIND, name);
+}
+
+/* Files and batches: true when it was one of their addresses. What is done may be kept from the client. */
+static bool serve_batches(struct call *c, enum MHD_Result *rc)
+{
+	struct batch_ask ask = { .method = c->method,
+				 .path = c->path.p + strlen(c->ask.dialect->prefix),
+				 .body = &c->body,
+				 .header = header_of,
+				 .argument = argument_of,
+				 .arg = c,
+				 .type = "application/json" };
+	int status;
+
+	buf_clear(&c->ev.b);
+	status = batches_serve(c->ask.dialect, &ask, &c->ev.b);
+	if (!status)
+		return false;
+	if (c->rule && c->rule->head.lose) {
+		flow_reset(c);
+		*rc = MHD_NO;
+		return true;
+	}
+	memcpy(c->link, ask.link, sizeof(c->link));
+	*rc = call_reply(c, status, ask.type);
+	return true;
+}
+
 static void arrive(struct call *c)
 {
 	c->ready = true;
@@ -297,9 +336,11 @@ enum MHD_Result call_answer(struct call *c)
 		return rc;
 	if (is_scripted(c->rule))
 		return reply_scripted(c);
-	if (c->ask.kind == KIND_NONE)
-		return refuse_as(c, 404, WHY_PATH);
 	if (key[0] && !has_key(c))
 		return refuse_as(c, 401, WHY_KEY);
+	if (serve_batches(c, &rc))
+		return rc;
+	if (c->ask.kind == KIND_NONE)
+		return refuse_as(c, 404, WHY_PATH);
 	return read_and_generate(c);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batches.h"
 #include "call.h"
 #include "flow.h"
 #include "gate.h"
@@ -77,6 +78,27 @@ static int run_script(struct call *c, struct buf *out)
 	return MHD_HTTP_OK;
 }
 
+static int run_batches(struct call *c, struct buf *out)
+{
+	json_t *o = json_loadb(c->body.p ? c->body.p : "", c->body.len, 0, NULL);
+	const char *why;
+	int rc = batches_script(o, &why);
+
+	json_decref(o);
+	if (rc)
+		return fail(out, MHD_HTTP_BAD_REQUEST, why);
+	buf_str(out, "{\"ok\":true}");
+	return MHD_HTTP_OK;
+}
+
+static int run_advance(struct call *c, struct buf *out)
+{
+	(void)c;
+	batches_advance();
+	buf_str(out, "{\"ok\":true}");
+	return MHD_HTTP_OK;
+}
+
 static int run_release(struct call *c, struct buf *out)
 {
 	const char *name = argument(c, "name");
@@ -94,6 +116,7 @@ static int run_reset(struct call *c, struct buf *out)
 {
 	script_clear();
 	record_reset();
+	batches_reset();
 	gate_reset();
 	call_set_key(NULL);
 	/* This request itself belongs to the new epoch. */
@@ -152,11 +175,12 @@ static int run_key(struct call *c, struct buf *out)
 }
 
 static const struct action actions[] = {
-	{ "POST", "script", run_script },  { "POST", "release", run_release },
-	{ "POST", "reset", run_reset },	   { "POST", "key", run_key },
-	{ "GET", "waiting", run_waiting }, { "GET", "requests", run_requests },
-	{ "GET", "count", run_count },	   { "GET", "aborted", run_aborted },
-	{ "GET", "times", run_times },	   { NULL, NULL, NULL },
+	{ "POST", "script", run_script },   { "POST", "release", run_release },
+	{ "POST", "reset", run_reset },	    { "POST", "key", run_key },
+	{ "GET", "waiting", run_waiting },  { "GET", "requests", run_requests },
+	{ "GET", "count", run_count },	    { "GET", "aborted", run_aborted },
+	{ "GET", "times", run_times },	    { "POST", "batches", run_batches },
+	{ "POST", "advance", run_advance }, { NULL, NULL, NULL },
 };
 
 enum MHD_Result control_answer(struct call *c)

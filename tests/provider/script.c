@@ -32,6 +32,7 @@ static const struct field fields[] = {
 	{ "empty", T_BOOL, AT(head.empty), 0 },
 	{ "no_answer", T_BOOL, AT(head.no_answer), 0 },
 	{ "reset", T_BOOL, AT(head.reset), 0 },
+	{ "lose", T_BOOL, AT(head.lose), 0 },
 	{ "barrier", T_STR, AT(head.barrier), 0 },
 	{ "delay_ms", T_INT, AT(head.delay_ms), 0 },
 	{ "text", T_STR, AT(say.text), 0 },

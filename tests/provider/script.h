@@ -39,6 +39,7 @@ struct rule_head {
 	bool empty;
 	bool no_answer;
 	bool reset;
+	bool lose; /* what was asked is done, and the connection reset instead of an answer */
 	const char *barrier;
 	long delay_ms;
 };

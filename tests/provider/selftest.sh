@@ -420,6 +420,73 @@ is "wrong key" 401 "$(curl -sS -o /dev/null -w '%{http_code}' -H 'Authorization:
 is "right key" 200 "$(curl -sS -o /dev/null -w '%{http_code}' -H 'Authorization: Bearer sesame' -d "$chat" "$url$chat_path")"
 has "log" "POST $chat_path 401" "$(cat "$tmp/log")"
 
+# Files and batches.
+ctl reset >/dev/null
+line() { printf '{"custom_id":"%s","method":"POST","url":"%s","body":{"model":"m","messages":[{"role":"user","content":"%s"}]}}\n' "$1" "$chat_path" "$2"; }
+{ line a one; line b two; line c three; line d four; } >"$tmp/in"
+file_of() { sed -n 's/.*"id":"\([^"]*\)".*/\1/p'; }
+is "upload without a form" 400 "$(code /v1/files '{}')"
+is "upload without purpose" 400 "$(curl -sS -o /dev/null -w '%{http_code}' -F file=@"$tmp/in" "$url/v1/files")"
+f=$(curl -sS -F purpose=batch -F file=@"$tmp/in" "$url/v1/files" | file_of)
+is "a batch needs its file" 400 "$(code /v1/batches '{"input_file_id":"none","endpoint":"/v1/chat/completions","completion_window":"24h"}')"
+is "a batch needs its window" 400 "$(code /v1/batches "{\"input_file_id\":\"$f\",\"endpoint\":\"$chat_path\"}")"
+new="{\"input_file_id\":\"$f\",\"endpoint\":\"$chat_path\",\"completion_window\":\"24h\",\"metadata\":{\"inferfs\":\"T\"}}"
+has "batch settings are checked" 'states' "$(ctl batches '{"states":["sleeping"]}')"
+has "batch settings" '"ok":true' "$(ctl batches '{"lines":[{"match":"\"b\"","as":"refused"},{"match":"\"c\"","as":"expired"}]}')"
+b=$(post /v1/batches "$new" | sed -n 's/.*"id":"\(batch_[0-9]*\)".*/\1/p')
+has "a batch waits" '"status":"in_progress"' "$(get "/v1/batches/$b")"
+out=$(get "/v1/batches/$b")
+has "a batch ends" '"status":"completed"' "$out"
+has "its counts" '{"total":4,"completed":2,"failed":1}' "$out"
+o=$(printf %s "$out" | sed -n 's/.*"output_file_id":"\([^"]*\)".*/\1/p')
+e=$(printf %s "$out" | sed -n 's/.*"error_file_id":"\([^"]*\)".*/\1/p')
+is "answers" 2 "$(get "/v1/files/$o/content" | grep -c '"status_code":200')"
+has "an answer" '"content":"echo: one"' "$(get "/v1/files/$o/content" | grep '"custom_id":"a"')"
+has "an error" '"status_code":400' "$(get "/v1/files/$e/content")"
+has "an expired line" '"code":"batch_expired"' "$(get "/v1/files/$e/content")"
+has "a list" '"has_more":false' "$(get /v1/batches)"
+has "a deletion" '"deleted":true' "$(curl -sS -X DELETE "$url/v1/files/$f")"
+is "it is gone" 404 "$(curl -sS -o /dev/null -w '%{http_code}' "$url/v1/files/$f/content")"
+has "it is recorded" "/v1/files/$f" "$(get '/_ctl/requests?last=2')"
+is "no batch" 404 "$(curl -sS -o /dev/null -w '%{http_code}' "$url/v1/batches/none")"
+# an answer that is lost, and states that the test moves
+ctl reset >/dev/null
+f=$(curl -sS -F purpose=batch -F file=@"$tmp/in" "$url/mistral/v1/files" | file_of)
+new="{\"input_files\":[\"$f\"],\"endpoint\":\"$chat_path\",\"model\":\"m\",\"metadata\":{\"inferfs\":\"T\"}}"
+is "mistral refuses unknown members" 422 "$(code /mistral/v1/batch/jobs "{\"x\":1,${new#?}")"
+script '[{"path":"/batch/jobs","times":1,"lose":true}]'
+is "a lost answer" 000 "$(code /mistral/v1/batch/jobs "$new" 2>/dev/null)"
+ctl batches '{"hold":true}' >/dev/null
+j=$(get /mistral/v1/batch/jobs | grep -o '"id":"job-[0-9]*"' | cut -d'"' -f4)
+has "held" '"status":"QUEUED"' "$(get "/mistral/v1/batch/jobs/$j")"
+ctl advance >/dev/null
+has "moved" '"status":"RUNNING"' "$(get "/mistral/v1/batch/jobs/$j")"
+has "cancelling" '"status":"CANCELLATION_REQUESTED"' "$(curl -sS -X POST "$url/mistral/v1/batch/jobs/$j/cancel")"
+ctl advance >/dev/null
+has "cancelled" '"status":"CANCELLED"' "$(get "/mistral/v1/batch/jobs/$j")"
+# the two that are not OpenAI's relatives
+ctl reset >/dev/null
+up=$(curl -sS -D - -o /dev/null -H 'X-Goog-Upload-Protocol: resumable' -H 'X-Goog-Upload-Command: start' \
+	-H 'X-Goog-Upload-Header-Content-Length: 62' -d '{}' "$url/gemini/upload/v1beta/files" | tr -d '\r' | sed -n 's/^X-Goog-Upload-URL: //p')
+is "gemini wants the announced bytes" 400 "$(curl -sS -o /dev/null -w '%{http_code}' -H 'X-Goog-Upload-Offset: 0' \
+	-H 'X-Goog-Upload-Command: upload, finalize' -d 'short' "$up")"
+f=$(printf '{"key":"a","request":{"contents":[{"parts":[{"text":"x"}]}]}}\n' | curl -sS -H 'X-Goog-Upload-Offset: 0' \
+	-H 'X-Goog-Upload-Command: upload, finalize' --data-binary @- "$up" | sed -n 's/.*"name":"\(files[^"]*\)".*/\1/p')
+b=$(post /gemini/v1beta/models/m:batchGenerateContent "{\"batch\":{\"displayName\":\"T\",\"inputConfig\":{\"fileName\":\"$f\"}}}" |
+	sed -n 's/.*"name":"\(batches[^"]*\)".*/\1/p')
+has "gemini pending" 'BATCH_STATE_RUNNING' "$(get "/gemini/v1beta/$b")"
+has "gemini done" '"done":true' "$(get "/gemini/v1beta/$b")"
+is "gemini hides what there is not" 403 "$(curl -sS -o /dev/null -w '%{http_code}' "$url/gemini/v1beta/files/none")"
+is "anthropic wants a version" 400 "$(code /anthropic/v1/messages/batches '{}')"
+vpost() { curl -sS -m 20 -H 'anthropic-version: 2026-10-21' ${2:+-d "$2"} "$url$1"; }
+one='{"custom_id":"a","params":{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"x"}]}}'
+has "anthropic refuses streams" 'without stream' "$(vpost /anthropic/v1/messages/batches '{"requests":[{"custom_id":"a","params":{"stream":false}}]}')"
+b=$(vpost /anthropic/v1/messages/batches "{\"requests\":[$one]}" | sed -n 's/.*"id":"\(msgbatch_[0-9]*\)".*/\1/p')
+vpost "/anthropic/v1/messages/batches/$b" >/dev/null
+has "anthropic ended" '"processing_status":"ended"' "$(vpost "/anthropic/v1/messages/batches/$b")"
+has "anthropic results" '"type":"succeeded"' "$(vpost "/anthropic/v1/messages/batches/$b/results")"
+ctl reset >/dev/null
+
 # TLS.
 openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 \
 	-keyout "$tmp/key.pem" -out "$tmp/cert.pem" 2>/dev/null

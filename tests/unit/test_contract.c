@@ -22,6 +22,7 @@
 #include <cmocka.h>
 
 #include "contract.h"
+#include "contract_batch.h"
 #include "core/base64.h"
 #include "core/canon.h"
 #include "core/request.h"
@@ -118,6 +119,29 @@ static void note_body(const struct trip *t, const char *more, const char *path,
 	json_decref(line);
 }
 
+static void note_json(const struct trip *t, const char *path, const json_t *body)
+{
+	char *text = contract_text(body);
+	struct buf b = BUF_INIT(1 << 26);
+
+	assert_int_equal(buf_adds(&b, text), 0);
+	note_body(t, " (in a batch)", path, &b);
+	buf_done(&b);
+	free(text);
+}
+
+static void note_batch(const struct trip *t)
+{
+	struct contract_batch b;
+
+	contract_batch_make(&t->config, t->effective, t->images, &b);
+	if (b.line)
+		note_json(t, b.line_path, b.line);
+	if (b.create)
+		note_json(t, b.create_path, b.create);
+	contract_batch_done(&b);
+}
+
 /* How many samples one call may ask for; a body that asks for as many is that of one sample and the number. */
 static unsigned several(const struct trip *t, const struct backend_body *one)
 {
@@ -161,8 +185,10 @@ static json_t *sent(struct trip *t)
 		fail_msg("%s: %s: %s", t->dialect->name, t->name, e.message);
 	again = contract_text(body);
 	assert_string_equal(again, buf_str(&out.body));
-	if (bodies)
+	if (bodies) {
 		note_body(t, "", out.path, &out.body);
+		note_batch(t);
+	}
 	o = json_pack("{s:s, s:b, s:o}", "path", out.path, "stream", out.stream, "body", body);
 	if (samples > 1)
 		json_object_set_new(o, "samples", json_integer(samples));

@@ -37,6 +37,11 @@ struct get {
 	const char *url, *body;
 	uint64_t body_max;
 	size_t enough_after; /* bytes; 0: wants all */
+	const char *const *headers;
+	const char *pieces; /* read as the body, few bytes at a time */
+	bool once, gives_up;
+	unsigned pauses; /* so many pieces are followed by a pause */
+	struct loop_task resume;
 	struct http_transfer *transfer;
 	char text[8192];
 	size_t n;
@@ -63,7 +68,29 @@ static int on_body(void *arg, const char *p, size_t n)
 	pthread_mutex_lock(&lock);
 	pthread_cond_broadcast(&news);
 	pthread_mutex_unlock(&lock);
+	if (g->pauses) {
+		g->pauses--;
+		http_pause(g->transfer);
+	}
 	return g->enough_after && g->n >= g->enough_after;
+}
+
+static long on_read(void *arg, uint64_t off, char *p, size_t n)
+{
+	struct get *g = arg;
+	size_t left = strlen(g->pieces) - off;
+
+	if (g->gives_up)
+		return -1;
+	n = n < 7 ? n : 7;
+	n = n < left ? n : left;
+	memcpy(p, g->pieces + off, n);
+	return (long)n;
+}
+
+static void resume(struct loop_task *t)
+{
+	http_resume(CONTAINER_OF(t, struct get, resume)->transfer);
 }
 
 static void on_end(void *arg, const struct http_result *r)
@@ -86,7 +113,12 @@ static void start(struct loop_task *t)
 	struct http_request r = { .target = g->target,
 				  .url = g->url,
 				  .body = g->body,
-				  .body_len = g->body ? strlen(g->body) : 0,
+				  .body_len = g->body	  ? strlen(g->body)
+					      : g->pieces ? strlen(g->pieces)
+							  : 0,
+				  .read = g->pieces ? on_read : NULL,
+				  .headers = g->headers,
+				  .once = g->once,
 				  .body_max = g->body_max ? g->body_max : 1 << 20 };
 
 	assert_int_equal(http_start(http, &r, &events, g, &g->transfer), 0);
@@ -170,6 +202,127 @@ static void fails(struct get *g, enum err_kind kind, bool sent, bool permanent)
 	assert_true(g->result.detail[0] != '\0');
 	assert_int_equal(g->ends, 1);
 	done(g);
+}
+
+/* ---- a body that is read, more header lines, an address in the answer ---- */
+
+static void test_read_body(void **state)
+{
+	static const char *const lines[] = { "X-One: 1", "Content-Type: text/x-odd", NULL };
+	struct get g = { .pieces = "twenty-two bytes of it", .headers = lines };
+
+	(void)state;
+	g.url = wire_url(wire);
+	wire_add_json(wire, 200, "Location: https://h/p?q=1\r\n", "{}");
+	run(&g);
+	assert_int_equal(g.result.kind, ERR_NONE);
+	assert_string_equal(wire_body(wire, 0), g.pieces);
+	assert_non_null(strstr(wire_request(wire, 0), "POST / HTTP/1.1"));
+	assert_non_null(strstr(wire_request(wire, 0), "Content-Length: 22\r\n"));
+	assert_non_null(strstr(wire_request(wire, 0), "X-One: 1\r\n"));
+	assert_non_null(strstr(wire_request(wire, 0), "Content-Type: text/x-odd\r\n"));
+	assert_null(strstr(wire_request(wire, 0), "urlencoded"));
+	assert_string_equal(g.head.link, "https://h/p?q=1");
+	/* nothing of it stays with the handle */
+	g = (struct get){ .url = g.url, .target = g.target };
+	run(&g);
+	assert_null(strstr(wire_request(wire, 1), "X-One"));
+	assert_non_null(strstr(wire_request(wire, 1), "GET / HTTP/1.1"));
+	done(&g);
+}
+
+static void test_read_gives_up(void **state)
+{
+	struct get g = { .pieces = "never sent", .gives_up = true };
+
+	(void)state;
+	g.url = wire_url(wire);
+	wire_add_json(wire, 200, NULL, "{}");
+	run(&g);
+	assert_int_not_equal(g.result.kind, ERR_NONE);
+	assert_int_equal(g.ends, 1);
+	done(&g);
+}
+
+/* A kept connection that breaks: sent again from its first byte, unless it may be sent once only. */
+static void test_sent_again(void **state)
+{
+	struct get g = { .pieces = "a body of its own", .url = wire_url(wire) };
+
+	(void)state;
+	for (int once = 0; once < 2; once++) {
+		size_t before = wire_requests(wire);
+
+		wire_add_json(wire, 200, NULL, "{}");
+		wire_add(wire, (struct wire_answer){ .bytes = "", .then = WIRE_RESET });
+		wire_add_json(wire, 200, NULL, "{}");
+		g.once = false;
+		g.ends = 0;
+		run(&g);
+		g.once = once;
+		g.ends = 0;
+		run(&g);
+		assert_int_equal(g.result.kind, once ? ERR_PROVIDER : ERR_NONE);
+		assert_int_equal(wire_requests(wire) - before, once ? 2 : 3);
+		if (!once)
+			assert_string_equal(wire_body(wire, before + 2), g.pieces);
+	}
+	done(&g);
+}
+
+static void test_links(void **state)
+{
+	static const struct {
+		const char *line, *link;
+	} k[] = { { "Location: /x\r\n", "/x" },
+		  { "LOCATION:https://h\r\n", "https://h" },
+		  { "x-goog-upload-url: https://h/u\r\n", "https://h/u" },
+		  { "Location: a b\r\n", "" },
+		  { "Location: \r\n", "" },
+		  { "Location: \x80\r\n", "" } };
+	char longer[HTTP_LINK_MAX + 40];
+	struct head_parser p;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(k); i++) {
+		head_init(&p);
+		head_line(&p, k[i].line, strlen(k[i].line), 0);
+		assert_string_equal(head_done(&p)->link, k[i].link);
+	}
+	memset(longer, 'x', sizeof(longer));
+	memcpy(longer, "Location: ", 10);
+	head_line(&p, longer, 10 + HTTP_LINK_MAX - 1, 0);
+	assert_int_equal(strlen(head_done(&p)->link), HTTP_LINK_MAX - 1);
+	head_line(&p, longer, 10 + HTTP_LINK_MAX, 0);
+	assert_string_equal(head_done(&p)->link, "");
+}
+
+/* A receiver that has no room is not a silent server; what it left is there when it goes on. */
+static void test_pause(void **state)
+{
+	enum { BYTES = 400000 };
+	struct get g = { .spec.stall_timeout_s = 0.15, .pauses = 1, .resume.run = resume };
+	char *body = malloc(BYTES + 1);
+
+	(void)state;
+	memset(body, 'a', BYTES);
+	body[BYTES] = '\0';
+	wire_add_json(wire, 200, NULL, body);
+	g.url = wire_url(wire);
+	post(&g);
+	pthread_mutex_lock(&lock);
+	while (!g.n)
+		pthread_cond_wait(&news, &lock);
+	pthread_mutex_unlock(&lock);
+	usleep(400000); /* longer than the stall timeout: that nothing happens has no event */
+	pthread_mutex_lock(&lock);
+	assert_int_equal(g.ends, 0);
+	pthread_mutex_unlock(&lock);
+	assert_int_equal(loop_post(loop, &g.resume), 0);
+	await(&g);
+	assert_int_equal(g.result.kind, ERR_NONE);
+	free(body);
+	done(&g);
 }
 
 /* ---- before the request is out ---- */
@@ -674,6 +827,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_refused),
+		T(test_read_gives_up),
+		T(test_sent_again),
+		T(test_read_body),
+		T(test_pause),
+		cmocka_unit_test(test_links),
 		T(test_name_unknown),
 		T(test_bad_url),
 		T(test_no_tls_there),
