@@ -77,7 +77,25 @@ shell() {
 	[ ${#bats[@]} -eq 0 ] || shellcheck -S warning -e SC2030,SC2031,SC1010,SC2034 "${bats[@]}"
 }
 
+pages() { # the manual pages are right, and say something about everything that has a name
+	local word page missing=0
+	mandoc -Tlint -W warning src/man/* || return 1
+	while read -r page word; do
+		grep -qw -- "$word" "src/man/$page" && continue
+		echo "src/man/$page says nothing about $word"
+		missing=1
+	done < <(
+		sed -n 's/^\t{ "\([a-z0-9_]*\)", KEYS_.*/inferfs.5 \1/p' src/main/config_keys.c
+		sed -n 's/^\t"  \([a-z_]*\)[= ].*/inferfs.1 \1/p' src/main/options.c
+		sed -n 's/^\t{ "\([a-z]*\)", ".*/inferctl.1 \1/p' src/ctl/main.c
+		sed -n 's/^\t[a-z]* (\*\([a-z_]*\))(.*/inferfs-cache-engine.3 \1/p' src/include/inferfs/cache_engine.h
+		sed -n 's/^\t{ "\([a-z_]*\)", TYPE_.*/inferfs.5 \1/p' src/core/request_fields.c
+	)
+	return "$missing"
+}
+
 check layers awk layers
+check man mandoc pages
 if command -v ctags >/dev/null; then budgets; else echo "ok budgets # SKIP ctags is not installed"; fi
 test_ratio
 check format clang-format made fmt-check

@@ -30,6 +30,7 @@ test  cmd:clang-tidy                                   clang-tidy
 test  cmd:cppcheck                                     cppcheck
 test  cmd:ctags                                        universal-ctags
 test  cmd:shellcheck                                   shellcheck
+test  cmd:mandoc                                       mandoc
 test  cmd:setfattr                                     attr
 test  cmd:curl                                         curl
 test  cmd:jq                                           jq
