@@ -1,6 +1,7 @@
 /*
  * str.c - text helpers that the C library has not
  */
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -302,4 +303,41 @@ void str_iso8601(uint64_t real_ns, char *out, size_t cap)
 		memset(&tm, 0, sizeof(tm));
 	(void)snprintf(out, cap, "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ", tm.tm_year + 1900,
 		       tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, ms);
+}
+
+/* digits at a and b, compared as numbers of any length; both are moved behind them */
+static int cmp_digits(const char **a, const char **b)
+{
+	size_t n, m;
+	int r;
+
+	while (**a == '0')
+		(*a)++;
+	while (**b == '0')
+		(*b)++;
+	n = strspn(*a, "0123456789");
+	m = strspn(*b, "0123456789");
+	r = n != m ? (n < m ? -1 : 1) : strncmp(*a, *b, n);
+	*a += n;
+	*b += m;
+	return r;
+}
+
+int str_natural_cmp(const char *a, const char *b)
+{
+	const char *x = a, *y = b;
+
+	while (*x && *y) {
+		int r;
+
+		if (isdigit((unsigned char)*x) && isdigit((unsigned char)*y))
+			r = cmp_digits(&x, &y);
+		else
+			r = (unsigned char)*x++ - (unsigned char)*y++;
+		if (r)
+			return r;
+	}
+	if (*x || *y)
+		return *x ? 1 : -1;
+	return strcmp(a, b); /* "7" and "07" are two names */
 }

@@ -42,4 +42,7 @@ int str_parse_size(const char *s, uint64_t *out_bytes);
 /* str_iso8601 - "2026-11-21T02:03:04.567Z" of a CLOCK_REALTIME nanosecond time; cap >= 32 */
 void str_iso8601(uint64_t real_ns, char *out, size_t cap);
 
+/* str_natural_cmp - as strcmp, but runs of digits compare as the numbers they are: "a9" < "a10" */
+int str_natural_cmp(const char *a, const char *b);
+
 #endif

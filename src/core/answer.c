@@ -114,5 +114,5 @@ json_t *answer_sample(const struct answer *a, const char *provider, const char *
 		a->cost_usd < 0 ? json_null() : json_real(a->cost_usd), "model",
 		text_or_null(a->model), "provider", text_or_null(provider), "provider_request_id",
 		text_or_null(a->provider_request_id), "call", "id", json_string(call_id), "samples",
-		1);
+		a->call_samples ? (int)a->call_samples : 1);
 }

@@ -31,7 +31,8 @@ struct answer {
 	json_t *embedding; /* array, one array of numbers for each input in its order; NULL: no embedding.
 			    * jobs/ checks it and puts the stored form (vectors.h) in its place */
 	struct answer_usage usage;
-	double cost_usd; /* < 0: unknown */
+	double cost_usd;       /* < 0: unknown */
+	unsigned call_samples; /* that the call brought, this one among them; 0 is 1 */
 };
 
 /* answer_new - empty, usage -1, cost unknown; NULL when out of memory */

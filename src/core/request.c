@@ -381,6 +381,8 @@ static int copy_settings(struct request *r, const json_t *merged)
 	r->fallback = json_incref(json_object_get(merged, "fallback"));
 	if (copy_text(merged, "model", &r->model))
 		return -ENOMEM;
+	if (copy_text(merged, "namespace", &r->ns))
+		return -ENOMEM;
 	return copy_text(merged, "request_id", &r->request_id);
 }
 
@@ -454,6 +456,7 @@ struct request *request_free(struct request *r)
 		return NULL;
 	free(r->model);
 	free(r->request_id);
+	free(r->ns);
 	json_decref(r->metadata);
 	json_decref(r->fallback);
 	request_image_done(r);

@@ -60,6 +60,7 @@ struct request_image {
 struct request {
 	char *model;	  /* as written or defaulted, NULL: none chosen */
 	char *request_id; /* NULL: the default, the path */
+	char *ns;	  /* sampling namespace; NULL: none */
 	enum request_endpoint endpoint;
 	enum request_cache cache;
 	bool has_cache;	   /* cache or use_cache was given; else the mount's cache_mode applies */
@@ -85,7 +86,7 @@ struct request {
  *                  are checked like the request's own; null removes what a farther one set
  *   out_unfinished may be NULL; set for a JSON text that only ends too early, and for empty text
  *
- * Fields of later versions (n > 1, namespace, model "auto", auto_route true ...) are
+ * Fields of later versions (model "auto", auto_route true ...) are
  * ERR_UNSUPPORTED naming the field. Images named by path are not known yet: request_image_set.
  * Errors: negative errno of e's kind; -ENOMEM
  */

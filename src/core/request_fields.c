@@ -75,11 +75,6 @@ static bool later_always(const json_t *v)
 	return true;
 }
 
-static bool later_above_one(const json_t *v)
-{
-	return json_integer_value(v) > 1;
-}
-
 static bool later_true(const json_t *v)
 {
 	return json_is_true(v);
@@ -108,7 +103,7 @@ static const struct field fields[] = {
 	{ "dimensions", TYPE_INT, SENT, IN_EMBEDDING, 1, INFINITY, NULL, NULL, NULL },
 	{ "suffix", TYPE_TEXT, SENT, IN_FIM, PLAIN },
 	{ "model", TYPE_NAME, 0, ANYWHERE, 0, 0, NULL, later_auto, NULL },
-	{ "n", TYPE_INT, 0, ANYWHERE, 1, 1000, NULL, later_above_one, NULL },
+	{ "n", TYPE_INT, 0, ANYWHERE, 1, 1000, NULL, NULL, NULL },
 	{ "temperature", TYPE_NUMBER, SENT, IN_TEXT, 0, INFINITY, NULL, NULL, NULL },
 	{ "top_p", TYPE_NUMBER, SENT, IN_TEXT, 0, 1, NULL, NULL, NULL },
 	{ "top_k", TYPE_INT, SENT, IN_TEXT, ANY_NUMBER, NULL, NULL, NULL },
@@ -129,7 +124,7 @@ static const struct field fields[] = {
 	{ "reasoning_effort", TYPE_NAME, SENT, IN_TALK, PLAIN },
 	{ "extra_body", TYPE_OBJECT, SENT, ANYWHERE, PLAIN },
 	{ "endpoint", TYPE_CHOICE, 0, ANYWHERE, 0, 0, endpoints, NULL, NULL },
-	{ "namespace", TYPE_NAMESPACE, 0, ANYWHERE, 0, 0, NULL, later_always, NULL },
+	{ "namespace", TYPE_NAMESPACE, 0, ANYWHERE, PLAIN },
 	{ "request_id", TYPE_NAME, 0, ANYWHERE, PLAIN },
 	{ "cache", TYPE_CHOICE, 0, ANYWHERE, 0, 0, caches, NULL, NULL },
 	{ "use_cache", TYPE_USE_CACHE, 0, ANYWHERE, 0, 0, NULL, NULL, "cache" },

@@ -59,7 +59,7 @@ struct infer_spec {
 	 * them. NULL: 0, 1, ... n: at most infer_samples_max; 0 is 1 */
 	const uint32_t *indices;
 	unsigned n;
-	bool unbounded;	      /* a line of a job: waits without filling the queue */
+	bool unbounded; /* a line of a job: waits without filling the queue */
 };
 
 struct infer_options {

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "jobs/bulk.h"
 #include "jobs/flight.h"
+#include "jobs/gather.h"
 #include "jobs/inside.h"
 #include "jobs/sweep.h"
 
@@ -243,8 +244,9 @@ int broker_new(const struct broker_options *o, struct broker **out, struct err *
 	bulk_init(b);
 	list_init(&b->deadlines);
 	list_init(&b->orphans);
+	gather_init(b);
 	list_init(&b->asks);
-	list_init(&b->unstored);
+	list_init(&b->unstored.objects);
 	b->recent = recent_new();
 	b->pool = pool_new("work", o->pool_threads ? o->pool_threads : 4, 1 << 20);
 	if (!b->pool || tick_start(b) < 0) {

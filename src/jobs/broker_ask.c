@@ -10,6 +10,7 @@
 #include "jobs/flight.h"
 #include "jobs/image.h"
 #include "jobs/inside.h"
+#include "jobs/settle.h"
 
 #include "base/banned.h"
 
@@ -62,17 +63,10 @@ static bool ask_hit(struct broker *b, struct job *j)
 	bool hit = false;
 
 	if (mode == REQUEST_CACHE_USE || mode == REQUEST_CACHE_ONLY)
-		hit = flight_lookup(b, &j->body.key, true, &o, &bytes) == STORE_OK;
-	if (hit) {
-		const json_t *text = json_object_get(o.sample, "text");
-
-		settle_count(b, &(struct settle){ .sample = o.sample }, false);
-		j->state = BROKER_DONE;
-		j->ending = true;
-		job_keep_calls(j, json_object_get(o.sample, "tool_calls"));
-		(void)stream_append(j->stream, json_string_value(text), json_string_length(text));
-		stream_seal(j->stream);
-	}
+		hit = flight_lookup(b, &(struct answers_id){ .key = j->body.key }, true, &o,
+				    &bytes) == STORE_OK;
+	if (hit)
+		settle_ask(b, j, o.sample, false);
 	object_done(&o);
 	buf_done(&bytes);
 	return hit;

@@ -8,28 +8,29 @@
 #include "base/mono.h"
 #include "base/str.h"
 #include "core/response.h"
+#include "jobs/deal.h"
 #include "jobs/fallback.h"
-#include "jobs/flight.h"
 #include "jobs/image.h"
 #include "jobs/inside.h"
-#include "jobs/sweep.h"
+#include "jobs/settle.h"
 
 #include "base/banned.h"
+
+enum { LOOK_INLINE_MAX = 4 }; /* samples that are looked up on the caller's thread */
 
 /* one check on its way to the ledger */
 struct check {
 	struct ledger_post post;
 	struct pool_task task;
-	struct ledger_change change;
-	struct ledger_handout handout;
+	struct ledger_change change; /* the row */
+	struct settle_record record; /* of a hit; its first change is the row, too */
 	struct broker *b;
 	struct job *job; /* NULL: a refusal */
 	bool send, hit;
 	struct broker_name name; /* owned strings */
 	struct buf error;
-	char *envelope, *facts;
+	char *envelope;
 	int code;
-	struct answers_id object; /* of a hit */
 	broker_checked_fn *done;
 	void *arg;
 };
@@ -43,7 +44,7 @@ static void check_free(struct check *c)
 	free((void *)(uintptr_t)c->name.suffix);
 	buf_done(&c->error);
 	free(c->envelope);
-	free(c->facts);
+	settle_record_done(&c->record);
 	free(c);
 }
 
@@ -98,13 +99,11 @@ static void check_recorded(struct ledger_post *p, int result)
 	int64_t id = c->change.row.id;
 	bool waiting = j && !c->hit && c->change.row.state == LEDGER_ACCEPTED;
 
-	if (c->hit)
-		sweep_unpin(b, &j->body.key);
+	if (c->hit && result == 0)
+		picks_recorded(b, &j->body.key, &j->picks);
 	if (waiting && result == 0)
 		fault_at("accepted");
 	if (result < 0) {
-		if (c->hit)
-			sweep_object(b, &c->object); /* perhaps nobody else names it */
 		if (waiting)
 			untable(b, j);
 		tell(c->done, c->arg, -result, 0, false);
@@ -127,11 +126,15 @@ static void check_post(struct check *c)
 	row->suffix = (char *)(uintptr_t)c->name.suffix;
 	row->error = c->error.data;
 	row->envelope = c->envelope;
-	row->facts = c->facts;
-	row->n = 1;
+	row->n = c->job ? c->job->terms.n : 1;
 	c->change.op = LEDGER_OP_PUT;
 	c->post.changes = &c->change;
 	c->post.n_changes = 1;
+	if (c->hit) {
+		c->record.changes[0] = c->change;
+		c->post.changes = c->record.changes;
+		c->post.n_changes = c->record.n;
+	}
 	c->post.done = check_recorded;
 	ledger_post(c->b->o.ledger, &c->post);
 }
@@ -198,6 +201,8 @@ static void row_of_job(struct check *c, enum ledger_state state)
 	row->file_sha = j->body.file_sha;
 	row->cache_mode = (int)j->terms.cache;
 	row->accepted_ns = j->times.accepted_ns;
+	if (c->hit)
+		row->final_ns = mono_real_ns();
 	c->envelope = terms_write(&j->terms);
 	ledger_count(c->b->o.ledger, LEDGER_C_REQUESTS, 1);
 }
@@ -214,40 +219,28 @@ static void check_fail(struct check *c, const struct err *e)
 	check_post(c);
 }
 
-static void check_hit(struct check *c, const struct object *o, const struct buf *bytes)
+static void check_give_up(struct check *c, int r)
 {
-	struct answers_id id = { .key = c->job->body.key };
-	struct settle s = { .object = &id, .sample = o->sample };
-	const json_t *cost = json_object_get(o->sample, "cost_usd");
-	int r = flight_adopt(c->b, bytes, &id);
+	tell(c->done, c->arg, -r, 0, false);
+	job_unref(c->b, c->job);
+	check_free(c);
+}
 
-	if (r < 0) { /* a full disk, most likely: refused, nothing is recorded */
-		tell(c->done, c->arg, -r, 0, false);
-		job_unref(c->b, c->job);
-		check_free(c);
+/* all of its samples are stored, and its picks have them: accepted, handed out and done in one commit */
+static void check_hit(struct check *c)
+{
+	struct job *j = c->job;
+	int r = settle_record(j, LEDGER_OP_PUT, &c->record);
+
+	if (r < 0) {
+		check_give_up(c, r);
 		return;
 	}
 	c->hit = true;
-	c->object = id;
-	c->job->state = BROKER_DONE;
+	j->state = BROKER_DONE;
+	c->change = c->record.changes[0];
 	row_of_job(c, LEDGER_DONE);
-	c->change.row.final_ns = mono_real_ns();
-	c->change.row.text_bytes = settle_text_bytes(o->sample);
-	c->facts = terms_facts(&(struct terms_outcome){
-		.sample = o->sample,
-		.job = c->job,
-		.now_mono = mono_ns(),
-		.cost_usd = 0,
-		.saved_usd = json_is_number(cost) ? json_number_value(cost) : -1 });
-	c->handout = (struct ledger_handout){ .request = c->job->id,
-					      .key = id.key,
-					      .index = id.index,
-					      .variant = id.variant,
-					      .cached = true };
-	c->change.handouts = &c->handout;
-	c->change.n_handouts = 1;
-	settle_count(c->b, &s, false);
-	recent_keep(c->b->recent, c->job->id, o->sample);
+	settle_count_cached(c->b, j->picks.n, j->picks.tally.saved_usd, true);
 	check_post(c);
 }
 
@@ -261,19 +254,20 @@ static int room_for(struct check *c, struct err *e)
 	return r < 0 ? r : infer_room(c->b->o.infer, e);
 }
 
-static void check_miss(struct check *c)
+/* undealt: which samples it gets is known when it is dealt with its equals */
+static void check_miss(struct check *c, bool undealt)
 {
 	struct job *j = c->job;
 	struct err e = { 0 };
 
-	if (j->terms.cache == REQUEST_CACHE_ONLY) {
+	if (j->terms.cache == REQUEST_CACHE_ONLY && !undealt) {
 		err_set(&e, ERR_CACHE_ONLY,
 			"the answer is not in the cache and cache mode \"only\" never sends; ask "
 			"with \"cache\":\"use\" to buy it");
 		check_fail(c, &e);
 		return;
 	}
-	if (room_for(c, &e) < 0) {
+	if (j->terms.cache != REQUEST_CACHE_ONLY && room_for(c, &e) < 0) {
 		struct broker *b = c->b;
 
 		refuse(b, &c->name, &e, c->done, c->arg);
@@ -294,22 +288,39 @@ static void check_miss(struct check *c)
 	check_post(c);
 }
 
+/* STORE_OK: it has all of its samples; STORE_MISS: some are to be bought, or are dealt with others */
+static int check_picks(struct check *c, bool nowait)
+{
+	struct job *j = c->job;
+	enum request_cache mode = j->terms.cache;
+	int r = 0;
+
+	if (mode != REQUEST_CACHE_USE && mode != REQUEST_CACHE_ONLY)
+		return STORE_MISS;
+	if (nowait && (j->terms.n > LOOK_INLINE_MAX || j->terms.ns))
+		return STORE_AGAIN;
+	if (!j->picks.v)
+		r = j->terms.ns ? deal_recorded(c->b, j)
+				: picks_deal_first(&j->picks, (unsigned)j->terms.n);
+	if (r == -ENOENT)
+		return STORE_MISS;
+	return r < 0 ? r : flight_look_job(c->b, j, nowait);
+}
+
 static bool check_look(struct check *c, bool nowait)
 {
-	struct object o = { 0 };
-	struct buf bytes = BUF_INIT(OBJECT_MAX);
-	enum request_cache mode = c->job->terms.cache;
-	int r = STORE_MISS;
+	bool namespaced = c->job->terms.ns != NULL;
+	int r = check_picks(c, nowait);
 
-	if (mode == REQUEST_CACHE_USE || mode == REQUEST_CACHE_ONLY)
-		r = flight_lookup(c->b, &c->job->body.key, nowait, &o, &bytes);
+	if (r == STORE_AGAIN)
+		return false;
 	if (r == STORE_OK)
-		check_hit(c, &o, &bytes);
-	else if (r != STORE_AGAIN)
-		check_miss(c);
-	object_done(&o);
-	buf_done(&bytes);
-	return r != STORE_AGAIN;
+		check_hit(c);
+	else if (r < 0) /* a full disk, most likely: refused, nothing is recorded */
+		check_give_up(c, r);
+	else
+		check_miss(c, namespaced && !c->job->picks.v);
+	return true;
 }
 
 static void check_look_run(struct pool_task *t)
@@ -336,6 +347,28 @@ static struct job *job_of(struct checked *k, const struct broker_doc *d, int64_t
 	return j;
 }
 
+/* the same samples are asked for: by the same id, in the same namespace, as many */
+static bool same_sampling(const struct job_terms *a, const struct job_terms *b)
+{
+	return strcmp(a->ns ? a->ns : "", b->ns ? b->ns : "") == 0 && a->cache == b->cache &&
+	       a->n == b->n &&
+	       (!a->ns || strcmp(a->request_id ? a->request_id : "",
+				 b->request_id ? b->request_id : "") == 0);
+}
+
+static bool same_row(const struct ledger_row *row, const struct checked *k)
+{
+	struct job_terms t = { 0 };
+	bool same = row->state == LEDGER_DONE && row->has_key &&
+		    key_equal(&row->key, &k->body.key) && terms_read(row->envelope, &t) == 0;
+
+	t.n = row->n;
+	t.cache = (enum request_cache)row->cache_mode;
+	same = same && same_sampling(&t, &k->terms);
+	terms_done(&t);
+	return same;
+}
+
 /* the same request under the same name: 0 and its id when nothing needs to be done */
 static int64_t same_as_before(struct broker *b, const struct broker_doc *d, const struct checked *k)
 {
@@ -347,15 +380,14 @@ static int64_t same_as_before(struct broker *b, const struct broker_doc *d, cons
 
 	lock_take(&b->lock);
 	j = job_by_name_locked(b, d->root, d->path);
-	if (j && key_equal(&j->body.asked, &k->body.key) && j->terms.n == k->terms.n &&
-	    j->terms.cache == k->terms.cache && key_equal(&j->body.file_sha, &k->body.file_sha) &&
+	if (j && key_equal(&j->body.asked, &k->body.key) && same_sampling(&j->terms, &k->terms) &&
+	    key_equal(&j->body.file_sha, &k->body.file_sha) &&
 	    (j->state == BROKER_QUEUED || j->state == BROKER_RUNNING))
 		id = j->id;
 	lock_drop(&b->lock);
 	if (j || again || ledger_find(b->o.ledger, d->root, d->path, &row) < 0)
 		return id;
-	if (row.state == LEDGER_DONE && row.has_key && key_equal(&row.key, &k->body.key) &&
-	    row.n == k->terms.n && row.cache_mode == (int)k->terms.cache)
+	if (same_row(&row, k))
 		id = row.id;
 	ledger_row_done(&row);
 	return id;
@@ -393,10 +425,11 @@ static void check_accept(struct broker *b, const struct broker_doc *d, struct ch
 static void check_known(struct broker *b, const struct broker_doc *d, struct checked *k,
 			broker_checked_fn *done, void *arg)
 {
+	const struct broker_name name = { d->root, d->path, d->suffix };
 	struct err e = { 0 };
 
-	if (check_request(b, d->path, NULL, k, &e) < 0)
-		refuse(b, &(struct broker_name){ d->root, d->path, d->suffix }, &e, done, arg);
+	if (check_request(b, &name, NULL, k, &e) < 0)
+		refuse(b, &name, &e, done, arg);
 	else
 		check_accept(b, d, k, done, arg);
 }

@@ -138,11 +138,15 @@ void broker_name_dismiss(struct broker *b, const struct broker_name *name, broke
 
 /* ---- moving ---- */
 
-/* the running jobs whose names a rename changes */
+/* a running job whose name a rename changes, and the new one */
+struct renamed {
+	struct job *job;
+	char *root, *path;
+};
+
 struct renaming {
 	const struct broker_move *m;
-	struct job **jobs;
-	char **paths; /* new ones, same order */
+	struct renamed *v;
 	size_t n, cap;
 	bool failed;
 };
@@ -159,24 +163,26 @@ static const char *below(const char *path, const char *dir, bool tree)
 	return path + n;
 }
 
-static void renaming_add(struct renaming *r, struct job *j, const char *to, const char *rest)
+/* to: what root and path become; rest: what stays of the path */
+static void renaming_add(struct renaming *r, struct job *j, const struct broker_name *to,
+			 const char *rest)
 {
+	struct renamed *v = r->v;
+
 	if (r->n == r->cap) {
 		size_t cap = r->cap ? r->cap * 2 : 16;
-		struct job **jobs = realloc(r->jobs, cap * sizeof(*jobs));
-		char **paths = jobs ? realloc(r->paths, cap * sizeof(*paths)) : NULL;
 
-		r->jobs = jobs ? jobs : r->jobs;
-		if (!paths) {
+		v = realloc(r->v, cap * sizeof(*v));
+		if (!v) {
 			r->failed = true;
 			return;
 		}
-		r->paths = paths;
+		r->v = v;
 		r->cap = cap;
 	}
-	r->paths[r->n] = str_printf("%s%s", to, rest);
-	r->failed |= !r->paths[r->n];
-	r->jobs[r->n++] = j;
+	v[r->n] = (struct renamed){ j, strdup(to->root), str_printf("%s%s", to->path, rest) };
+	r->failed |= !v[r->n].root || !v[r->n].path;
+	r->n++;
 }
 
 static bool renaming_each(struct map_link *l, void *arg)
@@ -187,12 +193,12 @@ static bool renaming_each(struct map_link *l, void *arg)
 	const char *rest = strcmp(j->root, m->root) ? NULL : below(j->path, m->path, m->tree);
 
 	if (rest) {
-		renaming_add(r, j, m->to_path, rest);
+		renaming_add(r, j, &(struct broker_name){ m->to_root, m->to_path, NULL }, rest);
 		return true;
 	}
 	rest = m->swap && !strcmp(j->root, m->to_root) ? below(j->path, m->to_path, m->tree) : NULL;
 	if (rest)
-		renaming_add(r, j, m->path, rest);
+		renaming_add(r, j, &(struct broker_name){ m->root, m->path, NULL }, rest);
 	return true;
 }
 
@@ -207,24 +213,28 @@ static void rename_jobs(struct broker *b, const struct broker_move *m)
 		struct job *j = job_by_name_locked(b, m->root, m->path);
 
 		if (j)
-			renaming_add(&r, j, m->to_path, "");
+			renaming_add(&r, j, &(struct broker_name){ m->to_root, m->to_path, NULL },
+				     "");
 	}
-	for (size_t i = 0; i < r.n;
-	     i++) { /* all leave before one comes: a swap must not meet itself */
-		if (r.failed)
-			break;
-		map_del(&b->by_name, &r.jobs[i]->by_name);
-		free(r.jobs[i]->path);
-		r.jobs[i]->path = TAKE(r.paths[i]);
-		r.jobs[i]->gen++;
+	/* all leave before one comes: a swap must not meet itself */
+	for (size_t i = 0; i < r.n && !r.failed; i++) {
+		struct job *j = r.v[i].job;
+
+		map_del(&b->by_name, &j->by_name);
+		free(j->root);
+		free(j->path);
+		j->root = TAKE(r.v[i].root);
+		j->path = TAKE(r.v[i].path);
+		j->gen++;
 	}
 	for (size_t i = 0; i < r.n && !r.failed; i++)
-		(void)job_table_locked(b, r.jobs[i], true);
+		(void)job_table_locked(b, r.v[i].job, true);
 	lock_drop(&b->lock);
-	for (size_t i = 0; i < r.n; i++)
-		free(r.paths[i]);
-	free(r.paths);
-	free(r.jobs);
+	for (size_t i = 0; i < r.n; i++) {
+		free(r.v[i].root);
+		free(r.v[i].path);
+	}
+	free(r.v);
 }
 
 void broker_name_move(struct broker *b, const struct broker_move *m, broker_done_fn *done,

@@ -19,27 +19,25 @@ struct recovery {
 	unsigned resumed, failed;
 };
 
-/* the daemon may have died between keeping the answer and recording it: then it is paid for and lies in
+/* the daemon may have died between keeping an answer and recording it: then it is paid for and lies in
  * answers/ without an owner; offered to the store, the look-up of the request finds it */
-static void readopt(struct broker *b, const struct job *j)
+static bool readopt_one(struct broker *b, const struct answers_id *id)
 {
-	struct answers_id id = { .key = j->body.key };
 	struct buf bytes = BUF_INIT(OBJECT_MAX);
 	struct object o = { 0 };
 	struct err e;
+	bool there = answers_read(b->o.answers, id, &bytes) == 0;
 
-	if (j->terms.cache == REQUEST_CACHE_BYPASS || j->terms.cache == REQUEST_CACHE_REFRESH)
-		return;
-	if (ledger_named(b->o.ledger, &id.key, 0, 0) == 0 &&
-	    answers_read(b->o.answers, &id, &bytes) == 0 &&
-	    object_decode(bytes.data, bytes.len, &id.key, 0, &o, &e) == 0) {
+	if (there && ledger_named(b->o.ledger, &id->key, id->index, 0) == 0 &&
+	    object_decode(bytes.data, bytes.len, &id->key, id->index, &o, &e) == 0) {
 		const char *why = json_string_value(json_object_get(o.sample, "finish_reason"));
 		char name[ANSWERS_NAME_MAX];
 
-		answers_name(&id, name);
+		answers_name(id, name);
 		if (why && (strcmp(why, "stop") == 0 || strcmp(why, "tool_calls") == 0))
 			(void)store_put(b->o.store, /* failed: it is bought again */
-					&(struct store_offer){ .key = &id.key,
+					&(struct store_offer){ .key = &id->key,
+							       .index = id->index,
 							       .bytes = bytes.data,
 							       .len = bytes.len,
 							       .dirfd = answers_dirfd(b->o.answers),
@@ -47,6 +45,25 @@ static void readopt(struct broker *b, const struct job *j)
 	}
 	object_done(&o);
 	buf_done(&bytes);
+	return there;
+}
+
+/* In a namespace the samples are anywhere behind those that were handed out; they were bought in order. */
+static void readopt(struct broker *b, const struct job *j)
+{
+	struct answers_id id = { .key = j->body.key };
+	uint32_t *used = NULL;
+	bool there = false;
+	size_t n = 0;
+
+	if (j->terms.cache == REQUEST_CACHE_BYPASS || j->terms.cache == REQUEST_CACHE_REFRESH)
+		return;
+	if (j->terms.ns && ledger_given_used(b->o.ledger, j->terms.ns, &id.key, &used, &n) == 0 &&
+	    n)
+		id.index = used[n - 1] + 1;
+	free(used);
+	for (int i = 0; i < j->terms.n || there; i++, id.index++)
+		there = readopt_one(b, &id) && j->terms.ns;
 }
 
 static int check_file(struct recovery *r, const struct job *j, struct err *e)

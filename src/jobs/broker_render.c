@@ -32,7 +32,7 @@ static void render_done(struct render *r)
 	object_done(&r->object);
 }
 
-static int render_object(struct render *r, unsigned pos, bool nowait)
+static int load_object(const struct render *r, unsigned pos, bool nowait, struct object *out)
 {
 	struct buf bytes = BUF_INIT(OBJECT_MAX);
 	struct answers_id id;
@@ -47,16 +47,28 @@ static int render_object(struct render *r, unsigned pos, bool nowait)
 	k = nowait ? answers_read_nowait(r->b->o.answers, &id, &bytes)
 		   : answers_read(r->b->o.answers, &id, &bytes);
 	if (k == 0)
-		k = object_decode(bytes.data, bytes.len, &id.key, id.index, &r->object, &e);
+		k = object_decode(bytes.data, bytes.len, &id.key, id.index, out, &e);
 	buf_done(&bytes);
-	if (k < 0)
-		return k == -EAGAIN || k == -ENOMEM ? k : -EIO;
-	r->sample = (struct response_sample){ .sample = r->object.sample,
-					      .created = r->object.created,
-					      .index = id.index,
-					      .cached = r->h[pos].cached,
-					      .duplicated = r->h[pos].duplicated };
-	return 0;
+	return k == 0 || k == -EAGAIN || k == -ENOMEM ? k : -EIO;
+}
+
+static struct response_sample sample_of(const struct render *r, unsigned pos,
+					const struct object *o)
+{
+	return (struct response_sample){ .sample = o->sample,
+					 .created = o->created,
+					 .index = r->h[pos].index,
+					 .cached = r->h[pos].cached,
+					 .duplicated = r->h[pos].duplicated };
+}
+
+static int render_object(struct render *r, unsigned pos, bool nowait)
+{
+	int k = load_object(r, pos, nowait, &r->object);
+
+	if (k == 0)
+		r->sample = sample_of(r, pos, &r->object);
+	return k;
 }
 
 static double number_or(const json_t *o, const char *name, double otherwise)
@@ -81,6 +93,7 @@ static void render_facts(struct render *r, struct response_facts *f)
 	key = json_string_value(json_object_get(r->facts, "key"));
 	*f = (struct response_facts){
 		.request_id = r->terms.request_id ? r->terms.request_id : r->row.path,
+		.ns = r->terms.ns,
 		.backend = r->terms.backend,
 		.route = key ? "fallback" : "explicit",
 		.model = r->terms.model,
@@ -163,17 +176,43 @@ static int render_whole(struct render *r, const struct broker_file_id *f, struct
 	}
 }
 
+/* response.json, with all samples */
+static int render_response(struct render *r, bool nowait, struct buf *out)
+{
+	struct response_sample *samples = calloc(r->n + 1, sizeof(*samples));
+	struct object *objects = calloc(r->n + 1, sizeof(*objects));
+	struct response_facts facts;
+	int k = samples && objects ? 0 : -ENOMEM;
+
+	if (k == 0 && (r->row.state != LEDGER_DONE || !r->n))
+		k = -ENOENT;
+	for (unsigned i = 0; i < r->n && k == 0; i++) {
+		k = load_object(r, i, nowait, &objects[i]);
+		if (k == 0)
+			samples[i] = sample_of(r, i, &objects[i]);
+	}
+	if (k == 0) {
+		render_facts(r, &facts);
+		k = response_json(&facts, samples, r->n, out);
+	}
+	for (unsigned i = 0; i < r->n && objects; i++)
+		object_done(&objects[i]);
+	free(objects);
+	free(samples);
+	return k;
+}
+
 static int render_sample(struct render *r, const struct broker_file_id *f, struct buf *out)
 {
-	struct response_facts facts;
-	int k = render_object(r, f->sample, f->nowait);
+	int k;
+
+	if (f->file == BROKER_RESPONSE)
+		return render_response(r, f->nowait, out);
+	k = render_object(r, f->sample, f->nowait);
 
 	if (k < 0)
 		return k;
 	switch (f->file) {
-	case BROKER_RESPONSE:
-		render_facts(r, &facts);
-		return response_json(&facts, &r->sample, 1, out);
 	case BROKER_SAMPLE_RESPONSE:
 		return response_sample_json(&r->sample, &r->object.key, out);
 	case BROKER_SAMPLE_META:

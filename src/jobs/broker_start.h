@@ -56,6 +56,12 @@ struct broker_options {
 	const struct broker_alias *aliases;
 	size_t n_aliases;
 	unsigned pool_threads;
+	struct {
+		unsigned size; /* samples of one call that several requests share */
+		unsigned
+			window_ms; /* equal requests that come so close together do; 0: none wait */
+		bool always; /* the user chose the window: it holds for requests for one sample, too */
+	} merge;
 	const char *const *backends; /* configured names, NULL-terminated */
 	const struct price_list *prices;
 	int jobs_dirfd; /* directory for what jobs of many lines need; 0: such jobs are refused */

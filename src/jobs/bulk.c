@@ -82,8 +82,10 @@ int bulk_new(struct broker *b, struct job *j, const char *envelope, struct bulk 
 	list_init(&k->progress_waiters);
 	r = read_envelope(envelope, k);
 	k->root = r == 0 ? bulk_root(k->lines) : NULL;
-	if (!k->root) {
+	k->tree = k->root ? strdup(j->root) : NULL;
+	if (!k->tree) {
 		json_decref(k->defaults);
+		free(k->root);
 		free(k);
 		return r < 0 ? r : -ENOMEM;
 	}
@@ -117,6 +119,7 @@ static void destroy(struct bulk *k)
 	if (k->stream >= 0)
 		(void)close(k->stream); /* what is lost of it is made again */
 	json_decref(k->defaults);
+	free(k->tree);
 	free(k->root);
 	free(k);
 }

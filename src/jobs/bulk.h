@@ -69,6 +69,7 @@ struct bulk {
 	struct {			  /* constant */
 		int64_t id, lines, since; /* since: the first row with this content */
 		char *root;		  /* "\002L" */
+		char *tree;		  /* of the file when it was accepted: "" or a namespace */
 		json_t *defaults;	  /* NULL: none */
 		uint64_t accepted_ns;
 	};

@@ -149,6 +149,11 @@ const struct job *bulk_line_file_locked(const struct bulk_line *l)
 	return l->bulk->job ? l->bulk->job : l->job;
 }
 
+const char *bulk_line_tree(const struct bulk_line *l)
+{
+	return l->bulk->tree;
+}
+
 int bulk_line_home(const struct bulk_line *l, char **out_root, char **out_path)
 {
 	char *root = NULL, *path = NULL;

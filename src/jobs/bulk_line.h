@@ -58,6 +58,8 @@ int bulk_line_text(const struct bulk_line *l, struct buf *out);
 const struct job *bulk_line_file_locked(const struct bulk_line *l);
 /* bulk_line_home - root and path of the prompt's file as it is called now; malloc'd */
 int bulk_line_home(const struct bulk_line *l, char **out_root, char **out_path);
+/* bulk_line_tree - the root of the file when it was accepted: "" or a namespace; the bulk's */
+const char *bulk_line_tree(const struct bulk_line *l);
 /* bulk_line_member - "job", "line" of a row's envelope; 0: it has none */
 int64_t bulk_line_member(const struct ledger_row *row, const char *name);
 /* bulk_line_custom_id - of a row's envelope, malloc'd */

@@ -18,7 +18,8 @@ static int sendable(struct broker *b, const struct checked *k, struct err *e)
 
 	if (r == 0 || r == -EHOSTDOWN || json_array_size(k->terms.fallback))
 		return 0;
-	there = flight_lookup(b, &k->body.key, false, &o, &bytes) == STORE_OK;
+	there = flight_lookup(b, &(struct answers_id){ .key = k->body.key }, false, &o, &bytes) ==
+		STORE_OK;
 	object_done(&o);
 	return there ? 0 : r;
 }

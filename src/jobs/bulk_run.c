@@ -139,9 +139,10 @@ static int name_hand(struct bulk *k, struct bulk_asked *a, struct checked *c)
 		return 0;
 	if (broker_path(k->b, k->id, &path) < 0)
 		return -ENOMEM;
+	t->hand_path = strdup(buf_str(&path));
 	t->hand_id = a->item.own_id ? str_printf("%s/%s", buf_str(&path), a->item.name)
 				    : str_printf("%s/%%#%u", buf_str(&path), a->nth);
-	return t->hand_id ? 0 : -ENOMEM;
+	return t->hand_id && t->hand_path ? 0 : -ENOMEM;
 }
 
 /* The row of an earlier run counts: an answer while the question is the same, a failure for this row of the

@@ -17,6 +17,7 @@ static int check_terms(struct checked *c, const struct route *route, json_t *dro
 	struct job_terms *t = &c->terms;
 
 	t->request_id = r->request_id ? strdup(r->request_id) : NULL;
+	t->ns = r->ns ? strdup(r->ns) : NULL;
 	t->backend = strdup(route->backend->name);
 	t->model = strdup(route->model);
 	t->cache = r->has_cache ? r->cache : cache_mode;
@@ -27,7 +28,9 @@ static int check_terms(struct checked *c, const struct route *route, json_t *dro
 	t->user_max_tokens = r->user_max_tokens;
 	t->dropped = json_incref(dropped);
 	t->fallback = json_incref(r->fallback);
-	return t->backend && t->model && (!r->request_id || t->request_id) ? 0 : -ENOMEM;
+	return t->backend && t->model && (!r->request_id || t->request_id) && (!r->ns || t->ns)
+		       ? 0
+		       : -ENOMEM;
 }
 
 /* the section's, or what the type needs for this model; nothing is generated for an embedding */
@@ -128,13 +131,65 @@ static int put_before(struct checked *c, const json_t *history)
 	return r;
 }
 
-int check_request(struct broker *b, const char *path, const json_t *history, struct checked *c,
-		  struct err *e)
+/* A tree below namespaces/ has its namespace already; a root that begins with a control character is no tree. */
+static int take_namespace(struct request *r, const char *root, struct err *e)
+{
+	if ((unsigned char)*root <= ' ')
+		return 0;
+	if (r->ns && strcmp(r->ns, root) != 0)
+		return err_field(e, ERR_REQUEST, "namespace",
+				 "the request lies in the namespace \"%s\" and names \"%s\"; leave "
+				 "\"namespace\" out, or write it below prompts/",
+				 root, r->ns);
+	if (!r->ns)
+		r->ns = strdup(root);
+	return r->ns ? 0 : -ENOMEM;
+}
+
+/* Samples that are to be replayed must not be replaced; where there is no name, nobody could be given them again. */
+static int check_sampling(struct broker *b, const struct broker_name *name, const struct checked *c,
+			  struct err *e)
+{
+	const struct request *r = c->request;
+	enum request_cache mode = r->has_cache ? r->cache : b->o.cache_mode;
+
+	if (!name && (r->ns || r->n > 1))
+		return err_field(
+			e, ERR_UNSUPPORTED, r->ns ? "namespace" : "n",
+			"ask gives one answer and hands out no samples; write the request to "
+			"a file below prompts/ for \"%s\"",
+			r->ns ? "namespace" : "n");
+	if (r->ns && mode == REQUEST_CACHE_REFRESH)
+		return err_field(
+			e, ERR_REQUEST, "cache",
+			"\"refresh\" would replace samples that namespaces have handed out; "
+			"use a new namespace instead");
+	if (r->n > 1 && r->endpoint == REQUEST_EMBEDDING)
+		return err_field(e, ERR_UNSUPPORTED, "n",
+				 "an embedding has one answer; leave \"n\" out");
+	return 0;
+}
+
+static int make_namespace(struct broker *b, const char *ns, struct err *e)
+{
+	int r = ns && b->o.files.make_ns ? b->o.files.make_ns(b->o.files.arg, ns) : 0;
+
+	return r < 0 ? err_sys(e, -r, "the namespace \"%s\" could not be made", ns) : 0;
+}
+
+int check_request(struct broker *b, const struct broker_name *name, const json_t *history,
+		  struct checked *c, struct err *e)
 {
 	struct route route;
 	json_t *dropped;
-	int r = image_terms(c->request, path, &c->terms, &c->ask);
+	int r = image_terms(c->request, name ? name->path : NULL, &c->terms, &c->ask);
 
+	if (r == 0 && name)
+		r = take_namespace(c->request, name->root, e);
+	if (r == 0)
+		r = check_sampling(b, name, c, e);
+	if (r < 0 && e && e->code)
+		return r;
 	if (r == 0 && history)
 		r = put_before(c, history);
 	if (r < 0)
@@ -149,6 +204,8 @@ int check_request(struct broker *b, const char *path, const json_t *history, str
 	if (r == 0 && c->request->fallback)
 		r = fallback_check(b, c, c->request->fallback, e);
 	json_decref(dropped);
+	if (r == 0)
+		r = make_namespace(b, c->terms.ns, e);
 	if (r < 0 && e && !e->code)
 		err_sys(e, -r, "the request could not be checked");
 	c->request =

@@ -111,6 +111,7 @@ static bool move_on(struct broker *b, struct job *j, struct candidate *c, unsign
 	char *backend = strdup(c->backend->name), *model = strdup(c->model);
 	struct key file_sha = j->body.file_sha, asked = j->body.asked;
 	struct job_body old = { 0 };
+	struct picks picks = { 0 };
 	json_t *dropped = NULL;
 	bool good;
 
@@ -118,6 +119,8 @@ static bool move_on(struct broker *b, struct job *j, struct candidate *c, unsign
 	good = backend && model && !j->ending && !b->stopping;
 	if (good) {
 		old = j->body;
+		picks = j->picks; /* samples of the other model */
+		j->picks = (struct picks){ 0 };
 		j->body = c->body;
 		j->body.file_sha = file_sha;
 		j->body.asked = asked;
@@ -133,6 +136,7 @@ static bool move_on(struct broker *b, struct job *j, struct candidate *c, unsign
 		j->step = STEP_LOOKUP;
 	}
 	lock_drop(&b->lock);
+	picks_done(b, &old.key, &picks);
 	json_decref(dropped);
 	json_decref(old.request);
 	free(old.canon);
@@ -154,15 +158,11 @@ static const char *next_model(struct broker *b, struct job *j)
 	return model;
 }
 
-/* The calls of the model that failed were made all the same; the readers' bytes of it are void. */
-static void forget_attempt(struct broker *b, struct job *j, unsigned attempts)
+/* The readers' bytes of the model that failed are void. */
+static void forget_attempt(struct broker *b, struct job *j)
 {
 	struct stream *s;
 
-	if (attempts > 0)
-		ledger_count(b->o.ledger, LEDGER_C_CALLS, attempts);
-	if (attempts > 1)
-		ledger_count(b->o.ledger, LEDGER_C_RETRIED, attempts - 1);
 	lock_take(&b->lock);
 	s = j->stream ? stream_ref(j->stream) : NULL;
 	lock_drop(&b->lock);
@@ -187,9 +187,27 @@ bool fallback_take(struct broker *b, struct job *j, const struct err *e)
 		candidate_done(&c);
 		if (!gone_on)
 			continue;
-		forget_attempt(b, j, e->attempts);
+		forget_attempt(b, j);
 		flight_join(b, j);
 		return true;
 	}
+	return false;
+}
+
+bool fallback_to(struct broker *b, struct job *j, const struct key *key)
+{
+	const char *model;
+
+	while ((model = next_model(b, j))) {
+		struct candidate c = { 0 };
+		bool there = candidate_make(b, j->body.request, j->terms.user_max_tokens, model, &c,
+					    NULL) == 0 &&
+			     key_equal(&c.body.key, key) && move_on(b, j, &c, 0);
+
+		candidate_done(&c);
+		if (there)
+			return true;
+	}
+	j->terms.fallback_at = 0;
 	return false;
 }

@@ -19,4 +19,8 @@ bool fallback_left(const struct job *j);
 /* fallback_take - true: e is one that another model may not have, and j (linked nowhere) has gone on to it */
 bool fallback_take(struct broker *b, struct job *j, const struct err *e);
 
+/* fallback_to - j is answered by the model of its chain whose key this is; before it is in a flight. false: there
+ * is none, and j is as before */
+bool fallback_to(struct broker *b, struct job *j, const struct key *key);
+
 #endif

@@ -1,20 +1,31 @@
-/* flight.c - single-flight: equal requests that run together cost one call */
+/* flight.c - who waits for a key's samples; one turn after another until all have them */
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/auto.h"
 #include "base/mono.h"
 #include "base/str.h"
+#include "jobs/deal.h"
 #include "jobs/fallback.h"
 #include "jobs/flight.h"
-#include "jobs/image.h"
-#include "jobs/inside.h"
+#include "jobs/gather.h"
+#include "jobs/purchase.h"
+#include "jobs/settle.h"
 #include "jobs/sweep.h"
 
 #include "base/banned.h"
+
+static struct job *job_at(struct list *l)
+{
+	return LIST_ENTRY(l, struct job, in_flight);
+}
+
+/* the others neither look up nor share */
+static bool is_shared(enum request_cache mode)
+{
+	return mode == REQUEST_CACHE_USE || mode == REQUEST_CACHE_ONLY;
+}
 
 static bool flight_equal(const struct map_link *l, const void *key)
 {
@@ -35,48 +46,26 @@ static struct flight *flight_find_locked(struct broker *b, const struct key *k)
 
 static void flight_free(struct flight *f)
 {
-	assert(list_empty(&f->jobs) && !f->tabled);
+	assert(list_empty(&f->jobs) && list_empty(&f->bought) && !f->tabled);
 	json_decref(f->request);
 	free(f->canon);
-	buf_done(&f->sofar);
-	answer_free(f->answer);
 	free(f);
+}
+
+void flight_drop_locked(struct flight *f)
+{
+	assert(lock_held(&f->b->lock) && f->refs > 0);
+	if (--f->refs == 0)
+		flight_free(f);
 }
 
 void flight_unref(struct flight *f)
 {
-	struct broker *b = f->b;
-	unsigned left;
-
-	lock_take(&b->lock);
-	left = --f->refs;
-	lock_drop(&b->lock);
-	if (!left)
-		flight_free(f);
+	LOCK_SCOPE(&f->b->lock);
+	flight_drop_locked(f);
 }
 
-static void flight_untable_locked(struct flight *f)
-{
-	if (f->tabled)
-		map_del(&f->b->flights, &f->by_key);
-	f->tabled = false;
-	list_del(&f->in_orphans);
-}
-
-static void flight_add_locked(struct flight *f, struct job *j)
-{
-	j->flight = f;
-	j->step = STEP_JOIN;
-	job_ref(j);
-	list_append(&f->jobs, &j->in_flight);
-	list_del(&f->in_orphans);
-	if (f->calling && f->attempts)
-		job_set_state_locked(f->b, j, BROKER_RUNNING);
-	if (!j->times.sent_mono && f->attempts)
-		j->times.sent_mono = mono_ns();
-	if (j->stream && f->sofar.len)
-		(void)stream_append(j->stream, f->sofar.data, f->sofar.len); /* fails itself */
-}
+static void flight_run(struct pool_task *t);
 
 static struct flight *flight_new(struct broker *b, const struct job *j)
 {
@@ -86,31 +75,60 @@ static struct flight *flight_new(struct broker *b, const struct job *j)
 		return NULL;
 	f->b = b;
 	f->refs = 1;
+	f->task.run = flight_run;
 	f->key = j->body.key;
 	f->mode = j->terms.cache;
 	f->request = json_deep_copy(j->body.request); /* a count shared by threads is no barrier */
 	f->canon = str_dup_n(j->body.canon, j->body.canon_len);
 	f->canon_len = j->body.canon_len;
 	list_init(&f->jobs);
-	list_init(&f->in_orphans);
-	f->sofar = BUF_INIT(ANSWER_TEXT_MAX);
-	if (!f->canon || !f->request) {
-		json_decref(f->request);
-		free(f->canon);
-		free(f);
-		return NULL;
-	}
-	return f;
+	list_init(&f->settling);
+	list_init(&f->bought);
+	list_init(&f->gather.link);
+	if (f->canon && f->request)
+		return f;
+	json_decref(f->request);
+	free(f->canon);
+	free(f);
+	return NULL;
 }
 
-/* ---- leaving ---- */
+/* ---- coming and leaving ---- */
 
-static void flight_cancel_locked(struct flight *f)
+static void flight_add_locked(struct flight *f, struct job *j)
 {
-	list_del(&f->in_orphans);
-	if (f->call)
-		infer_cancel(f->b->o.infer, f->call);
-	f->call = NULL; /* its sink still comes, with ECANCELED or, too late, the answer */
+	j->flight = f;
+	j->step = STEP_JOIN;
+	job_ref(j);
+	f->refs++;
+	list_append(&f->jobs, &j->in_flight);
+	gather_add_locked(f, j);
+}
+
+/* nobody is here and nothing is going on: it is no longer found */
+static void flight_end_locked(struct flight *f)
+{
+	if (!f->tabled || f->busy || !list_empty(&f->jobs) || !list_empty(&f->settling) ||
+	    !list_empty(&f->bought))
+		return;
+	gather_close_locked(f);
+	map_del(&f->b->flights, &f->by_key);
+	f->tabled = false;
+	flight_drop_locked(f);
+}
+
+void flight_settled(struct flight *f)
+{
+	LOCK_SCOPE(&f->b->lock);
+	flight_end_locked(f);
+}
+
+void flight_take_locked(struct flight *f, struct job *j)
+{
+	assert(j->flight == f && f->refs > 1);
+	j->flight = NULL;
+	list_del(&j->in_flight);
+	f->refs--;
 }
 
 void flight_leave_locked(struct broker *b, struct job *j, bool grace)
@@ -120,198 +138,99 @@ void flight_leave_locked(struct broker *b, struct job *j, bool grace)
 	assert(lock_held(&b->lock));
 	if (!f)
 		return;
-	j->flight = NULL;
-	list_del(&j->in_flight);
+	f->refs++;
+	flight_take_locked(f, j);
 	assert(j->refs > 1);
 	j->refs--;
-	if (!list_empty(&f->jobs) || f->ended)
-		return;
-	if (!grace || !f->tabled) {
-		flight_untable_locked(f);
-		flight_cancel_locked(f);
-		return;
-	}
-	f->orphan_until_mono = mono_ns() + JOB_GRACE_NS;
-	list_del(&f->in_orphans);
-	list_append(&b->orphans, &f->in_orphans);
-	cond_signal(&b->tick);
+	purchase_unwanted_locked(f, grace && f->tabled);
+	flight_end_locked(f);
+	flight_drop_locked(f);
 }
 
-uint64_t flight_orphans_locked(struct broker *b, uint64_t now_mono)
-{
-	while (!list_empty(&b->orphans)) {
-		struct flight *f = LIST_ENTRY(b->orphans.next, struct flight, in_orphans);
+/* ---- who waits for what ---- */
 
-		if (f->orphan_until_mono > now_mono)
-			return f->orphan_until_mono;
-		flight_untable_locked(f);
-		flight_cancel_locked(f);
-	}
-	return 0;
+static int by_acceptance(const void *a, const void *b)
+{
+	const struct job *x = *(struct job *const *)a, *y = *(struct job *const *)b;
+
+	if (x->times.accepted_mono != y->times.accepted_mono)
+		return x->times.accepted_mono < y->times.accepted_mono ? -1 : 1;
+	return x->id < y->id ? -1 : x->id > y->id;
 }
 
-/* ---- the end ---- */
-
-/* closes the flight to joiners and takes everybody who waits */
-void flight_end_locked(struct flight *f, struct list *out_jobs)
+struct job **flight_takers(struct flight *f, uint32_t index, size_t *out_n)
 {
-	f->ended = true;
-	f->calling = false;
-	f->call = NULL;
-	flight_untable_locked(f);
-	list_move_all(out_jobs, &f->jobs);
-	LIST_EACH(l, out_jobs) {
-		struct job *j = LIST_ENTRY(l, struct job, in_flight);
+	struct job **v;
+	size_t n = 0;
 
-		j->flight = NULL;
-		j->step = STEP_STORE;
-	}
-}
-
-void flight_fail_jobs(struct broker *b, struct list *jobs, const struct err *e)
-{
-	struct list *l;
-
-	while ((l = list_pop(jobs))) {
-		struct job *j = LIST_ENTRY(l, struct job, in_flight);
-
-		if (!fallback_take(b, j, e))
-			job_end(b, j, e->kind == ERR_CANCELLED ? BROKER_CANCELLED : BROKER_FAILED,
-				e);
-		job_unref(b, j);
-	}
-}
-
-void flight_fail(struct flight *f, const struct err *e)
-{
-	struct list jobs;
-
-	list_init(&jobs);
+	*out_n = 0;
 	lock_take(&f->b->lock);
-	flight_end_locked(f, &jobs);
+	LIST_EACH(l, &f->jobs)
+		n += picks_want(&job_at(l)->picks, index);
+	v = n ? calloc(n, sizeof(struct job *)) : NULL;
+	if (v)
+		LIST_EACH(l, &f->jobs)
+			if (picks_want(&job_at(l)->picks, index))
+				v[(*out_n)++] = job_ref(job_at(l));
 	lock_drop(&f->b->lock);
-	if (e->kind == ERR_ENDING) { /* not an outcome: it is done again after the next mount */
-		struct list *l;
-
-		while ((l = list_pop(&jobs)))
-			job_unref(f->b, LIST_ENTRY(l, struct job, in_flight));
-		return;
-	}
-	flight_fail_jobs(f->b, &jobs, e);
+	if (v)
+		qsort(v, *out_n, sizeof(struct job *), by_acceptance);
+	return v;
 }
 
-/* ---- the start ---- */
+/* ---- failing ---- */
 
-/* Everybody who waits has another model to ask: nobody needs the breaker's probe. */
-static bool can_wait_elsewhere(struct flight *f)
+void flight_fail_job(struct flight *f, struct job *j, const struct err *e)
 {
-	LOCK_SCOPE(&f->b->lock);
-	LIST_EACH(l, &f->jobs)
-		if (!fallback_left(LIST_ENTRY(l, struct job, in_flight)))
-			return false;
-	return true;
-}
+	bool mine;
 
-static void flight_call(struct flight *f)
-{
-	struct broker *b = f->b;
-	struct infer_spec spec = { .request = f->request, .n = 1 };
-	struct infer_call *c = NULL;
-	struct err e = { 0 };
-	int r;
-
-	lock_take(&b->lock);
-	if (list_empty(&f->jobs)) { /* all cancelled while it was looked up */
-		flight_untable_locked(f);
-		f->ended = true;
-		lock_drop(&b->lock);
-		return;
-	}
-	if (LIST_ENTRY(f->jobs.next, struct job, in_flight)->terms.images)
-		spec.load = image_load;
-	spec.unbounded = LIST_ENTRY(f->jobs.next, struct job, in_flight)->line != NULL;
-	spec.priority = LIST_ENTRY(f->jobs.next, struct job, in_flight)->terms.priority;
-	spec.timeout_s = LIST_ENTRY(f->jobs.next, struct job, in_flight)->terms.timeout_s > 0
-				 ? 0
-				 : b->o.timeout_s;
-	LIST_EACH(l, &f->jobs)
-		LIST_ENTRY(l, struct job, in_flight)->step = STEP_QUEUE;
-	f->calling = true;
-	f->refs++; /* the call's */
-	lock_drop(&b->lock);
-	spec.backend = json_string_value(json_object_get(f->request, "backend"));
-	if (can_wait_elsewhere(f) && infer_ready(b->o.infer, spec.backend, &e) == -EHOSTDOWN) {
-		flight_fail(f, &e);
-		flight_unref(f);
-		return;
-	}
-	r = infer_call(b->o.infer, &spec, &purchase_sink, f, &c);
-	lock_take(&b->lock);
-	if (r == 0 && f->calling) {
-		f->call = c;
-		if (list_empty(&f->jobs) && !f->tabled)
-			flight_cancel_locked(f);
-	}
-	lock_drop(&b->lock);
-	if (r == 0)
-		return;
-	err_set(&e,
-		r == -ENOBUFS	  ? ERR_QUEUE_FULL
-		: r == -ESHUTDOWN ? ERR_ENDING
-		: r == -ENXIO	  ? ERR_NOT_FOUND
-				  : ERR_INTERNAL,
-		"the request could not be queued at the backend \"%s\": %s", spec.backend,
-		strerror(-r));
-	flight_fail(f, &e);
-	flight_unref(f);
-}
-
-/* requests that must not be sent leave here; true: somebody may still buy */
-static bool split_only(struct flight *f)
-{
-	struct list only;
-	struct err e = { 0 };
-	bool rest;
-
-	list_init(&only);
 	lock_take(&f->b->lock);
-	LIST_EACH_SAFE(l, tmp, &f->jobs) {
-		struct job *j = LIST_ENTRY(l, struct job, in_flight);
-
-		if (j->terms.cache != REQUEST_CACHE_ONLY)
-			continue;
-		list_del(l);
-		list_append(&only, l);
-		j->flight = NULL;
-	}
-	rest = !list_empty(&f->jobs);
-	if (!rest) {
-		flight_untable_locked(f);
-		f->ended = true;
-	}
+	mine = j->flight == f;
+	if (mine)
+		flight_take_locked(f, j);
 	lock_drop(&f->b->lock);
-	err_set(&e, ERR_CACHE_ONLY,
-		"the answer is not in the cache and cache mode \"only\" never sends; ask with "
-		"\"cache\":\"use\" to buy it");
-	flight_fail_jobs(f->b, &only, &e);
-	return rest;
+	if (!mine)
+		return;
+	/* with ERR_ENDING it is no outcome: it is done again after the next mount */
+	if (e->kind != ERR_ENDING) {
+		lock_take(&f->b->lock);
+		purchase_unwanted_locked(f, true); /* the rest of what it wanted */
+		lock_drop(&f->b->lock);
+	}
+	if (e->kind != ERR_ENDING && !fallback_take(f->b, j, e))
+		job_end(f->b, j, e->kind == ERR_CANCELLED ? BROKER_CANCELLED : BROKER_FAILED, e);
+	job_unref(f->b, j); /* the list's */
 }
+
+void flight_fail_index(struct flight *f, uint32_t index, const struct err *e)
+{
+	size_t n;
+	struct job **v = flight_takers(f, index, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		flight_fail_job(f, v[i], e);
+		job_unref(f->b, v[i]);
+	}
+	free(v);
+}
+
+/* ---- the store ---- */
 
 struct link_arg {
 	struct broker *b;
-	const struct key *key;
+	const struct answers_id *id;
 };
 
 static int link_from_store(void *arg, int dirfd, const char *name)
 {
 	const struct link_arg *l = arg;
 
-	return store_export(l->b->o.store, l->key, 0, dirfd, name);
+	return store_export(l->b->o.store, &l->id->key, l->id->index, dirfd, name);
 }
 
 int flight_adopt(struct broker *b, const struct buf *bytes, struct answers_id *id)
 {
-	struct link_arg l = { b, &id->key };
+	struct link_arg l = { b, id };
 	int r = sweep_pin(b, &id->key);
 
 	if (r < 0)
@@ -326,104 +245,336 @@ int flight_adopt(struct broker *b, const struct buf *bytes, struct answers_id *i
 	return r;
 }
 
-static void flight_hit(struct flight *f, const struct object *o, const struct buf *bytes)
-{
-	struct answers_id id = { .key = f->key };
-	struct list jobs;
-	struct err e = { 0 };
-	int r = flight_adopt(f->b, bytes, &id);
-
-	if (r < 0) {
-		err_sys(&e, -r, "the cached answer could not be kept under the state directory");
-		flight_fail(f, &e);
-		return;
-	}
-	list_init(&jobs);
-	lock_take(&f->b->lock);
-	flight_end_locked(f, &jobs);
-	lock_drop(&f->b->lock);
-	settle_jobs(f->b, &jobs, &(struct settle){ .object = &id, .sample = o->sample });
-}
-
-int flight_lookup(struct broker *b, const struct key *key, bool nowait, struct object *o,
+int flight_lookup(struct broker *b, const struct answers_id *id, bool nowait, struct object *o,
 		  struct buf *bytes)
 {
 	struct err e;
-	int r = store_get(b->o.store, key, 0, nowait ? STORE_NOWAIT : 0, o, bytes);
+	int r = store_get(b->o.store, &id->key, id->index, nowait ? STORE_NOWAIT : 0, o, bytes);
 
 	if (r == STORE_OK || r == STORE_AGAIN)
 		return r;
 	buf_clear(bytes);
-	if (unstored_lookup(b, key, bytes) == 0 &&
-	    object_decode(bytes->data, bytes->len, key, 0, o, &e) == 0)
+	if (unstored_lookup(b, &id->key, id->index, bytes) == 0 &&
+	    object_decode(bytes->data, bytes->len, &id->key, id->index, o, &e) == 0)
 		return STORE_OK;
 	return STORE_MISS;
 }
 
-static bool flight_look(struct flight *f, bool nowait)
+/* a reader's stream of a job whose first sample came from the store */
+static void show_first(struct broker *b, struct job *j, const json_t *sample)
 {
-	struct object o = { 0 };
-	struct buf bytes = BUF_INIT(OBJECT_MAX);
-	int r = flight_lookup(f->b, &f->key, nowait, &o, &bytes);
-
-	if (r == STORE_OK)
-		flight_hit(f, &o, &bytes);
-	else if (r != STORE_AGAIN && split_only(f))
-		flight_call(f);
-	object_done(&o);
-	buf_done(&bytes);
-	return r != STORE_AGAIN;
+	settle_stream(b, j, sample, true);
 }
 
-static void flight_look_run(struct pool_task *t)
+static int give_stored(struct broker *b, struct job *j, const struct object *o,
+		       const struct buf *bytes, struct answers_id *id)
+{
+	struct gift g = { .id = id, .sample = o->sample, .kept = true };
+	int r = flight_adopt(b, bytes, id);
+
+	if (r < 0)
+		return r;
+	if (!picks_give(b, j, &g))
+		sweep_unpin(b, &id->key);
+	else if (j->picks.v[0].index == id->index)
+		show_first(b, j, o->sample);
+	return 0;
+}
+
+int flight_look_job(struct broker *b, struct job *j, bool nowait)
+{
+	int r = STORE_OK;
+
+	for (unsigned i = 0; i < j->picks.n && r == STORE_OK; i++) {
+		struct answers_id id = { .key = j->body.key, .index = j->picks.v[i].index };
+		struct buf bytes = BUF_INIT(OBJECT_MAX);
+		struct object o = { 0 };
+
+		if (j->picks.v[i].have)
+			continue;
+		r = flight_lookup(b, &id, nowait, &o, &bytes);
+		if (r == STORE_OK)
+			r = give_stored(b, j, &o, &bytes, &id);
+		object_done(&o);
+		buf_done(&bytes);
+	}
+	return r;
+}
+
+/* one index for all who wait for it */
+static int look_index(struct flight *f, uint32_t index, bool nowait)
+{
+	struct answers_id id = { .key = f->key, .index = index };
+	struct buf bytes = BUF_INIT(OBJECT_MAX);
+	struct object o = { 0 };
+	struct job **v;
+	struct err e = { 0 };
+	size_t n = 0;
+	int r = flight_lookup(f->b, &id, nowait, &o, &bytes);
+
+	v = r == STORE_OK ? flight_takers(f, index, &n) : NULL;
+	for (size_t i = 0; i < n; i++) {
+		int k = v[i]->id ? give_stored(f->b, v[i], &o, &bytes, &id) : 0;
+
+		if (k < 0) {
+			err_sys(&e, -k,
+				"the cached answer could not be kept under the state directory");
+			flight_fail_job(f, v[i], &e);
+		} else if (!v[i]->id) {
+			settle_ask_hit(f, v[i], o.sample);
+		}
+		job_unref(f->b, v[i]);
+	}
+	free(v);
+	object_done(&o);
+	buf_done(&bytes);
+	return r;
+}
+
+enum { LOOK_NOWAIT_MAX = 16 }; /* each may read a file; more is work for the pool */
+
+static void note_missed(struct flight *f, uint32_t index)
+{
+	LOCK_SCOPE(&f->b->lock);
+	LIST_EACH(l, &f->jobs)
+		picks_missed(&job_at(l)->picks, index);
+}
+
+/* looks up what is wanted and not being bought; what is not stored is left in *missing. STORE_AGAIN: not
+ * finished */
+static int look(struct flight *f, bool nowait, struct deal_list *missing)
+{
+	size_t kept = 0;
+
+	if (deal_missing(f, missing) < 0)
+		return STORE_AGAIN;
+	for (size_t i = 0; i < missing->n; i++) {
+		struct deal_want *w = &missing->v[i];
+		int r = w->looked || !is_shared(f->mode) ? STORE_MISS : STORE_AGAIN;
+
+		if (r == STORE_AGAIN && (!nowait || i < LOOK_NOWAIT_MAX))
+			r = look_index(f, w->index, nowait);
+		if (r == STORE_AGAIN)
+			return r;
+		if (r == STORE_OK)
+			continue;
+		if (!w->looked && is_shared(f->mode))
+			note_missed(f, w->index);
+		missing->v[kept++] = *w;
+	}
+	missing->n = kept;
+	return STORE_OK;
+}
+
+/* ---- a turn ---- */
+
+static bool is_full(const struct job *j)
+{
+	return j->id && picks_full(&j->picks);
+}
+
+static void settle_full(struct flight *f)
+{
+	struct list full;
+
+	list_init(&full);
+	lock_take(&f->b->lock);
+	LIST_EACH_SAFE(l, tmp, &f->jobs) {
+		struct job *j = job_at(l);
+
+		if (!is_full(j))
+			continue;
+		flight_take_locked(f, j);
+		j->step = STEP_STORE;
+		list_append(&full, &j->in_flight);
+	}
+	lock_drop(&f->b->lock);
+	if (!list_empty(&full))
+		settle_jobs(f, &full);
+}
+
+static bool must_not_buy(const struct job *j)
+{
+	return j->terms.cache == REQUEST_CACHE_ONLY && j->picks.v;
+}
+
+/* requests that must not be sent leave here, when something of theirs is neither stored nor on its way */
+static void fail_only(struct flight *f, const struct deal_list *missing)
+{
+	struct err e = { 0 };
+
+	err_set(&e, ERR_CACHE_ONLY,
+		"the answer is not in the cache and cache mode \"only\" never sends; ask with "
+		"\"cache\":\"use\" to buy it");
+	for (size_t i = 0; i < missing->n; i++) {
+		size_t n;
+		struct job **v = flight_takers(f, missing->v[i].index, &n);
+
+		for (size_t k = 0; k < n; k++) {
+			if (must_not_buy(v[k]))
+				flight_fail_job(f, v[k], &e);
+			job_unref(f->b, v[k]);
+		}
+		free(v);
+	}
+}
+
+static bool window_is_open(struct flight *f)
+{
+	LOCK_SCOPE(&f->b->lock);
+	return f->gather.until_mono != 0;
+}
+
+/* false: the rest is to be done where one may wait */
+static bool step(struct flight *f, bool may_wait)
+{
+	struct deal_list missing = { 0 };
+	bool open, done;
+
+	if (!purchase_land_all(f, may_wait))
+		return false;
+	open = window_is_open(f);
+	deal_jobs(f, open);
+	done = look(f, !may_wait, &missing) != STORE_AGAIN;
+	settle_full(f);
+	if (done && missing.n) {
+		fail_only(f, &missing);
+		if (!open)
+			purchase_all(f, &missing);
+	}
+	deal_list_done(&missing);
+	return done;
+}
+
+static bool turn_begin(struct flight *f)
+{
+	LOCK_SCOPE(&f->b->lock);
+	f->again = f->busy;
+	if (f->again)
+		return false;
+	f->busy = true;
+	return true;
+}
+
+static bool turn_end(struct flight *f, bool stop)
+{
+	bool again;
+
+	LOCK_SCOPE(&f->b->lock);
+	again = f->again;
+	f->again = false;
+	if (again && !stop)
+		return true;
+	f->busy = false;
+	flight_end_locked(f);
+	return again;
+}
+
+/* the caller has a reference */
+static void turn(struct flight *f, bool may_wait)
+{
+	bool done, again;
+
+	if (!turn_begin(f))
+		return;
+	do {
+		done = step(f, may_wait);
+		again = turn_end(f, !may_wait);
+	} while (again && may_wait);
+	if (!done || again)
+		flight_poke(f);
+}
+
+static void flight_run(struct pool_task *t)
 {
 	struct flight *f = CONTAINER_OF(t, struct flight, task);
 
-	(void)flight_look(f, false);
+	lock_take(&f->b->lock);
+	f->posted = false;
+	lock_drop(&f->b->lock);
+	turn(f, true);
 	flight_unref(f);
 }
 
-static void flight_start(struct flight *f)
+void flight_poke(struct flight *f)
 {
-	if (f->mode == REQUEST_CACHE_BYPASS || f->mode == REQUEST_CACHE_REFRESH) {
-		flight_call(f);
-	} else if (!flight_look(f, true)) {
-		f->task.run = flight_look_run;
-		lock_take(&f->b->lock);
+	bool post;
+
+	lock_take(&f->b->lock);
+	post = !f->posted;
+	if (post)
 		f->refs++;
-		lock_drop(&f->b->lock);
-		if (pool_post(f->b->pool, &f->task) < 0)
-			flight_look_run(&f->task);
+	f->posted = true;
+	lock_drop(&f->b->lock);
+	if (post && pool_post(f->b->pool, &f->task) < 0)
+		flight_run(&f->task); /* ending: better a slow thread than a lost answer */
+}
+
+/* ---- joining ---- */
+
+static int deal_plain(struct job *j)
+{
+	if (j->picks.v || (j->terms.ns && j->terms.cache != REQUEST_CACHE_BYPASS))
+		return 0;
+	return picks_deal_first(&j->picks, (unsigned)j->terms.n);
+}
+
+/* an equal request that is being answered already needs no turn: ten thousand may wait for one call */
+static bool shared_locked(struct flight *f, struct job *j)
+{
+	return j->picks.n == 1 && !f->gather.until_mono &&
+	       purchase_of_locked(f, j->picks.v[0].index) != NULL;
+}
+
+static struct flight *join_locked(struct broker *b, struct job *j, struct flight *take_made,
+				  bool *out_served)
+{
+	bool shared = is_shared(j->terms.cache);
+	struct flight *f = shared ? flight_find_locked(b, &j->body.key) : NULL;
+
+	if (!f && !take_made)
+		return NULL;
+	if (!f) {
+		f = take_made;
+		if (shared && map_add(&b->flights, &f->by_key, flight_hash(&f->key)) == 0) {
+			f->tabled = true;
+			f->refs++;
+		}
 	}
+	f->refs++;
+	flight_add_locked(f, j);
+	*out_served = shared_locked(f, j);
+	if (j->picks.v)
+		purchase_joined_locked(f, j);
+	return f;
 }
 
 void flight_join(struct broker *b, struct job *j)
 {
-	bool shared = j->terms.cache == REQUEST_CACHE_USE || j->terms.cache == REQUEST_CACHE_ONLY;
-	struct flight *f = NULL, *made;
+	struct flight *f = NULL, *made = NULL;
 	struct err e = { 0 };
+	bool served = false;
+	int r = deal_plain(j);
 
-	lock_take(&b->lock);
-	if (shared)
-		f = flight_find_locked(b, &j->body.key);
-	if (f)
-		flight_add_locked(f, j);
-	lock_drop(&b->lock);
-	if (f)
-		return;
-	made = flight_new(b, j);
-	if (!made) {
+	if (r == 0) {
+		lock_take(&b->lock);
+		f = join_locked(b, j, NULL, &served);
+		lock_drop(&b->lock);
+		made = f ? NULL : flight_new(b, j);
+	}
+	if (!f && made) {
+		lock_take(&b->lock);
+		f = join_locked(b, j, made, &served);
+		lock_drop(&b->lock);
+	}
+	if (!f) {
 		err_sys(&e, ENOMEM, "the request could not be started");
 		job_end(b, j, BROKER_FAILED, &e);
 		return;
 	}
-	lock_take(&b->lock);
-	f = shared ? flight_find_locked(b, &j->body.key) : NULL; /* somebody was faster meanwhile */
-	if (!f && shared && map_add(&b->flights, &made->by_key, flight_hash(&made->key)) == 0)
-		made->tabled = true;
-	flight_add_locked(f ? f : made, j);
-	lock_drop(&b->lock);
-	if (!f)
-		flight_start(made);
-	flight_unref(made);
+	if (!served)
+		turn(f, false);
+	flight_unref(f);
+	if (made)
+		flight_unref(made);
 }

@@ -1,9 +1,14 @@
 /*
- * jobs/flight.h - the purchase that equal requests share, and the recording of what it brought
+ * jobs/flight.h - everybody who waits for samples of one key: single-flight, and merging
  *
- *   1. flight_join    a job looks for the purchase of its key, or begins it: look-up, then the call
- *   2. purchase.c     the call's callbacks; the answer becomes an object
- *   3. settle_jobs    hand-outs in one commit, then streams are sealed and waiters woken
+ *   1. flight_join    a job is one of them; its samples are dealt (deal.h), looked up, or bought
+ *   2. purchase.h     one provider call for some of the missing indices; what it brings is given to whoever
+ *                     waits for that index
+ *   3. settle.h       who has all of his samples is recorded, then shown
+ *   4. it ends when nobody waits, nothing runs and nothing is being recorded
+ *
+ * All of that happens in turns: one thread at a time has a flight to himself, others leave a word that there
+ * is more to do. What a turn cannot do without waiting for the disk, it leaves to a turn on the pool.
  *
  * Private to jobs/. Threads: any. Blocks: look-up and storing run on the pool when they would.
  */
@@ -12,72 +17,65 @@
 
 #include "jobs/inside.h"
 
-/* one purchase of (key, index) and everybody who waits for it: single-flight */
 struct flight {
 	struct broker *b;
-	unsigned refs; /* table, call, store task */
+	unsigned refs; /* table, each job, each purchase, each turn, each posting */
 	struct key key;
-	enum request_cache mode; /* bypass and refresh ones are in no table */
-	json_t *request;
-	char *canon;
-	size_t canon_len;
-	struct list jobs; /* in order of acceptance */
-	struct buf sofar; /* text of the running attempt, for readers who come later */
-	struct infer_call *call;
-	bool tabled, calling, ended; /* ended: done, failed or a hit; late joiners start anew */
-	bool paid; /* asks had it before it was stored, and were counted as its buyers */
-	uint64_t orphan_until_mono; /* nobody waits; cancelled then */
-	struct list in_orphans;
+	enum request_cache mode; /* bypass and refresh ones are in no table and have one job */
+	struct {		 /* what is asked */
+		json_t *request;
+		char *canon;
+		size_t canon_len;
+	};
+	struct list jobs;     /* in order of joining */
+	struct list settling; /* jobs whose hand-out is being recorded: their samples are taken */
+	struct list bought;   /* purchases, until what they brought is given out */
 	struct map_link by_key;
-	struct answer *answer;
-	unsigned attempts;
+	struct { /* the window (gather.h); until_mono 0: none is open */
+		uint64_t until_mono;
+		unsigned wanted; /* samples */
+		struct list link;
+	} gather;
+	struct {
+		bool tabled, busy, again, posted;
+		bool alone; /* a merged call was refused: each request's samples go alone */
+	};
 	struct pool_task task;
 };
 
-/* flight.c: join, buy, store */
+/* flight_join - j waits with its equals; j is not in a flight */
 void flight_join(struct broker *b, struct job *j);
-/* flight_leave_locked - j waits no longer; grace: the call may go on for a second, else a call nobody
- * waits for is cancelled now (infer_cancel only posts, and its sink takes our lock first) */
+/* flight_leave_locked - j waits no longer; grace: a call that nobody else waits for may go on for a second,
+ * else it is cancelled now (infer_cancel only posts, and its sink takes our lock first) */
 void flight_leave_locked(struct broker *b, struct job *j, bool grace);
+/* flight_take_locked - j has its samples or its error: off the list, with the list's reference */
+void flight_take_locked(struct flight *f, struct job *j);
 void flight_unref(struct flight *f);
-/* flight_orphans_locked - cancel the calls whose second is over; when the next one is due, else 0 */
-uint64_t flight_orphans_locked(struct broker *b, uint64_t now_mono);
+/* flight_drop_locked - as flight_unref */
+void flight_drop_locked(struct flight *f);
+/* flight_poke - there is something to do; it is done on the pool */
+void flight_poke(struct flight *f);
+/* flight_settled - what was being recorded is */
+void flight_settled(struct flight *f);
 
-/* flight_end_locked - close it to joiners and take everybody who waits */
-void flight_end_locked(struct flight *f, struct list *out_jobs);
-/* flight_fail - end it without an answer */
-void flight_fail(struct flight *f, const struct err *e);
-void flight_fail_jobs(struct broker *b, struct list *jobs, const struct err *e);
-/* purchase.c: the callbacks of its call */
-extern const struct infer_sink purchase_sink;
+/* flight_takers - the jobs that wait for index, the buyer (accepted first) at the front: malloc'd, each with a
+ * reference; NULL and 0: nobody, or no memory */
+struct job **flight_takers(struct flight *f, uint32_t index, size_t *out_n);
+/* flight_fail_index - whoever waits for index gets e, or asks another model; with ERR_ENDING nobody is told */
+void flight_fail_index(struct flight *f, uint32_t index, const struct err *e);
+void flight_fail_job(struct flight *f, struct job *j, const struct err *e);
+
 /* flight_lookup - the store, then what it has not taken yet: STORE_OK, STORE_MISS, STORE_AGAIN (nowait) */
-int flight_lookup(struct broker *b, const struct key *key, bool nowait, struct object *o,
+int flight_lookup(struct broker *b, const struct answers_id *id, bool nowait, struct object *o,
 		  struct buf *bytes);
 /* flight_adopt - a stored object becomes the response's own; id->variant is set; on success its key is
- * pinned until the commit that names it */
+ * pinned once */
 int flight_adopt(struct broker *b, const struct buf *bytes, struct answers_id *id);
+/* flight_look_job - look up and adopt what j's picks have not yet, before it is in a flight: STORE_OK it has all,
+ * STORE_MISS, STORE_AGAIN; -errno when what is stored cannot be kept */
+int flight_look_job(struct broker *b, struct job *j, bool nowait);
 
-/* names.c: a job from its row; the row's strings are taken */
+/* job_row.c: a job from its row; the row's strings are taken */
 int job_row_load(struct broker *b, struct ledger_row *row, struct job **out);
-
-/* settle.c: an object is there; record the hand-outs, seal, wake */
-struct settle {
-	const struct answers_id *object;
-	const json_t *sample;	     /* of the object */
-	const struct answer *answer; /* what was bought; NULL: from the cache */
-	const struct buf *streamed;  /* what the readers have got; NULL: nothing yet */
-	unsigned attempts;
-	bool unstored; /* the engine has not taken it */
-};
-/* settle_jobs - jobs (linked by in_flight, one reference each) are consumed, and one pin of the object's
- * key */
-void settle_jobs(struct broker *b, struct list *jobs, const struct settle *s);
-/* settle_asks - a purchase that nobody but asks waits for: they have its bytes and need no record, so
- * they do not wait for the store; true: they were served and counted */
-bool settle_asks(struct flight *f);
-/* settle_text_bytes - size of the file `text` of a sample */
-uint64_t settle_text_bytes(const json_t *sample);
-/* settle_count - add one served request to the counters */
-void settle_count(struct broker *b, const struct settle *s, bool buyer);
 
 #endif

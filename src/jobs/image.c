@@ -11,8 +11,8 @@
 #include "base/str.h"
 #include "core/base64.h"
 #include "jobs/bulk_line.h"
-#include "jobs/flight.h"
 #include "jobs/image.h"
+#include "jobs/purchase.h"
 
 #include "base/banned.h"
 
@@ -373,9 +373,9 @@ static void load_run(struct pool_task *t)
 	flight_unref(f);
 }
 
-void image_load(void *flight, struct infer_call *c)
+void image_load(void *purchase, struct infer_call *c)
 {
-	struct flight *f = flight;
+	struct flight *f = ((struct purchase *)purchase)->f; /* it lives until its call is over */
 	struct loading *l = calloc(1, sizeof(*l));
 	struct err e;
 

@@ -12,8 +12,6 @@
 
 #include "jobs/inside.h"
 
-struct flight;
-
 /* image_unknown - are there files to be read before the request has a key? */
 bool image_unknown(const struct request *r);
 /* image_learn - path: of the prompt below root; its directory is what images are relative to
@@ -23,7 +21,7 @@ int image_learn(struct broker *b, const char *root, const char *path, struct req
 /* image_terms - fill images and image_dir of the terms, and what an ask (path NULL) keeps; 0, -ENOMEM */
 int image_terms(const struct request *r, const char *path, struct job_terms *t,
 		struct job_ask *ask);
-/* image_load - infer_spec's load; the sink's argument is the flight */
-void image_load(void *flight, struct infer_call *c);
+/* image_load - infer_spec's load; the sink's argument is the purchase */
+void image_load(void *purchase, struct infer_call *c);
 
 #endif

@@ -15,6 +15,7 @@
 #include "infer/infer.h"
 #include "jobs/broker_start.h"
 #include "jobs/bulks.h"
+#include "jobs/picks.h"
 #include "jobs/recent.h"
 #include "ledger/answers.h"
 #include "ledger/ledger.h"
@@ -44,7 +45,9 @@ enum job_step {
 /* what the user asked for beside the effective request; kept in the ledger as the envelope */
 struct job_terms {
 	char *request_id; /* NULL: the path */
-	char *hand_id; /* a line: what its hand-outs are known by; NULL: request_id or the path */
+	char *ns;	  /* sampling namespace; NULL: none */
+	/* a line: what its hand-outs are known by, and the path of its file; NULL: request_id or the path */
+	char *hand_id, *hand_path;
 	char *backend, *model;
 	enum request_cache cache;
 	int n, priority;
@@ -89,6 +92,7 @@ struct job {
 	struct job_body body;
 	struct job_times times;
 	struct job_ask ask;
+	struct picks picks;
 	struct bulk *bulk;	/* a file of many requests; NULL: it is one */
 	struct bulk_line *line; /* a line of such a file; NULL: it is none */
 	struct {		/* where it stands */
@@ -129,14 +133,20 @@ struct broker {
 	struct sweeps sweeps;
 	struct bulks bulks;
 	struct list deadlines; /* jobs with a time-out of their own */
-	struct list orphans;   /* flights nobody waits for */
+	struct list orphans;   /* purchases nobody waits for */
+	struct {
+		struct list flights; /* whose window is open, the first to close first */
+		bool in_use; /* several samples or a namespace were asked for: equals are waited for */
+	} gathering;
 	struct cond tick;
 	struct thread tick_thread;
 	struct pool *pool;
 	bool stopping, tick_stop;
-	struct list asks;     /* every open ask */
-	struct list unstored; /* objects the engine has not taken yet */
-	uint64_t offer_at_mono;
+	struct list asks; /* every open ask */
+	struct {
+		struct list objects; /* that the engine has not taken yet */
+		uint64_t at_mono;    /* when they are offered again; 0: there are none */
+	} unstored;
 	struct recent *recent; /* NULL: remembers nothing */
 	int64_t first_id;      /* of this mount: smaller ones are the recovery's */
 };
@@ -168,16 +178,11 @@ struct stream *job_stream_locked(struct job *j);
 char *terms_write(const struct job_terms *t);
 int terms_read(const char *envelope, struct job_terms *out);
 void terms_done(struct job_terms *t);
-struct terms_outcome {
-	const struct answer *answer; /* NULL: from the cache */
-	const json_t *sample;	     /* of the object */
-	const struct job *job;
-	uint64_t now_mono;
-	unsigned attempts;
-	double cost_usd, saved_usd;
-	bool bought;
-};
-char *terms_facts(const struct terms_outcome *o);
+/* terms_facts - how it ended, by what j->picks tells; attempts: of what failed it, 0 otherwise */
+char *terms_facts(const struct job *j, unsigned attempts);
+/* terms_hand_id - what hand-outs to j are recorded under; *out_root: of the path that it is, NULL: the user
+ * chose it. Lent */
+const char *terms_hand_id(const struct job *j, const char **out_root);
 
 /* route.c: which backend and model */
 struct route {
@@ -196,9 +201,10 @@ struct checked {
 	struct job_body body;
 	struct job_ask ask;
 };
-/* check_request - the request is freed; history: what broker_ask_history gave; path: of the prompt, NULL for an ask */
-int check_request(struct broker *b, const char *path, const json_t *history, struct checked *c,
-		  struct err *e);
+/* check_request - the request is freed; history: what broker_ask_history gave; name: of the prompt, NULL for
+ * an ask */
+int check_request(struct broker *b, const struct broker_name *name, const json_t *history,
+		  struct checked *c, struct err *e);
 void check_done(struct checked *c);
 /* check_target - backend, model, address and the default max_tokens into an effective request */
 int check_target(struct broker *b, const struct route *route, json_t *effective);
@@ -220,7 +226,7 @@ int tick_start(struct broker *b);
 void tick_stop(struct broker *b);
 
 /* unstored.c: what the engine has not taken */
-int unstored_lookup(struct broker *b, const struct key *key, struct buf *out_bytes);
+int unstored_lookup(struct broker *b, const struct key *key, uint32_t index, struct buf *out_bytes);
 void unstored_add(struct broker *b, const struct answers_id *id);
 void unstored_offer(struct broker *b);
 void unstored_free(struct broker *b);

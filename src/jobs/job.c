@@ -11,6 +11,7 @@
 #include "jobs/bulk.h"
 #include "jobs/flight.h"
 #include "jobs/inside.h"
+#include "jobs/purchase.h"
 
 #include "base/banned.h"
 
@@ -37,10 +38,11 @@ struct job *job_ref(struct job *j)
 	return j;
 }
 
-static void job_free(struct job *j)
+static void job_free(struct broker *b, struct job *j)
 {
 	assert(j->magic == JOB_MAGIC && list_empty(&j->in_flight) && list_empty(&j->waiters));
 	j->magic = 0;
+	picks_done(b, &j->body.key, &j->picks);
 	terms_done(&j->terms);
 	json_decref(j->body.request);
 	free(j->body.canon);
@@ -67,7 +69,7 @@ void job_unref(struct broker *b, struct job *j)
 	left = --j->refs;
 	lock_drop(&b->lock);
 	if (!left)
-		job_free(j);
+		job_free(b, j);
 }
 
 void job_keep_calls(struct job *j, const json_t *calls)
@@ -185,11 +187,14 @@ void job_view_locked(const struct job *j, struct broker_view *out)
 
 struct stream *job_stream_locked(struct job *j)
 {
+	const struct buf *sofar;
+
 	if (!j->stream) {
 		j->stream = stream_new();
-		if (j->stream && j->flight && j->flight->sofar.len)
-			(void)stream_append(j->stream, j->flight->sofar.data,
-					    j->flight->sofar.len); /* too long: it fails itself */
+		sofar = purchase_sofar_locked(j);
+		if (j->stream && sofar && sofar->len)
+			(void)stream_append(j->stream, sofar->data,
+					    sofar->len); /* too long: it fails itself */
 	}
 	return j->stream ? stream_ref(j->stream) : NULL;
 }
@@ -265,18 +270,6 @@ static void ending_done(struct ledger_post *p, int result)
 	job_unref(b, j);
 }
 
-static void count_end(struct broker *b, const struct job *j, enum broker_state state,
-		      const struct err *e)
-{
-	ledger_count(b->o.ledger, state == BROKER_CANCELLED ? LEDGER_C_CANCELLED : LEDGER_C_FAILED,
-		     1);
-	if (e->attempts > 0)
-		ledger_count(b->o.ledger, LEDGER_C_CALLS, e->attempts);
-	if (e->attempts > 1)
-		ledger_count(b->o.ledger, LEDGER_C_RETRIED, e->attempts - 1);
-	(void)j;
-}
-
 static void end_ask(struct job *j)
 {
 	if (j->stream)
@@ -314,7 +307,8 @@ void job_end(struct broker *b, struct job *j, enum broker_state state, const str
 		return;
 	if (!end_begin(b, j, state, e))
 		return;
-	count_end(b, j, state, e);
+	ledger_count(b->o.ledger, state == BROKER_CANCELLED ? LEDGER_C_CANCELLED : LEDGER_C_FAILED,
+		     1);
 	x = j->id ? calloc(1, sizeof(*x)) : NULL;
 	if (!x) { /* an ask, or no memory: told, and for a named one tried again after the next mount */
 		end_ask(j);
@@ -331,11 +325,7 @@ void job_end(struct broker *b, struct job *j, enum broker_state state, const str
 				  : j->terms.request_id ? j->terms.request_id
 							: j->path,
 				  &x->error);
-	x->facts = terms_facts(&(struct terms_outcome){ .job = j,
-							.now_mono = mono_ns(),
-							.attempts = e->attempts,
-							.cost_usd = -1,
-							.saved_usd = 0 });
+	x->facts = terms_facts(j, e->attempts);
 	x->change.op = LEDGER_OP_FINISH;
 	x->change.row.id = j->id;
 	x->change.row.state = state == BROKER_CANCELLED ? LEDGER_CANCELLED : LEDGER_FAILED;

@@ -1,106 +1,302 @@
-/* purchase.c - a flight's call: what comes while it runs, and the answer that is kept */
+/* purchase.c - one provider call for some samples of a key: begun, shared, left, over */
+#include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/auto.h"
 #include "base/fault.h"
 #include "base/mono.h"
-#include "core/price.h"
-#include "core/vectors.h"
-#include "jobs/flight.h"
-#include "jobs/inside.h"
-#include "jobs/sweep.h"
+#include "jobs/fallback.h"
+#include "jobs/image.h"
+#include "jobs/land.h"
+#include "jobs/purchase.h"
 
 #include "base/banned.h"
 
-/* ---- the call: callbacks on the net thread ---- */
-
-/* the streams of everybody who waits; *out_n of them, each with a reference */
-static struct stream **streams_locked(struct flight *f, size_t *out_n)
+static struct purchase *purchase_at(struct list *l)
 {
-	struct stream **list;
-	size_t n = 0;
+	return LIST_ENTRY(l, struct purchase, link);
+}
 
-	LIST_EACH(l, &f->jobs)
-		n += LIST_ENTRY(l, struct job, in_flight)->stream != NULL;
-	*out_n = 0;
-	list = n ? calloc(n, sizeof(struct stream *)) : NULL;
-	if (!list)
-		return NULL;
-	LIST_EACH(l, &f->jobs) {
-		struct job *j = LIST_ENTRY(l, struct job, in_flight);
+static struct job *job_at(struct list *l)
+{
+	return LIST_ENTRY(l, struct job, in_flight);
+}
 
-		if (j->stream)
-			list[(*out_n)++] = stream_ref(j->stream);
+static void purchase_free(struct purchase *p)
+{
+	for (unsigned i = 0; i < p->n; i++) {
+		if (p->sofar)
+			buf_done(&p->sofar[i]);
+		if (p->answers)
+			answer_free(p->answers[i]);
 	}
-	return list;
+	free(p->sofar);
+	free(p->answers);
+	free(p->indices);
+	free(p);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static struct purchase *purchase_new(struct flight *f, const struct deal_want *v, unsigned n)
+{
+	struct purchase *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->f = f;
+	p->n = n;
+	list_init(&p->link);
+	list_init(&p->in_orphans);
+	p->indices = calloc(n, sizeof(*p->indices));
+	p->sofar = calloc(n, sizeof(*p->sofar));
+	p->answers = calloc(n, sizeof(struct answer *));
+	if (!p->indices || !p->sofar || !p->answers) {
+		p->n = 0;
+		purchase_free(p);
+		return NULL;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		p->indices[i] = v[i].index;
+		p->sofar[i] = BUF_INIT(ANSWER_TEXT_MAX);
+		p->jobs += i == 0 || v[i].owner != v[i - 1].owner;
+	}
+	qsort(p->indices, n, sizeof(*p->indices), by_number);
+	return p;
+}
+
+/* ---- looking at them ---- */
+
+static unsigned choice_of(const struct purchase *p, uint32_t index)
+{
+	unsigned i = 0;
+
+	while (i < p->n && p->indices[i] != index)
+		i++;
+	return i;
+}
+
+struct purchase *purchase_of_locked(struct flight *f, uint32_t index)
+{
+	LIST_EACH(l, &f->bought) {
+		struct purchase *p = purchase_at(l);
+
+		if (!p->cancelled && choice_of(p, index) < p->n)
+			return p;
+	}
+	return NULL;
+}
+
+int purchase_indices_locked(struct flight *f, uint32_t **out, size_t *out_n)
+{
+	size_t n = 0;
+	uint32_t *v;
+
+	LIST_EACH(l, &f->bought)
+		n += purchase_at(l)->n;
+	v = calloc(n + 1, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	n = 0;
+	LIST_EACH(l, &f->bought) {
+		const struct purchase *p = purchase_at(l);
+
+		if (p->cancelled)
+			continue;
+		memcpy(v + n, p->indices, p->n * sizeof(*v));
+		n += p->n;
+	}
+	qsort(v, n, sizeof(*v), by_number);
+	*out = v;
+	*out_n = n;
+	return 0;
+}
+
+const struct buf *purchase_sofar_locked(const struct job *j)
+{
+	struct purchase *p = j->flight && j->picks.v && !j->picks.v[0].have
+				     ? purchase_of_locked(j->flight, j->picks.v[0].index)
+				     : NULL;
+
+	return p ? &p->sofar[choice_of(p, j->picks.v[0].index)] : NULL;
+}
+
+void purchase_joined_locked(struct flight *f, struct job *j)
+{
+	struct purchase *p = purchase_of_locked(f, j->picks.v[0].index);
+	const struct buf *sofar = purchase_sofar_locked(j);
+
+	if (p && p->attempts) {
+		job_set_state_locked(f->b, j, BROKER_RUNNING);
+		if (!j->times.sent_mono)
+			j->times.sent_mono = mono_ns();
+	}
+	if (j->stream && sofar && sofar->len)
+		(void)stream_append(j->stream, sofar->data, sofar->len); /* fails itself */
+}
+
+/* ---- nobody needs it ---- */
+
+static bool needed_locked(const struct purchase *p)
+{
+	LIST_EACH(l, &p->f->jobs) {
+		const struct job *j = job_at(l);
+
+		if (!j->picks.v)
+			return true; /* not dealt: it may get one of these */
+		for (unsigned i = 0; i < p->n; i++)
+			if (picks_want(&j->picks, p->indices[i]))
+				return true;
+	}
+	return false;
+}
+
+static void cancel_locked(struct purchase *p)
+{
+	list_del(&p->in_orphans);
+	p->cancelled = true;
+	if (p->call)
+		infer_cancel(p->f->b->o.infer, p->call);
+	p->call = NULL; /* its sink still comes, with ECANCELED or, too late, the answer */
+}
+
+void purchase_unwanted_locked(struct flight *f, bool grace)
+{
+	struct broker *b = f->b;
+
+	LIST_EACH(l, &f->bought) {
+		struct purchase *p = purchase_at(l);
+
+		if (p->state != PURCHASE_RUNNING || p->cancelled || needed_locked(p))
+			continue;
+		if (!grace || !p->attempts) {
+			cancel_locked(p);
+			continue;
+		}
+		p->orphan_until_mono = mono_ns() + JOB_GRACE_NS;
+		list_del(&p->in_orphans);
+		list_append(&b->orphans, &p->in_orphans);
+		cond_signal(&b->tick);
+	}
+}
+
+uint64_t purchase_orphans_locked(struct broker *b, uint64_t now_mono)
+{
+	while (!list_empty(&b->orphans)) {
+		struct purchase *p = LIST_ENTRY(b->orphans.next, struct purchase, in_orphans);
+
+		if (p->orphan_until_mono > now_mono)
+			return p->orphan_until_mono;
+		if (needed_locked(p))
+			list_del(&p->in_orphans); /* asked again meanwhile */
+		else
+			cancel_locked(p);
+	}
+	return 0;
+}
+
+/* ---- the callbacks: on the net thread ---- */
+
+static bool concerns(const struct job *j)
+{
+	return j->picks.v && !picks_full(&j->picks);
 }
 
 static void on_started(void *arg, unsigned attempt)
 {
-	struct flight *f = arg;
+	struct purchase *p = arg;
 	uint64_t now = mono_ns();
 
-	LOCK_SCOPE(&f->b->lock);
-	f->attempts = attempt;
-	LIST_EACH(l, &f->jobs) {
-		struct job *j = LIST_ENTRY(l, struct job, in_flight);
+	LOCK_SCOPE(&p->f->b->lock);
+	p->attempts = attempt;
+	LIST_EACH(l, &p->f->jobs) {
+		struct job *j = job_at(l);
 
-		job_set_state_locked(f->b, j, BROKER_RUNNING);
+		if (!concerns(j))
+			continue;
+		job_set_state_locked(p->f->b, j, BROKER_RUNNING);
 		j->step = STEP_CALL;
 		if (!j->times.sent_mono)
 			j->times.sent_mono = now;
 	}
 }
 
-static void first_text_locked(struct flight *f)
+static bool reads(const struct purchase *p, const struct job *j, unsigned choice)
+{
+	return j->stream && j->picks.v && !j->picks.v[0].have &&
+	       j->picks.v[0].index == p->indices[choice];
+}
+
+/* the streams of everybody whose first sample is this choice; *out_n of them, each with a reference */
+static struct stream **streams_locked(struct purchase *p, unsigned choice, size_t *out_n)
+{
+	struct stream **list;
+	size_t n = 0;
+
+	LIST_EACH(l, &p->f->jobs)
+		n += reads(p, job_at(l), choice);
+	*out_n = 0;
+	list = n ? calloc(n, sizeof(struct stream *)) : NULL;
+	if (list)
+		LIST_EACH(l, &p->f->jobs)
+			if (reads(p, job_at(l), choice))
+				list[(*out_n)++] = stream_ref(job_at(l)->stream);
+	return list;
+}
+
+static void first_text_locked(struct purchase *p)
 {
 	uint64_t now = mono_ns();
 
-	LIST_EACH(l, &f->jobs) {
-		struct job *j = LIST_ENTRY(l, struct job, in_flight);
+	LIST_EACH(l, &p->f->jobs) {
+		struct job *j = job_at(l);
 
+		if (!concerns(j))
+			continue;
 		j->step = STEP_STREAM;
 		if (!j->times.first_mono)
 			j->times.first_mono = now;
 	}
 }
 
-static void on_text(void *arg, unsigned choice, const char *p, size_t n)
+static void on_text(void *arg, unsigned choice, const char *text, size_t n)
 {
-	struct flight *f = arg;
+	struct purchase *p = arg;
 	struct stream **list;
 	size_t count = 0;
 
-	(void)choice;
-	lock_take(&f->b->lock);
-	if (!f->sofar.len)
-		first_text_locked(f);
-	(void)buf_add(&f->sofar, p,
-		      n); /* over the maximum: infer fails the call by the same limit */
-	list = streams_locked(f, &count);
-	lock_drop(&f->b->lock);
+	if (choice >= p->n)
+		return;
+	lock_take(&p->f->b->lock);
+	if (!p->sofar[choice].len)
+		first_text_locked(p);
+	/* over the maximum: infer fails the call by the same limit */
+	(void)buf_add(&p->sofar[choice], text, n);
+	list = streams_locked(p, choice, &count);
+	lock_drop(&p->f->b->lock);
 	for (size_t i = 0; i < count; i++) {
-		(void)stream_append(list[i], p, n); /* a failed append fails the stream itself */
+		(void)stream_append(list[i], text, n); /* a failed append fails the stream itself */
 		stream_unref(list[i]);
 	}
 	free(list);
 }
 
-static void on_restart(void *arg, unsigned attempt, const struct err *why)
+static void restart_choice(struct purchase *p, unsigned choice)
 {
-	struct flight *f = arg;
 	struct stream **list;
 	size_t count = 0;
 
-	(void)attempt;
-	(void)why;
-	lock_take(&f->b->lock);
-	buf_clear(&f->sofar);
-	list = streams_locked(f, &count);
-	lock_drop(&f->b->lock);
+	lock_take(&p->f->b->lock);
+	buf_clear(&p->sofar[choice]);
+	list = streams_locked(p, choice, &count);
+	lock_drop(&p->f->b->lock);
 	for (size_t i = 0; i < count; i++) {
 		stream_restart(list[i]);
 		stream_unref(list[i]);
@@ -108,318 +304,240 @@ static void on_restart(void *arg, unsigned attempt, const struct err *why)
 	free(list);
 }
 
+static void on_restart(void *arg, unsigned attempt, const struct err *why)
+{
+	struct purchase *p = arg;
+
+	(void)attempt;
+	(void)why;
+	for (unsigned i = 0; i < p->n; i++)
+		restart_choice(p, i);
+}
+
+static void over(struct purchase *p, int state)
+{
+	struct flight *f = p->f;
+
+	lock_take(&f->b->lock);
+	p->state = state;
+	p->call = NULL;
+	list_del(&p->in_orphans); /* paid for: it is stored whoever waits */
+	LIST_EACH(l, &f->jobs)
+		if (state == PURCHASE_ARRIVED && job_at(l)->picks.n == 1)
+			job_at(l)->step = STEP_STORE;
+	f->refs++;
+	lock_drop(&f->b->lock);
+	flight_poke(f);
+	flight_unref(f);
+}
+
 static void on_failed(void *arg, const struct err *e)
 {
-	struct flight *f = arg;
+	struct purchase *p = arg;
 
-	flight_fail(f, e);
-	flight_unref(f);
-}
-
-/* ---- the answer: on the pool ---- */
-
-static bool may_store(struct flight *f, const struct answer *a)
-{
-	bool user_max = false;
-
-	if (f->mode == REQUEST_CACHE_BYPASS)
-		return false;
-	if (strcmp(a->finish_reason, "stop") == 0 || strcmp(a->finish_reason, "tool_calls") == 0)
-		return true;
-	if (strcmp(a->finish_reason, "length") != 0)
-		return false;
-	lock_take(&f->b->lock);
-	LIST_EACH(l, &f->jobs)
-		user_max |= LIST_ENTRY(l, struct job, in_flight)->terms.user_max_tokens;
-	lock_drop(&f->b->lock);
-	return user_max;
-}
-
-static int encode(struct flight *f, uint64_t ttl_s, struct buf *out)
-{
-	char call[KEY_HEX / 4 + 32];
-	char hex[KEY_HEX + 1];
-	uint64_t now = mono_real_ns();
-	const char *backend = json_string_value(json_object_get(f->request, "backend"));
-	struct object_parts p = {
-		.key = &f->key,
-		.index = 0,
-		.created_real_ns = now,
-		.ttl_s = ttl_s,
-		.request = f->canon,
-		.request_len = f->canon_len,
-		.raw = buf_str(&f->answer->raw),
-		.raw_len = f->answer->raw.len,
-	};
-	json_t *sample;
-	int r;
-
-	key_hex(&f->key, hex);
-	(void)snprintf(call, sizeof(call), "%.16s-%llx", hex, (unsigned long long)now);
-	sample = answer_sample(f->answer, backend ? backend : "", call);
-	if (!sample)
-		return -EINVAL;
-	p.sample = sample;
-	r = object_encode(&p, out);
-	json_decref(sample);
-	return r;
-}
-
-/* offers the object to the engine; -EEXIST: another daemon was first, *bytes are now the winner's */
-static int offer(struct flight *f, const struct answers_id *id, uint64_t ttl_s, struct buf *bytes)
-{
-	struct broker *b = f->b;
-	char name[ANSWERS_NAME_MAX];
-	struct object winner = { 0 };
-	struct buf won = BUF_INIT(OBJECT_MAX);
-	int r;
-
-	answers_name(id, name);
-	if (f->mode == REQUEST_CACHE_REFRESH)
-		(void)store_remove(b->o.store, &f->key, 0); /* failed: put says so */
-	r = store_put(b->o.store, &(struct store_offer){ .key = &f->key,
-							 .index = 0,
-							 .bytes = bytes->data,
-							 .len = bytes->len,
-							 .ttl_s = ttl_s,
-							 .dirfd = answers_dirfd(b->o.answers),
-							 .name = name });
-	if (r != STORE_EXISTS)
-		return r;
-	r = store_get(b->o.store, &f->key, 0, 0, &winner, &won);
-	object_done(&winner);
-	if (r != STORE_OK) {
-		buf_done(&won);
-		return r < 0 ? r : 0;
-	}
-	buf_done(bytes);
-	*bytes = won;
-	return -EEXIST;
-}
-
-static uint64_t flight_ttl(struct flight *f)
-{
-	double ttl = 0;
-
-	lock_take(&f->b->lock);
-	if (!list_empty(&f->jobs))
-		ttl = LIST_ENTRY(f->jobs.next, struct job, in_flight)->terms.ttl_s;
-	lock_drop(&f->b->lock);
-	return ttl > 0 ? (uint64_t)ttl : 0;
-}
-
-/* an answer on its way to where it is kept; the first two are read while those who asked are there */
-struct keeping {
-	uint64_t ttl_s;
-	bool may_store;
-	bool direct;   /* in the engine only: no response names it yet */
-	bool unstored; /* in answers/ only */
-	bool pinned;
-	struct answers_id id;
-	struct buf bytes;
-};
-
-/* What asks bought needs no place in answers/ when the engine takes it: a file and two names less. */
-static bool keep_direct(struct flight *f, struct keeping *k)
-{
-	if (!f->paid || !k->may_store || f->mode != REQUEST_CACHE_USE)
-		return false;
-	return store_put(f->b->o.store, &(struct store_offer){ .key = &f->key,
-							       .index = 0,
-							       .bytes = k->bytes.data,
-							       .len = k->bytes.len,
-							       .ttl_s = k->ttl_s,
-							       .dirfd = -1 }) == STORE_OK;
-}
-
-/* pinned from before it is there until the commit that names it */
-static int keep_answer(struct broker *b, struct keeping *k)
-{
-	int r = sweep_pin(b, &k->id.key);
-
-	if (r < 0)
-		return r;
-	r = answers_put(b->o.answers, &k->id, k->bytes.data, k->bytes.len);
-	if (r < 0)
-		sweep_unpin(b, &k->id.key);
-	else
-		k->pinned = true;
-	return r;
-}
-
-/* the object is made and lies in answers/ (and, when it may, in the store) */
-static int keep(struct flight *f, struct keeping *k)
-{
-	struct broker *b = f->b;
-	int r = encode(f, k->ttl_s, &k->bytes);
-
-	k->direct = r == 0 && keep_direct(f, k);
-	if (r == 0 && !k->direct)
-		r = keep_answer(b, k);
-	if (r == 0)
-		fault_at("object");
-	if (r < 0 || k->direct || !k->may_store)
-		return r;
-	r = offer(f, &k->id, k->ttl_s, &k->bytes);
-	if (r == -EEXIST) {
-		sweep_object(b, &k->id); /* ours; unless it is the same as the winner's */
-		k->id = (struct answers_id){ .key = f->key };
-		return answers_put(b->o.answers, &k->id, k->bytes.data, k->bytes.len);
-	}
-	k->unstored = r < 0;
-	return 0;
-}
-
-static void flight_settle(struct flight *f, struct keeping *k)
-{
-	struct broker *b = f->b;
-	struct object o = { 0 };
-	struct list jobs;
-	struct err e = { 0 };
-	int r;
-
-	list_init(&jobs);
-	lock_take(&b->lock);
-	flight_end_locked(f, &jobs);
-	lock_drop(&b->lock);
-	if (k->direct && list_empty(&jobs))
-		return;
-	r = object_decode(k->bytes.data, k->bytes.len, &f->key, 0, &o, &e);
-	if (r == 0 && k->direct) /* somebody joined while it was stored */
-		r = flight_adopt(b, &k->bytes, &k->id);
-	k->pinned &= r < 0; /* settle_jobs takes it over */
-	if (r == 0) {
-		settle_jobs(b, &jobs,
-			    &(struct settle){ .object = &k->id,
-					      .sample = o.sample,
-					      .answer = f->paid ? NULL : f->answer,
-					      .streamed = &f->sofar,
-					      .attempts = f->attempts,
-					      .unstored = k->unstored });
-	} else {
-		if (!e.code)
-			err_sys(&e, -r, "the answer could not be kept under the state directory");
-		flight_fail_jobs(b, &jobs, &e);
-	}
-	object_done(&o);
-}
-
-/* What came for an embedding request must be vectors, one for each input, before anybody is told. */
-static int take_embedding(struct flight *f, struct err *e)
-{
-	const json_t *input = json_object_get(f->request, "input");
-	struct answer *a = f->answer;
-	json_t *packed = NULL;
-	int r;
-
-	if (!check_is_embedding(f->request))
-		return 0;
-	r = vectors_pack(a->embedding, json_is_array(input) ? json_array_size(input) : 1, &packed,
-			 e);
-	if (r == -ENOMEM)
-		return err_sys(e, ENOMEM, "the embedding could not be kept");
-	if (r < 0)
-		return r;
-	json_decref(a->embedding);
-	a->embedding = packed;
-	if (!a->finish_reason)
-		a->finish_reason = strdup("stop"); /* vectors have no other end */
-	return a->finish_reason ? 0 : err_sys(e, ENOMEM, "the embedding could not be kept");
-}
-
-static void flight_store_run(struct pool_task *t)
-{
-	struct flight *f = CONTAINER_OF(t, struct flight, task);
-	struct keeping k = { .ttl_s = flight_ttl(f),
-			     .id = { .key = f->key },
-			     .bytes = BUF_INIT(OBJECT_MAX) };
-	struct err e = { 0 };
-	int r = take_embedding(f, &e);
-
-	if (r < 0) {
-		e.attempts = f->attempts;
-		flight_fail(f, &e);
-		flight_unref(f);
-		return;
-	}
-	k.may_store = may_store(f, f->answer);
-	f->paid = settle_asks(f);
-	r = keep(f, &k);
-	if (r < 0) {
-		err_sys(&e, -r,
-			"the answer arrived but could not be stored under the state directory");
-		e.attempts = f->attempts;
-		flight_fail(f, &e);
-	} else {
-		flight_settle(f, &k);
-	}
-	if (k.pinned) { /* kept, and then not recorded */
-		sweep_object(f->b, &k.id);
-		sweep_unpin(f->b, &k.id.key);
-	}
-	buf_done(&k.bytes);
-	flight_unref(f);
-}
-
-/* A tier that the provider sells at another price is asked for in its own words only. */
-static bool usual_tier(const json_t *request)
-{
-	static const char *const names[] = { "service_tier", "serviceTier", "speed" };
-	static const char *const usual[] = { "auto", "default", "standard", "standard_only" };
-	const json_t *extra = json_object_get(request, "extra_body");
-
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		const char *tier = json_string_value(json_object_get(extra, names[i]));
-		bool known = !tier;
-
-		for (size_t k = 0; tier && k < ARRAY_LEN(usual); k++)
-			known |= strcmp(tier, usual[k]) == 0;
-		if (!known)
-			return false;
-	}
-	return true;
-}
-
-/* By the model that answered, else by the one that was asked; negative: not known. */
-static double cost_of(const struct flight *f, const struct answer *a)
-{
-	const char *name = json_string_value(json_object_get(f->request, "backend"));
-	const struct backend_config *be = infer_find(f->b->o.infer, name ? name : "");
-	struct price_of of = { .model = a->model, .now_real_ns = mono_real_ns() };
-	double usd;
-
-	if (!be || be->free_of_charge)
-		return be ? 0 : -1;
-	if (!usual_tier(f->request))
-		return -1;
-	of.provider = be->provider;
-	usd = price_cost(f->b->o.prices, &of, &a->usage);
-	if (usd >= 0)
-		return usd;
-	of.model = json_string_value(json_object_get(f->request, "model"));
-	return price_cost(f->b->o.prices, &of, &a->usage);
+	p->error = *e;
+	over(p, PURCHASE_FAILED);
 }
 
 static void on_done(void *arg, struct answer **take_answers, unsigned attempts)
 {
-	struct flight *f = arg;
-	struct answer *take_answer = take_answers[0]; /* one was asked for */
+	struct purchase *p = arg;
 
 	fault_at("last-byte");
-	take_answer->cost_usd = cost_of(f, take_answer);
-	lock_take(&f->b->lock);
-	f->answer = take_answer;
-	f->attempts = attempts;
-	f->calling = false;
-	f->call = NULL;
-	list_del(&f->in_orphans); /* paid for: it is stored whoever waits */
-	LIST_EACH(l, &f->jobs)
-		LIST_ENTRY(l, struct job, in_flight)->step = STEP_STORE;
-	lock_drop(&f->b->lock);
-	f->task.run = flight_store_run;
-	if (pool_post(f->b->pool, &f->task) < 0)
-		flight_store_run(
-			&f->task); /* ending: better a slow net thread than a lost answer */
+	memcpy(p->answers, take_answers, p->n * sizeof(struct answer *));
+	p->attempts = attempts;
+	over(p, PURCHASE_ARRIVED);
 }
 
-const struct infer_sink purchase_sink = { on_started, on_text, on_restart, on_done, on_failed };
+static const struct infer_sink sink = { on_started, on_text, on_restart, on_done, on_failed };
+
+/* ---- the start ---- */
+
+/* Everybody who waits has another model to ask: nobody needs the breaker's probe. */
+static bool can_wait_elsewhere(struct flight *f)
+{
+	LOCK_SCOPE(&f->b->lock);
+	LIST_EACH(l, &f->jobs)
+		if (!fallback_left(job_at(l)))
+			return false;
+	return true;
+}
+
+static void fill_spec(struct purchase *p, struct infer_spec *spec)
+{
+	struct flight *f = p->f;
+	bool first = true;
+
+	*spec = (struct infer_spec){ .backend = json_string_value(
+					     json_object_get(f->request, "backend")),
+				     .request = f->request,
+				     .indices = p->indices,
+				     .n = p->n,
+				     .timeout_s = f->b->o.timeout_s };
+	LOCK_SCOPE(&f->b->lock);
+	LIST_EACH(l, &f->jobs) {
+		struct job *j = job_at(l);
+
+		if (j->terms.images)
+			spec->load = image_load;
+		spec->unbounded |= j->line != NULL;
+		if (j->terms.timeout_s > 0)
+			spec->timeout_s = 0; /* the tick ends it */
+		if (first || j->terms.priority < spec->priority)
+			spec->priority = j->terms.priority;
+		if (j->step < STEP_QUEUE)
+			j->step = STEP_QUEUE;
+		first = false;
+	}
+	f->refs++; /* the purchase's */
+	list_append(&f->bought, &p->link);
+}
+
+static void let_go(struct purchase *p)
+{
+	struct flight *f = p->f;
+
+	lock_take(&f->b->lock);
+	list_del(&p->link);
+	list_del(&p->in_orphans);
+	flight_drop_locked(f);
+	lock_drop(&f->b->lock);
+	purchase_free(p);
+}
+
+static void refused(struct purchase *p, const char *backend, int r)
+{
+	struct err e = { 0 };
+
+	err_set(&e,
+		r == -ENOBUFS	  ? ERR_QUEUE_FULL
+		: r == -ESHUTDOWN ? ERR_ENDING
+		: r == -ENXIO	  ? ERR_NOT_FOUND
+				  : ERR_INTERNAL,
+		"the request could not be queued at the backend \"%s\": %s", backend, strerror(-r));
+	for (unsigned i = 0; i < p->n; i++)
+		flight_fail_index(p->f, p->indices[i], &e);
+	let_go(p);
+}
+
+static void start(struct flight *f, const struct deal_want *v, unsigned n)
+{
+	struct purchase *p = purchase_new(f, v, n);
+	struct infer_call *c = NULL;
+	struct infer_spec spec;
+	struct err e = { 0 };
+	int r;
+
+	if (!p) {
+		err_sys(&e, ENOMEM, "the request could not be started");
+		for (unsigned i = 0; i < n; i++)
+			flight_fail_index(f, v[i].index, &e);
+		return;
+	}
+	fill_spec(p, &spec);
+	r = infer_call(f->b->o.infer, &spec, &sink, p, &c);
+	if (r < 0) {
+		refused(p, spec.backend, r);
+		return;
+	}
+	lock_take(
+		&f->b->lock); /* what lands, lands in a turn, and this one is ours: p is still there */
+	if (p->state == PURCHASE_RUNNING) {
+		p->call = c;
+		if (p->cancelled || !needed_locked(p))
+			cancel_locked(p);
+	}
+	lock_drop(&f->b->lock);
+}
+
+/* how many of v go into one call: whole requests up to the size of merging, or one alone however large; and
+ * no more than the provider takes */
+static unsigned chunk(const struct flight *f, const struct deal_want *v, size_t n, unsigned max)
+{
+	size_t taken = 0;
+
+	while (taken < n) {
+		size_t end = taken + 1;
+
+		while (end < n && v[end].owner == v[taken].owner)
+			end++;
+		if (taken && (f->alone || end > f->b->o.merge.size || end > max))
+			break;
+		taken = end;
+	}
+	return taken < max ? (unsigned)taken : max;
+}
+
+void purchase_all(struct flight *f, const struct deal_list *missing)
+{
+	const char *backend = json_string_value(json_object_get(f->request, "backend"));
+	unsigned max = infer_samples_max(f->b->o.infer, backend, f->request);
+	struct err e = { 0 };
+	size_t i = 0;
+
+	if (can_wait_elsewhere(f) && infer_ready(f->b->o.infer, backend, &e) == -EHOSTDOWN) {
+		for (; i < missing->n; i++)
+			flight_fail_index(f, missing->v[i].index, &e);
+		return;
+	}
+	while (i < missing->n) {
+		unsigned n = chunk(f, missing->v + i, missing->n - i, max ? max : 1);
+
+		start(f, missing->v + i, n);
+		i += n;
+	}
+}
+
+/* ---- the end ---- */
+
+/* what is wrong with one request may be wrong with the merged one only, as more samples than the model gives */
+static bool may_be_the_merging(const struct purchase *p)
+{
+	enum err_kind k = p->error.kind;
+
+	return p->jobs > 1 && !p->f->alone &&
+	       (k == ERR_REQUEST || k == ERR_CONTEXT || k == ERR_UNSUPPORTED);
+}
+
+static void land_failed(struct purchase *p)
+{
+	struct flight *f = p->f;
+
+	if (p->error.attempts > 1)
+		ledger_count(f->b->o.ledger, LEDGER_C_RETRIED, p->error.attempts - 1);
+	lock_take(&f->b->lock);
+	list_del(&p->link); /* what fails may come back at once, to another model */
+	lock_drop(&f->b->lock);
+	if (may_be_the_merging(p))
+		f->alone = true;
+	else if (!p->cancelled) /* who came since then has another one */
+		for (unsigned i = 0; i < p->n; i++)
+			flight_fail_index(f, p->indices[i], &p->error);
+	let_go(p);
+}
+
+static struct purchase *next_over(struct flight *f)
+{
+	LOCK_SCOPE(&f->b->lock);
+	LIST_EACH(l, &f->bought)
+		if (purchase_at(l)->state != PURCHASE_RUNNING)
+			return purchase_at(l);
+	return NULL;
+}
+
+bool purchase_land_all(struct flight *f, bool may_wait)
+{
+	struct purchase *p;
+
+	while ((p = next_over(f))) {
+		if (!may_wait)
+			return false;
+		if (p->state == PURCHASE_FAILED) {
+			land_failed(p);
+			continue;
+		}
+		land_answers(p);
+		let_go(p);
+	}
+	return true;
+}

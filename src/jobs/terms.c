@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/auto.h"
+#include "base/mono.h"
+#include "jobs/bulk_line.h"
 #include "jobs/inside.h"
 
 #include "base/banned.h"
@@ -22,6 +24,12 @@ char *terms_write(const struct job_terms *t)
 	set(o, "model", json_string(t->model));
 	if (t->request_id)
 		set(o, "request_id", json_string(t->request_id));
+	if (t->ns)
+		set(o, "namespace", json_string(t->ns));
+	if (t->hand_id)
+		set(o, "hand_id", json_string(t->hand_id));
+	if (t->hand_path)
+		set(o, "hand_path", json_string(t->hand_path));
 	if (t->priority)
 		set(o, "priority", json_integer(t->priority));
 	if (t->timeout_s > 0)
@@ -59,6 +67,9 @@ int terms_read(const char *envelope, struct job_terms *out)
 	out->backend = dup_member(o, "backend");
 	out->model = dup_member(o, "model");
 	out->request_id = dup_member(o, "request_id");
+	out->ns = dup_member(o, "namespace");
+	out->hand_id = dup_member(o, "hand_id");
+	out->hand_path = dup_member(o, "hand_path");
 	out->priority = (int)json_integer_value(json_object_get(o, "priority"));
 	out->timeout_s = json_number_value(json_object_get(o, "timeout"));
 	out->ttl_s = json_number_value(json_object_get(o, "ttl"));
@@ -74,7 +85,9 @@ int terms_read(const char *envelope, struct job_terms *out)
 void terms_done(struct job_terms *t)
 {
 	free(t->request_id);
+	free(t->ns);
 	free(t->hand_id);
+	free(t->hand_path);
 	free(t->backend);
 	free(t->model);
 	json_decref(t->dropped);
@@ -99,50 +112,76 @@ static json_t *count_or_null(int64_t n)
 	return n < 0 ? json_null() : json_integer(n);
 }
 
-static json_t *tokens(const struct terms_outcome *o)
+static json_t *tokens(const struct tally *t)
 {
-	static const struct answer_usage none = { 0, 0, 0, 0, 0 };
-	const struct answer_usage *u = o->bought && o->answer ? &o->answer->usage : &none;
 	json_t *a = json_array();
 
-	json_array_append_new(a, count_or_null(u->input));
-	json_array_append_new(a, count_or_null(u->cached_input));
-	json_array_append_new(a, count_or_null(u->cache_write));
-	json_array_append_new(a, count_or_null(u->output));
-	json_array_append_new(a, count_or_null(u->reasoning));
+	for (size_t i = 0; i < ARRAY_LEN(t->tokens); i++)
+		json_array_append_new(a, count_or_null(t->tokens[i]));
 	return a;
 }
 
-char *terms_facts(const struct terms_outcome *o)
+static json_t *usd_or_null(double usd)
 {
-	const struct job *j = o->job;
+	return usd < 0 ? json_null() : json_real(usd);
+}
+
+/* another model than the first answered */
+static void set_other(json_t *f, const struct job *j)
+{
+	char hex[KEY_HEX + 1];
+
+	key_hex(&j->body.key, hex);
+	set(f, "key", json_string(hex));
+	set(f, "backend", json_string(j->terms.backend));
+	set(f, "model", json_string(j->terms.model));
+	set(f, "dropped", json_incref(j->terms.dropped));
+}
+
+static void set_money(json_t *f, const struct tally *t, bool failed)
+{
+	set(f, "cost_usd", failed ? json_null() : usd_or_null(t->cost_usd));
+	set(f, "saved_usd", usd_or_null(t->saved_usd));
+	if (t->merged_usd > 0)
+		set(f, "merged_usd", json_real(t->merged_usd));
+	set(f, "tokens", tokens(t));
+	if (t->bought)
+		set(f, "bought", json_integer(t->bought));
+	if (t->duplicated)
+		set(f, "duplicated", json_integer(t->duplicated));
+}
+
+char *terms_facts(const struct job *j, unsigned attempts)
+{
 	const struct job_times *t = &j->times;
+	const struct tally *y = &j->picks.tally;
+	uint64_t now = mono_ns();
 	json_t *f = json_object();
 	char *text;
 
-	set(f, "attempts", json_integer(o->attempts + t->attempts_before));
-	if (!key_equal(&j->body.key, &j->body.asked)) { /* another model than the first answered */
-		char hex[KEY_HEX + 1];
-
-		key_hex(&j->body.key, hex);
-		set(f, "key", json_string(hex));
-		set(f, "backend", json_string(j->terms.backend));
-		set(f, "model", json_string(j->terms.model));
-		set(f, "dropped", json_incref(j->terms.dropped));
-	}
-	set(f, "queue_ms", ms_between(t->accepted_mono, t->sent_mono ? t->sent_mono : o->now_mono));
+	set(f, "attempts", json_integer(attempts + y->attempts + t->attempts_before));
+	if (!key_equal(&j->body.key, &j->body.asked))
+		set_other(f, j);
+	set(f, "queue_ms", ms_between(t->accepted_mono, t->sent_mono ? t->sent_mono : now));
 	set(f, "first_token_ms", ms_between(t->sent_mono, t->first_mono));
-	set(f, "total_ms", ms_between(t->accepted_mono, o->now_mono));
-	set(f, "cost_usd", o->cost_usd < 0 ? json_null() : json_real(o->cost_usd));
-	set(f, "saved_usd", o->saved_usd < 0 ? json_null() : json_real(o->saved_usd));
-	set(f, "tokens", tokens(o));
-	if (o->sample && json_string_length(json_object_get(o->sample, "reasoning")))
+	set(f, "total_ms", ms_between(t->accepted_mono, now));
+	set_money(f, y, !picks_full(&j->picks));
+	if (y->reasoning)
 		set(f, "reasoning", json_true());
-	if (o->sample && json_array_size(json_object_get(o->sample, "tool_calls")))
+	if (y->tool_calls)
 		set(f, "tool_calls", json_true());
 	if (check_is_embedding(j->body.request))
 		set(f, "embedding", json_true());
 	text = json_dumps(f, JSON_COMPACT);
 	json_decref(f);
 	return text;
+}
+
+const char *terms_hand_id(const struct job *j, const char **out_root)
+{
+	*out_root = NULL;
+	if (j->terms.request_id)
+		return j->terms.request_id;
+	*out_root = j->line ? bulk_line_tree(j->line) : j->root;
+	return j->terms.hand_id ? j->terms.hand_id : j->path;
 }

@@ -3,7 +3,9 @@
 #include "base/mono.h"
 #include "jobs/bulk.h"
 #include "jobs/flight.h"
+#include "jobs/gather.h"
 #include "jobs/inside.h"
+#include "jobs/purchase.h"
 #include "jobs/sweep.h"
 
 #include "base/banned.h"
@@ -57,20 +59,25 @@ static void *tick_main(void *arg)
 
 	lock_take(&b->lock);
 	while (!b->tick_stop) {
-		uint64_t now = mono_ns(), next = flight_orphans_locked(b, now), due = 0;
+		uint64_t now = mono_ns(), next = purchase_orphans_locked(b, now), due = 0;
 		struct job *j = overdue_locked(b, now, &due);
+		struct flight *f = gather_over_locked(b, now, &due);
 		struct bulk *bulk = bulk_tick_locked(b, now, &due);
-		bool offer = b->offer_at_mono && b->offer_at_mono <= now;
+		bool offer = b->unstored.at_mono && b->unstored.at_mono <= now;
 		bool sweep = b->sweeps.at_mono && b->sweeps.at_mono <= now && !b->sweeps.busy;
 
 		if (offer)
-			b->offer_at_mono = now + OFFER_EVERY_NS;
+			b->unstored.at_mono = now + OFFER_EVERY_NS;
 		if (sweep) {
 			b->sweeps.at_mono = 0;
 			b->sweeps.busy = true;
 		}
-		if (j || bulk || offer || sweep) {
+		if (j || f || bulk || offer || sweep) {
 			lock_drop(&b->lock);
+			if (f) {
+				flight_poke(f);
+				flight_unref(f);
+			}
 			if (bulk)
 				bulk_tick(bulk);
 			if (j)
@@ -83,7 +90,7 @@ static void *tick_main(void *arg)
 			continue;
 		}
 		next = sooner(next, due);
-		next = sooner(next, b->offer_at_mono);
+		next = sooner(next, b->unstored.at_mono);
 		next = sooner(next, b->sweeps.busy ? 0 : b->sweeps.at_mono);
 		if (next)
 			(void)cond_wait_until(&b->tick, &b->lock, next);

@@ -18,25 +18,26 @@ struct unstored {
 	struct broker *b;
 };
 
-static struct unstored *find_locked(struct broker *b, const struct key *key,
+static struct unstored *find_locked(struct broker *b, const struct key *key, uint32_t index,
 				    const uint32_t *variant)
 {
-	LIST_EACH(l, &b->unstored) {
+	LIST_EACH(l, &b->unstored.objects) {
 		struct unstored *u = LIST_ENTRY(l, struct unstored, link);
 
-		if (key_equal(&u->id.key, key) && (!variant || u->id.variant == *variant))
+		if (key_equal(&u->id.key, key) && u->id.index == index &&
+		    (!variant || u->id.variant == *variant))
 			return u;
 	}
 	return NULL;
 }
 
-int unstored_lookup(struct broker *b, const struct key *key, struct buf *out_bytes)
+int unstored_lookup(struct broker *b, const struct key *key, uint32_t index, struct buf *out_bytes)
 {
 	struct answers_id id;
 	struct unstored *u;
 
 	lock_take(&b->lock);
-	u = find_locked(b, key, NULL);
+	u = find_locked(b, key, index, NULL);
 	if (u)
 		id = u->id;
 	lock_drop(&b->lock);
@@ -46,7 +47,7 @@ int unstored_lookup(struct broker *b, const struct key *key, struct buf *out_byt
 bool unstored_has(struct broker *b, const struct answers_id *id)
 {
 	LOCK_SCOPE(&b->lock);
-	return find_locked(b, &id->key, &id->variant) != NULL;
+	return find_locked(b, &id->key, id->index, &id->variant) != NULL;
 }
 
 void unstored_add(struct broker *b, const struct answers_id *id)
@@ -61,9 +62,9 @@ void unstored_add(struct broker *b, const struct answers_id *id)
 	u->b = b;
 	u->id = *id;
 	lock_take(&b->lock);
-	list_append(&b->unstored, &u->link);
-	if (!b->offer_at_mono)
-		b->offer_at_mono = mono_ns() + MONO_S;
+	list_append(&b->unstored.objects, &u->link);
+	if (!b->unstored.at_mono)
+		b->unstored.at_mono = mono_ns() + MONO_S;
 	cond_signal(&b->tick);
 	lock_drop(&b->lock);
 }
@@ -118,10 +119,10 @@ void unstored_offer(struct broker *b)
 		struct answers_id id;
 
 		lock_take(&b->lock);
-		if (list_empty(&b->unstored))
-			b->offer_at_mono = 0;
+		if (list_empty(&b->unstored.objects))
+			b->unstored.at_mono = 0;
 		else
-			u = LIST_ENTRY(b->unstored.next, struct unstored, link);
+			u = LIST_ENTRY(b->unstored.objects.next, struct unstored, link);
 		if (u)
 			id = u->id;
 		lock_drop(&b->lock);
@@ -138,6 +139,6 @@ void unstored_free(struct broker *b)
 {
 	struct list *l;
 
-	while ((l = list_pop(&b->unstored)))
+	while ((l = list_pop(&b->unstored.objects)))
 		free(LIST_ENTRY(l, struct unstored, link));
 }

@@ -44,8 +44,10 @@ struct config_store {
 	uint64_t ttl_s; /* 0 none */
 };
 
-/* [merge] and [batch]: read and kept for the versions that use them */
-struct config_later {
+#define CONFIG_MERGE_WINDOW_MS "5"
+
+/* [merge] and [batch] */
+struct config_gather {
 	unsigned merge_size, merge_window_ms;
 	double poll_min_s, poll_max_s;
 	unsigned resubmit;
@@ -74,7 +76,7 @@ struct config_alias {
 struct config {
 	struct config_mount mount;
 	struct config_store store;
-	struct config_later later_keys;
+	struct config_gather gather;
 	struct config_prices prices;
 	struct config_backend *sections; /* emptied when backends were made of them */
 	size_t n_sections;

@@ -99,10 +99,11 @@ static const struct config_keys_row store_rows[] = {
 	{ NULL, KEYS_TEXT, 0, 0, 0, NULL, NULL, false },
 };
 
-#define L(member) offsetof(struct config_later, member)
+#define L(member) offsetof(struct config_gather, member)
 static const struct config_keys_row merge_rows[] = {
 	{ "size", KEYS_COUNT, L(merge_size), 1, 1000, NULL, "16", false },
-	{ "window_ms", KEYS_WHOLE, L(merge_window_ms), 0, 60000, NULL, "5", false },
+	{ "window_ms", KEYS_WHOLE, L(merge_window_ms), 0, 60000, NULL, CONFIG_MERGE_WINDOW_MS,
+	  false },
 	{ NULL, KEYS_TEXT, 0, 0, 0, NULL, NULL, false },
 };
 static const struct config_keys_row batch_rows[] = {
@@ -124,8 +125,8 @@ static const struct config_keys_row namespace_rows[] = {
 static const struct config_keys_section sections[] = {
 	{ "inferfs", false, mount_rows, C(mount), false },
 	{ "backend", true, backend_rows, 0, false },
-	{ "merge", false, merge_rows, C(later_keys), true },
-	{ "batch", false, batch_rows, C(later_keys), true },
+	{ "merge", false, merge_rows, C(gather), false },
+	{ "batch", false, batch_rows, C(gather), true },
 	{ "store", false, store_rows, C(store), false },
 	{ "route", true, NULL, 0, true },
 	{ "alias", false, NULL, 0, false },

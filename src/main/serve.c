@@ -173,6 +173,10 @@ static int open_broker(struct serve *s, struct err *e)
 		.scope = c->mount.scope ? c->mount.scope : "",
 		.cache_mode = (enum request_cache)c->mount.cache_mode,
 		.lossy = c->mount.lossy,
+		.merge.size = c->gather.merge_size,
+		.merge.window_ms = c->gather.merge_window_ms,
+		.merge.always = c->gather.merge_window_ms !=
+				(unsigned)strtoul(CONFIG_MERGE_WINDOW_MS, NULL, 10),
 		.timeout_s = c->mount.timeout_s,
 		.n_aliases = c->n_aliases,
 		.pool_threads = POOL_THREADS,
