@@ -64,8 +64,6 @@ illtyped|EINVAL|0|request||"temperature":"hot"|
 outofrange|EINVAL|0|request||"temperature":-1|
 twoprompts|EINVAL|0|request||"messages":[{"role":"user","content":"x"}]|
 topk|EOPNOTSUPP|0|unsupported||"top_k":3|
-samples|EOPNOTSUPP|0|unsupported||"n":2|
-namespace|EOPNOTSUPP|0|unsupported||"namespace":"x"|
 tools|EOPNOTSUPP|0|unsupported||"tools":[{"type":"web_search"}]|
 auto|EOPNOTSUPP|0|unsupported||"model":"auto"|
 ROWS

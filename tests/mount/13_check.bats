@@ -59,12 +59,26 @@ cat_says() { # FILE ERRNO-TEXT
 
 @test "what later versions bring is EOPNOTSUPP at close and names the field" {
 	mount_inferfs
-	is "$(put a.json '{"prompt":"x","n":2}')" "put EOPNOTSUPP"
-	is "$(error a .field)" n
+	is "$(put a.json '{"prompt":"x","auto_route":true}')" "put EOPNOTSUPP"
+	is "$(error a .field)" auto_route
 	is "$(put b.json '{"prompt":"x","model":"auto"}')" "put EOPNOTSUPP"
 	is "$(error b .field)" model
-	is "$(put c.json '{"prompt":"x","namespace":"exp"}')" "put EOPNOTSUPP"
-	is "$(error c .field)" namespace
+	is "$(put c.json '{"prompt":"x","max_cost_usd":1}')" "put EOPNOTSUPP"
+	is "$(error c .field)" max_cost_usd
+	sent
+}
+
+@test "samples that namespaces have handed out are not replaced; a namespace has one name" {
+	mount_inferfs
+	is "$(put a.json '{"prompt":"x","namespace":"n","cache":"refresh"}')" "put EINVAL"
+	is "$(error a .field)" cache
+	is "$(put b.json '{"prompt":"x","namespace":"a/b"}')" "put EINVAL"
+	is "$(error b .field)" namespace
+	mkdir "$M/namespaces/one"
+	is "$(fop put "$M/namespaces/one/prompts/c.json" '{"prompt":"x","namespace":"two"}')" "put EINVAL"
+	is "$(jq -r .field "$M/namespaces/one/responses/c/error.json")" namespace
+	is "$(put d.json '{"input":"x","n":2}')" "put EOPNOTSUPP"
+	is "$(error d .field)" n
 	sent
 }
 

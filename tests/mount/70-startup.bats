@@ -183,8 +183,8 @@ OPTS() { echo "state=$STATE,cache=disk:$CACHE,log_file=$LOG${1:+,$1}"; }
 
 @test "what is read and not in force is said in the log" {
 	expect_log 'not in force in this version'
-	mount_inferfs $'[inferfs]\nmodel = echo/echo\n[merge]\nsize = 4'
-	grep -q 'merge is read and checked, and not in force' "$LOG"
+	mount_inferfs $'[inferfs]\nmodel = echo/echo\n[route auto]\nall = otherwise -> echo/echo'
+	grep -q 'route auto is read and checked, and not in force' "$LOG"
 }
 
 @test "README.md in the mount says how to use this one" {

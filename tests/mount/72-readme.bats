@@ -71,3 +71,26 @@ examples() { # MOUNT or "": each script alone, and in a mount that is there
 	touch -d '+1 minute' b.txt
 	run -1 make -q -f Makefile.summaries M="$M" TEXTS='a.txt b.txt'
 }
+
+@test "the Makefile example evaluates 200 questions, 3 models, 5 samples each; the second time for nothing" {
+	start_provider
+	provider_script '[{"number":true,"text":"It is 42."}]'
+	mount_inferfs "$(printf '[backend %s]\ntype = openai\nurl = http://127.0.0.1:%s/v1\nprovider = openai\nprice = list\nkey_env = TEST_KEY\n' \
+		one "$PORT" two "$PORT" three "$PORT")"
+	cp "$TOP/examples/Makefile.evaluate" "$W"
+	cd "$W"
+	seq -f 'What is %g?'$'\t''42' 200 >questions.tsv
+	evaluate() { make -s -j 16 -f Makefile.evaluate M="$M" MODELS='one/gpt-4.1 two/gpt-4.1 three/gpt-4.1-mini' "$@"; }
+	evaluate >"$W/first"
+	like "$(head -n 1 "$W/first")" '^one/gpt-4.1: 1000 of 1000$'
+	unlike "$(tail -n 1 "$W/first")" 'cost: 0 USD'
+	is "$(provider_count) $(summary samples_fresh) $(summary unpriced)" "600 3000 0"
+	local cost
+
+	cost=$(summary total_cost)
+	evaluate clean
+	evaluate >"$W/second"
+	like "$(tail -n 1 "$W/second")" '^cost: 0 USD, saved: [0-9.e-]*[1-9]'
+	is "$(provider_count) $(summary total_cost)" "600 $cost"
+	run -0 make -q -f Makefile.evaluate M="$M" MODELS='one/gpt-4.1 two/gpt-4.1 three/gpt-4.1-mini'
+}

@@ -1,6 +1,8 @@
 /* What the model says; see plan.h. */
 #include "plan.h"
 
+#include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "script.h"
@@ -124,12 +126,25 @@ static void add_pieces(struct plan *p, const json_t *pieces)
 	close_text(p);
 }
 
+static void add_numbered(struct plan *p, const char *base)
+{
+	static atomic_uint given;
+	char text[256];
+
+	(void)snprintf(text, sizeof(text), "%.200s #%u", base, atomic_fetch_add(&given, 1));
+	add_scripted(p, text);
+}
+
 static void add_texts(struct plan *p, const struct rule_text *say)
 {
 	size_t i;
 	json_t *v;
 
-	if (say && say->pieces) {
+	if (say && say->number && p->nprompts == 1) {
+		for (i = 0; i < p->choices; i++)
+			add_numbered(p, say->text ? say->text : "sample");
+		p->same = false;
+	} else if (say && say->pieces) {
 		add_pieces(p, say->pieces);
 	} else if (say && json_array_size(say->choices)) {
 		json_array_foreach(say->choices, i, v) {

@@ -41,6 +41,7 @@ static const struct field fields[] = {
 	{ "finish_reason", T_STR, AT(say.finish), 0 },
 	{ "finish_reasons", T_JSON, AT(say.finishes), 0 },
 	{ "choices_max", T_INT, AT(say.choices_max), 0 },
+	{ "number", T_BOOL, AT(say.number), 0 },
 	{ "reasoning", T_STR, AT(say.reasoning), 0 },
 	{ "tool_calls", T_JSON, AT(say.tool_calls), 0 },
 	{ "usage", T_JSON, AT(say.usage), 0 },

@@ -50,6 +50,7 @@ struct rule_text {
 	json_t *pieces;
 	json_t *choices;
 	long choices_max; /* no more than so many come; 0: all */
+	bool number;	  /* every sample this server ever gives has its number behind the text */
 	const char *finish;
 	json_t *finishes; /* one of each choice, null the default */
 	const char *reasoning;

@@ -61,8 +61,8 @@ static void refused_documents(void **state)
 		{ "{\"prompt\":\"x\",\"temprature\":1}", EINVAL, "temperature" },
 		{ "{\"prompt\":\"x\",\"model\":\"nowhere/m\"}", ENXIO, "nowhere" },
 		{ "{\"prompt\":\"x\",\"model\":\"mistral/m\"}", ENXIO, "[backend mistral]" },
-		{ "{\"prompt\":\"x\",\"n\":2}", EOPNOTSUPP, "\"field\":\"n\"" },
-		{ "{\"prompt\":\"x\",\"namespace\":\"a\"}", EOPNOTSUPP, "namespace" },
+		{ "{\"prompt\":\"x\",\"n\":0}", EINVAL, "\"field\":\"n\"" },
+		{ "{\"prompt\":\"x\",\"namespace\":\"a/b\"}", EINVAL, "namespace" },
 		{ "{}", EINVAL, "prompt" },
 	};
 	struct fixture *f = *state;

@@ -256,7 +256,7 @@ static void test_defaults(void **state)
 	assert_int_equal(c->store.breaker_failures, 3);
 	assert_int_equal(c->store.probe_ms, 500);
 	assert_int_equal(c->store.ttl_s, 0);
-	assert_int_equal(c->later_keys.merge_size, 16);
+	assert_int_equal(c->gather.merge_size, 16);
 	assert_int_equal(c->n_configured, 0);
 	assert_int_equal(c->n_backends, 8);
 	assert_int_equal(b->limits.concurrency, 32);
@@ -337,11 +337,11 @@ static void test_later_accepted(void **state)
 
 	(void)state;
 	assert_true(c->mount.share_namespaces);
-	assert_int_equal(c->later_keys.merge_size, 8);
-	assert_int_equal(c->later_keys.merge_window_ms, 3);
+	assert_int_equal(c->gather.merge_size, 8);
+	assert_int_equal(c->gather.merge_window_ms, 3);
 	assert_string_equal(c->prices.file, "/home/someone/p.json");
 	assert_string_equal(buf_str(&c->later),
-			    "share_namespaces\nmerge\nbatch\nnamespace exp\nroute auto\n");
+			    "share_namespaces\nbatch\nnamespace exp\nroute auto\n");
 	config_free(c);
 }
 

@@ -66,7 +66,7 @@ static int setup(void **state)
 		return -1;
 	disk.fd = open(disk.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	disk.text = NULL;
-	f->files = (struct broker_files){ open_image, read_prompt, NULL };
+	f->files = (struct broker_files){ .open = open_image, .read = read_prompt };
 	return fixture_open(f);
 }
 
@@ -160,7 +160,7 @@ static void a_mount_without_files_refuses_paths(void **state)
 {
 	struct fixture *f = *state;
 
-	f->files = (struct broker_files){ NULL, NULL, NULL };
+	f->files = (struct broker_files){ 0 };
 	fixture_reopen(f, NULL);
 	put("a.gif", GIF);
 	assert_int_equal(fixture_check(f, "q", ONE, true, NULL), EINVAL);
