@@ -8,6 +8,12 @@
  *   release    the last writer has closed the file, nothing was sent
  *   last-byte  the answer's end mark was seen, nothing is stored
  *   object     the object is in answers/, not yet in the store or the ledger
+ *   batch-staged    a batch is recorded, nothing was sent
+ *   batch-uploaded  its file is at the provider, that is recorded
+ *   batch-created   the provider has answered its creation, that is not recorded
+ *   batch-polled    ... it is
+ *   batch-fetched   everything it brought is recorded
+ *   batch-removed   its files at the provider are gone, its row is not
  *   committed  the hand-out is in the ledger, nobody was told
  *   journal    a record is in the journal, nobody was told
  *   flush      the tables are written, the transaction is not committed

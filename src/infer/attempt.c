@@ -443,6 +443,7 @@ int attempt_start(const struct attempt_spec *s, const struct attempt_sink *sink,
 				  .header = s->header,
 				  .body = buf_str(s->body),
 				  .body_len = s->body->len,
+				  .counted = true,
 				  .body_max = ATTEMPT_BODY_MAX };
 	int rc = a ? http_start(s->http, &r, &events, a, &a->transfer) : -ENOMEM;
 

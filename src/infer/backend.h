@@ -134,6 +134,14 @@ struct backend_manage {
 	const char *pull, *remove, *loaded;
 };
 
+/* what the list does not tell: POST path {"model"} is asked of one model, when somebody looks at it */
+struct backend_detail {
+	const char *path;
+	/* read - set members of the model's card, as backend_models.read names them, and "defaults" (object: what the
+	 * model is asked with where a request says nothing); what is not told is not set */
+	void (*read)(const json_t *answer, json_t *card);
+};
+
 /* the model list */
 struct backend_models {
 	const char *path; /* below the base URL; NULL: there is no list */
@@ -147,6 +155,7 @@ struct backend_models {
 	/* header - one more header line that the list needs; NULL: none */
 	void (*header)(const struct backend_config *c, char out[BACKEND_HEADER_MAX]);
 	const struct backend_manage *manage; /* its own machine keeps models; NULL: it does not */
+	const struct backend_detail *detail; /* NULL: the list is all there is */
 };
 
 /* what a provider's API counts; any thread, pure */

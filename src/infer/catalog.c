@@ -10,6 +10,7 @@
 #include "base/mono.h"
 #include "base/str.h"
 #include "infer/catalog.h"
+#include "infer/detail.h"
 
 #include "base/banned.h"
 
@@ -46,6 +47,7 @@ struct catalog {
 	struct shelf **shelves;
 	size_t n;
 	bool ending;
+	struct details *details;
 };
 
 struct catalog *catalog_new(struct loop *loop, struct http *http)
@@ -57,7 +59,8 @@ struct catalog *catalog_new(struct loop *loop, struct http *http)
 	c->loop = loop;
 	c->http = http;
 	lock_init(&c->lock, LOCK_ENGINE);
-	return c;
+	c->details = detail_new(loop, http, &c->lock);
+	return c->details ? c : catalog_free(c);
 }
 
 static void list_unref_locked(struct catalog_list *l)
@@ -78,14 +81,14 @@ struct catalog_list *catalog_unref(struct catalog *c, struct catalog_list *l)
 
 /* ---- what came ---- */
 
-static void wake_all(struct catalog *c, struct list *waiters)
+void catalog_wake(struct lock *lock, struct list *waiters)
 {
 	for (;;) {
 		struct list *l;
 
-		lock_take(&c->lock);
+		lock_take(lock);
 		l = list_pop(waiters);
-		lock_drop(&c->lock);
+		lock_drop(lock);
 		if (!l)
 			return;
 		LIST_ENTRY(l, struct catalog_waiter, link)
@@ -188,7 +191,7 @@ static void over(struct shelf *s, json_t *take_models, const struct err *e)
 	}
 	list_move_all(&waiters, &s->waiters);
 	lock_drop(&c->lock);
-	wake_all(c, &waiters);
+	catalog_wake(&c->lock, &waiters);
 }
 
 /* ---- the fetch, on the loop thread ---- */
@@ -300,7 +303,7 @@ static void on_patience(struct loop_timer *t)
 	s->patient = false;
 	list_move_all(&waiters, &s->waiters);
 	lock_drop(&s->catalog->lock);
-	wake_all(s->catalog, &waiters);
+	catalog_wake(&s->catalog->lock, &waiters);
 }
 
 static void on_begin(struct loop_task *t)
@@ -345,7 +348,7 @@ int catalog_add(struct catalog *c, const struct backend_config *config, struct h
 	s->patience.fire = on_patience;
 	list_init(&s->waiters);
 	c->shelves[c->n++] = s;
-	return 0;
+	return detail_add(c->details, config, target);
 }
 
 /* A key that is missing is known without asking; a list that is not there is no failure. */
@@ -409,8 +412,14 @@ void catalog_stale(struct catalog *c, size_t n)
 {
 	if (n >= c->n)
 		return;
+	detail_stale(c->details, n);
 	LOCK_SCOPE(&c->lock);
 	c->shelves[n]->due_ns = 0;
+}
+
+struct details *catalog_details(struct catalog *c)
+{
+	return c->details;
 }
 
 bool catalog_wait(struct catalog *c, size_t n, struct catalog_waiter *w)
@@ -452,7 +461,8 @@ void catalog_end(struct catalog *c)
 			http_cancel(TAKE(s->transfer));
 		loop_timer_cancel(c->loop, &s->patience);
 	}
-	wake_all(c, &waiters);
+	catalog_wake(&c->lock, &waiters);
+	detail_end(c->details);
 }
 
 struct catalog *catalog_free(struct catalog *c)
@@ -468,6 +478,7 @@ struct catalog *catalog_free(struct catalog *c)
 		free(s);
 	}
 	free(c->shelves);
+	c->details = detail_free(c->details);
 	lock_done(&c->lock);
 	free(c);
 	return NULL;

@@ -9,6 +9,7 @@
  *
  * The list is asked for at most once in models_ttl, and after a failure once in CATALOG_AGAIN_S. Never an
  * inference request.
+ * Of one model alone a server may tell more: infer/detail.h.
  * Threads: any; one lock of rank LOCK_ENGINE, never held over a wake. Blocks: never.
  */
 #ifndef INFER_CATALOG_H
@@ -20,12 +21,14 @@
 
 #include "base/err.h"
 #include "base/list.h"
+#include "base/lock.h"
 #include "infer/backend.h"
 #include "net/http.h"
 
 enum { CATALOG_PATIENCE_S = 5, CATALOG_AGAIN_S = 30, CATALOG_MODELS_MAX = 20000 };
 
 struct catalog;
+struct details;
 
 /* one list as it was; not changed any more */
 struct catalog_list {
@@ -56,9 +59,13 @@ bool catalog_look(struct catalog *c, size_t n, struct catalog_list **out);
 void catalog_peek(struct catalog *c, size_t n, struct catalog_list **out, struct err *e);
 /* catalog_stale - the list has changed: it is fetched anew at the next look */
 void catalog_stale(struct catalog *c, size_t n);
+/* catalog_details - what is asked for one model at a time; the catalog's */
+struct details *catalog_details(struct catalog *c);
+/* catalog_wake - all of a list that nobody is added to any more; the lock is the one they are taken off under */
+void catalog_wake(struct lock *lock, struct list *waiters);
 /* catalog_wait - true: parked; false: nothing to wait for */
 bool catalog_wait(struct catalog *c, size_t n, struct catalog_waiter *w);
-/* catalog_unwait - true: it was parked and will not be woken */
+/* catalog_unwait - true: it was parked, here or by detail_wait, and will not be woken */
 bool catalog_unwait(struct catalog *c, struct catalog_waiter *w);
 /* catalog_unref - takes NULL, returns NULL */
 struct catalog_list *catalog_unref(struct catalog *c, struct catalog_list *l);

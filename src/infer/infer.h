@@ -55,11 +55,11 @@ struct infer_spec {
 	double timeout_s;     /* 0: the backend's; from the first sending, retries included */
 	uint64_t deadline_ns; /* mono_ns; 0 none: queue included */
 	int priority;	      /* -20..19 */
+	bool unbounded;	      /* a line of a job: waits without filling the queue */
 	/* indices - of the samples wanted, n of them, ascending; lent until done or failed returned. echo says
 	 * them. NULL: 0, 1, ... n: at most infer_samples_max; 0 is 1 */
 	const uint32_t *indices;
 	unsigned n;
-	bool unbounded; /* a line of a job: waits without filling the queue */
 };
 
 struct infer_options {

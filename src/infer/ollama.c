@@ -155,7 +155,14 @@ static void add_abilities(json_t *card, const json_t *words)
 	}
 }
 
-/* What /api/show knows of one model besides is not asked for here: it would be a call for each. */
+static void add_details(json_t *card, const json_t *details)
+{
+	modelcard_set(card, "family", json_object_get(details, "family"));
+	modelcard_set(card, "parameters", json_object_get(details, "parameter_size"));
+	modelcard_set(card, "quantization", json_object_get(details, "quantization_level"));
+}
+
+/* What /api/show knows of one model besides is asked for when that one is looked at: see show. */
 static void add_model(json_t *out, const json_t *item)
 {
 	const json_t *details = json_object_get(item, "details"), *id;
@@ -167,9 +174,7 @@ static void add_model(json_t *out, const json_t *item)
 		return;
 	modelcard_set(card, "size_bytes", json_object_get(item, "size"));
 	modelcard_set(card, "context_tokens", json_object_get(details, "context_length"));
-	modelcard_set(card, "family", json_object_get(details, "family"));
-	modelcard_set(card, "parameters", json_object_get(details, "parameter_size"));
-	modelcard_set(card, "quantization", json_object_get(details, "quantization_level"));
+	add_details(card, details);
 	add_abilities(card, json_object_get(item, "capabilities"));
 }
 
@@ -189,6 +194,83 @@ static int models(const struct backend_config *c, const json_t *page, json_t *ou
 	return 0;
 }
 
+/* ---- one model ---- */
+
+/* A number where it reads as one; a text may stand in quotes, with \n and the like. */
+static json_t *value_of(const char *s, size_t n)
+{
+	json_t *v = json_loadb(s, n, JSON_DECODE_ANY, NULL);
+
+	if (json_is_number(v) || json_is_string(v) || json_is_boolean(v))
+		return v;
+	json_decref(v);
+	return json_stringn(s, n);
+}
+
+/* What stands there several times (stop) is a list. */
+static void add_default(json_t *defaults, const char *name, json_t *take_value)
+{
+	json_t *known = json_object_get(defaults, name), *list;
+
+	if (known && !json_is_array(known)) {
+		list = json_pack("[O]", known);
+		known = json_object_set_new(defaults, name, list) ? NULL : list;
+	}
+	if (known)
+		(void)json_array_append_new(known, take_value); /* one less at worst */
+	else
+		(void)json_object_set_new(defaults, name, take_value);
+}
+
+/* "num_ctx    4096\nstop    \"<|end|>\"\n": a line each, the name up to the first blank */
+static json_t *defaults_of(const char *text)
+{
+	json_t *out = json_object();
+	char name[64];
+
+	while (*text) {
+		size_t line = strcspn(text, "\n"), word = strcspn(text, " \t\n");
+		size_t from = word + strspn(text + word, " \t"), to = line;
+
+		while (to > from && strchr(" \t\r", text[to - 1]))
+			to--;
+		if (word && word < sizeof(name) && to > from) {
+			memcpy(name, text, word);
+			name[word] = '\0';
+			add_default(out, name, value_of(text + from, to - from));
+		}
+		text += line + (text[line] == '\n');
+	}
+	if (json_object_size(out))
+		return out;
+	json_decref(out);
+	return NULL;
+}
+
+static void add_context(json_t *card, const json_t *info)
+{
+	const char *family = json_string_value(json_object_get(info, "general.architecture"));
+	char name[128];
+
+	if (family && strlen(family) < 64) {
+		(void)snprintf(name, sizeof(name), "%s.context_length", family);
+		modelcard_set(card, "context_tokens", json_object_get(info, name));
+	}
+}
+
+static void show(const json_t *answer, json_t *card)
+{
+	const char *text = json_string_value(json_object_get(answer, "parameters"));
+	json_t *defaults = text ? defaults_of(text) : NULL;
+
+	add_details(card, json_object_get(answer, "details"));
+	add_context(card, json_object_get(answer, "model_info"));
+	add_abilities(card, json_object_get(answer, "capabilities"));
+	if (defaults)
+		(void)json_object_set_new(card, "defaults", defaults); /* not told, at worst */
+}
+
+static const struct backend_detail details_of_one = { "/api/show", show };
 static const struct backend_manage management = { "/api/pull", "/api/delete", "/api/ps" };
 
 const struct backend_type ollama_type = {
@@ -208,5 +290,8 @@ const struct backend_type ollama_type = {
 	.end = ollama_reply_end,
 	.reply_free = ollama_reply_free,
 	.error = error,
-	.models = { .path = "/api/tags", .read = models, .manage = &management },
+	.models = { .path = "/api/tags",
+		    .read = models,
+		    .manage = &management,
+		    .detail = &details_of_one },
 };

@@ -18,6 +18,7 @@
 #include "base/str.h"
 #include "net/head.h"
 #include "net/http.h"
+#include "net/http_again.h"
 #include "net/http_code.h"
 #include "net/http_target.h"
 
@@ -73,6 +74,7 @@ struct http_transfer {
 		long (*read)(void *arg, uint64_t off, char *p, size_t n);
 		uint64_t off;
 	} out; /* its body */
+	struct http_again again;
 	char detail[CURL_ERROR_SIZE];
 };
 
@@ -164,6 +166,8 @@ static const char *default_detail(const struct http_transfer *t)
 		return "the answer is larger than this program accepts";
 	if (t->flags & T_STALLED)
 		return "no byte came";
+	if (http_again_refused(&t->again))
+		return "a kept connection was closed before an answer came";
 	return t->detail[0] ? t->detail : curl_easy_strerror(t->code);
 }
 
@@ -175,7 +179,7 @@ static void deliver_end(struct http_transfer *t)
 	if (t->flags & T_ENDED)
 		return;
 	t->flags |= T_ENDED;
-	r.sent = r.head->status || http_sent(t);
+	r.sent = r.head->status || http_sent(t) || http_again_refused(&t->again);
 	if (!(t->flags & T_ENOUGH))
 		r.kind = http_code_kind(t->easy, t->code, r.sent, &r.permanent);
 	if (r.kind && (t->flags & T_TOO_LARGE)) {
@@ -206,6 +210,7 @@ static void release(struct http_transfer *t)
 	list_del(&t->link);
 	list_del(&t->enough_link);
 	/* what points into t must not stay in a handle that is kept */
+	http_again_drop(&t->again);
 	(void)curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, NULL);
 	(void)curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, NULL);
 	if (t->own.one.data || t->own.list)
@@ -367,6 +372,8 @@ static bool set_transfer(struct http_transfer *t, const struct http_request *r)
 	set_body(t, r);
 	(void)curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, r->once ? 1L : 0L);
 	(void)curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, r->method);
+	if (r->counted)
+		http_again_set(&t->again, e);
 	/* waiting for a connection that may multiplex pays only where HTTP/2 may come; without TLS curl
 	 * learns that it does not only from the first answer's headers, and all others would wait for it */
 	(void)curl_easy_setopt(e, CURLOPT_PIPEWAIT,

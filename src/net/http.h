@@ -84,6 +84,9 @@ struct http_request {
 	/* once - sent once at most, on a connection of its own: on a kept one that closes before an answer it would
 	 * be sent again, whatever the server has done meanwhile */
 	bool once;
+	/* counted - a kept connection that closes before an answer ends it (ERR_PROVIDER, sent) once a byte has gone
+	 * out: whether it is sent again is the caller's to decide, and to count */
+	bool counted;
 };
 
 /* http_new - NULL: out of memory */

@@ -6,6 +6,8 @@
 #ifndef VFS_INSIDE_H
 #define VFS_INSIDE_H
 
+#include <stdatomic.h>
+
 #include "base/pool.h"
 #include "vfs/vfs.h"
 
@@ -34,8 +36,8 @@ struct vfs {
 	struct given *given;
 	struct models *models;
 	struct namespaces *namespaces;
-	uint64_t start_ns; /* CLOCK_REALTIME of the mount, for names that have no better time */
-	bool stopping;
+	uint64_t start_ns;    /* CLOCK_REALTIME of the mount, for names that have no better time */
+	atomic_bool stopping; /* whoever is woken from below asks it */
 };
 
 /* vfs_fill_attr - attributes of a virtual file or directory: owner, times, blocks; mode with its type */

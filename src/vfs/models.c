@@ -6,32 +6,17 @@
 
 #include "base/auto.h"
 #include "base/lock.h"
-#include "base/map.h"
-#include "base/str.h"
 #include "jobs/broker_models.h"
 #include "vfs/inside.h"
+#include "vfs/modelnodes.h"
 #include "vfs/park.h"
 
 #include "base/banned.h"
 
 enum { MODEL_TEXT_MAX = 1 << 20, ENTRY_TTL_S = 1 };
-#define SUFFIX ".json"
-
-/* A node's number is never given to another name, and lists change seldom: what went stays in the table. */
-struct node {
-	struct map_link by_name;
-	uint32_t number, parent; /* parent 0: the backend's directory */
-	bool dir;
-	size_t at; /* file: in the list; of a directory it means nothing */
-	bool there;
-	char *name;
-};
-
 struct shelf {
 	struct catalog_list *list; /* the one that the nodes are of */
-	struct node **nodes;	   /* number n is nodes[n - 1] */
-	uint32_t n, cap;
-	struct map by_name;
+	struct modelnodes names;
 };
 
 struct models {
@@ -41,11 +26,12 @@ struct models {
 	struct list waits;
 };
 
-/* an operation below models/BACKEND; it may wait for the first list */
+/* an operation below models/BACKEND; it may wait for the first list, and for what is asked of one model alone */
 struct op {
 	enum { OP_LOOKUP, OP_GETATTR, OP_OPENDIR, OP_OPEN } kind;
 	uint64_t nodeid;
 	const char *name; /* OP_LOOKUP */
+	bool grows;	  /* OP_LOOKUP: more is on its way, ask for the size again */
 };
 
 struct wait {
@@ -55,6 +41,7 @@ struct wait {
 	struct vfs *v;
 	struct op op;
 	char *name;
+	bool of_one; /* the list is there: it waits for one model */
 };
 
 /* ---- nodes: the backend's number and the node's, both counted from 1 ---- */
@@ -74,109 +61,21 @@ static bool is_top(uint64_t nodeid)
 	return VFS_REST(nodeid) == 0;
 }
 
-struct place {
-	uint32_t parent;
-	const char *name;
-	size_t n;
-};
-
-static uint32_t place_hash(const struct place *k)
-{
-	return map_hash(k->name, k->n) ^ map_hash_u64(k->parent);
-}
-
-static bool place_equal(const struct map_link *l, const void *key)
-{
-	const struct node *n = CONTAINER_OF(l, const struct node, by_name);
-	const struct place *k = key;
-
-	return n->parent == k->parent && strlen(n->name) == k->n &&
-	       memcmp(n->name, k->name, k->n) == 0;
-}
-
-static struct node *node_find(const struct shelf *s, const struct place *k)
-{
-	struct map_link *l = map_find(&s->by_name, place_hash(k), place_equal, k);
-
-	return l ? CONTAINER_OF(l, struct node, by_name) : NULL;
-}
-
-/* its number, found or made; 0: out of memory */
-static uint32_t node_make(struct shelf *s, const struct place *k, bool dir)
-{
-	struct node *n = node_find(s, k);
-
-	if (n) {
-		n->there = true;
-		return n->dir == dir ? n->number : 0;
-	}
-	if (s->n == s->cap) {
-		uint32_t cap = s->cap ? s->cap * 2 : 64;
-		struct node **more = realloc(s->nodes, cap * sizeof(struct node *));
-
-		if (!more)
-			return 0;
-		s->nodes = more;
-		s->cap = cap;
-	}
-	n = calloc(1, sizeof(*n));
-	if (n)
-		n->name = str_dup_n(k->name, k->n);
-	if (!n || !n->name || map_add(&s->by_name, &n->by_name, place_hash(k))) {
-		if (n)
-			free(n->name);
-		free(n);
-		return 0;
-	}
-	n->parent = k->parent;
-	n->dir = dir;
-	n->there = true;
-	s->nodes[s->n++] = n;
-	n->number = s->n;
-	return s->n;
-}
-
-static void add_model(struct shelf *s, const char *id, size_t at)
-{
-	AUTO_FREE char *file = NULL;
-	const char *slash;
-	uint32_t parent = 0, number;
-
-	for (; (slash = strchr(id, '/')); id = slash + 1) {
-		parent = node_make(s, &(struct place){ parent, id, (size_t)(slash - id) }, true);
-		if (!parent)
-			return; /* no memory: it can be asked all the same */
-	}
-	file = str_printf("%s" SUFFIX, id);
-	if (!file)
-		return;
-	number = node_make(s, &(struct place){ parent, file, strlen(file) }, false);
-	if (number)
-		s->nodes[number - 1]->at = at;
-}
-
 /* The lock is held. Another list: its names are there, all others are not. */
 static void sync_locked(struct vfs *v, struct shelf *s, struct catalog_list *take_list)
 {
-	const json_t *m;
-	size_t i;
-
 	if (!take_list || take_list == s->list) {
 		broker_models_unref(v->broker, take_list);
 		return;
 	}
 	broker_models_unref(v->broker, s->list);
 	s->list = take_list;
-	for (uint32_t k = 0; k < s->n; k++)
-		s->nodes[k]->there = false;
-	json_array_foreach(take_list->models, i, m) {
-		add_model(s, json_string_value(json_object_get(m, "id")), i);
-	}
+	modelnodes_set(&s->names, take_list->models);
 }
 
 /* ---- answers; the lock is held ---- */
 
-static int text_locked(struct vfs *v, size_t backend, const struct node *n, struct buf *out)
+static int text_locked(struct vfs *v, size_t backend, const struct modelnode *n, struct buf *out)
 {
 	const struct catalog_list *l = v->models->shelves[backend].list;
 
@@ -195,7 +94,7 @@ static void dir_entry(struct vfs *v, uint64_t nodeid, uint64_t time_ns, struct v
 static int entry_locked(struct vfs *v, size_t backend, uint32_t number, struct vfs_entry *e)
 {
 	struct shelf *s = &v->models->shelves[backend];
-	const struct node *n = number && number <= s->n ? s->nodes[number - 1] : NULL;
+	const struct modelnode *n = modelnodes_get(&s->names, number);
 	uint64_t nodeid = node_id(backend, number);
 	uint64_t time_ns = s->list ? s->list->fetched_real_ns : v->start_ns;
 	struct buf text;
@@ -204,7 +103,7 @@ static int entry_locked(struct vfs *v, size_t backend, uint32_t number, struct v
 	dir_entry(v, nodeid, time_ns, e);
 	if (!number)
 		return 0;
-	if (!n || !n->there || !s->list)
+	if (!n || !s->list)
 		return -ENOENT;
 	if (n->dir)
 		return 0;
@@ -220,16 +119,17 @@ static void run_lookup(struct vfs *v, const struct vfs_req *q, const struct op *
 {
 	struct models *m = v->models;
 	size_t backend = backend_of(o->nodeid);
-	struct place k = { (uint32_t)o->nodeid, o->name, strlen(o->name) };
-	struct node *n;
+	const struct modelnode *n;
 	struct vfs_entry e;
 	int r = -ENOENT;
 
 	lock_take(&m->lock);
-	n = node_find(&m->shelves[backend], &k);
+	n = modelnodes_find(&m->shelves[backend].names, (uint32_t)o->nodeid, o->name);
 	if (n)
 		r = entry_locked(v, backend, n->number, &e);
 	lock_drop(&m->lock);
+	if (o->grows)
+		e.attr_ttl_s = 0;
 	if (r < 0)
 		vfs_reply_err(q, -r);
 	else
@@ -263,8 +163,8 @@ static void list_shelf(struct vfs *v, const struct vfs_req *q, uint64_t nodeid,
 	}
 	vfs_dir_dots(v, &d, nodeid, io->off);
 	lock_take(&m->lock);
-	for (uint32_t i = io->off < 2 ? 0 : (uint32_t)io->off - 2; i < s->n && !d.full; i++) {
-		const struct node *n = s->nodes[i];
+	for (uint32_t i = io->off < 2 ? 0 : (uint32_t)io->off - 2; i < s->names.n && !d.full; i++) {
+		const struct modelnode *n = s->names.nodes[i];
 		struct vfs_entry e = { 0 };
 
 		if (n->parent != (uint32_t)nodeid || !n->there)
@@ -282,7 +182,7 @@ static void run_open(struct vfs *v, const struct vfs_req *q, const struct op *o)
 {
 	struct models *m = v->models;
 	struct shelf *s = &m->shelves[backend_of(o->nodeid)];
-	uint32_t number = (uint32_t)o->nodeid;
+	const struct modelnode *n;
 	struct buf *text = malloc(sizeof(*text));
 	struct vfs_open out = { .fh = (uint64_t)(uintptr_t)text,
 				.direct_io = true,
@@ -292,8 +192,9 @@ static void run_open(struct vfs *v, const struct vfs_req *q, const struct op *o)
 	if (text)
 		*text = BUF_INIT(0);
 	lock_take(&m->lock);
-	if (text && s->list && number && number <= s->n && s->nodes[number - 1]->there)
-		r = text_locked(v, backend_of(o->nodeid), s->nodes[number - 1], text);
+	n = modelnodes_get(&s->names, (uint32_t)o->nodeid);
+	if (text && s->list && n && !n->dir)
+		r = text_locked(v, backend_of(o->nodeid), n, text);
 	lock_drop(&m->lock);
 	if (r == 0 && q->ops->open(q->impl, &out) == 0)
 		return;
@@ -328,7 +229,9 @@ static bool look(struct vfs *v, size_t backend)
 	return coming;
 }
 
-/* ---- waiting for the first list ---- */
+/* ---- waiting for the first list, and for one model ---- */
+
+static void look_at_one(struct vfs *v, const struct vfs_req *q, const struct op *o);
 
 static bool wait_unwait(struct park *p)
 {
@@ -347,9 +250,11 @@ static void wait_answer(struct park *p, bool interrupted)
 	lock_drop(&v->models->lock);
 	if (interrupted) {
 		vfs_reply_err(&p->q, EINTR);
+	} else if (w->of_one) {
+		run(v, &p->q, &w->op);
 	} else {
 		(void)look(v, backend_of(w->op.nodeid)); /* what came, or nothing */
-		run(v, &p->q, &w->op);
+		look_at_one(v, &p->q, &w->op);
 	}
 	free(w->name);
 	free(w);
@@ -360,15 +265,17 @@ static void wait_wake(struct catalog_waiter *c)
 	park_wake(&CONTAINER_OF(c, struct wait, waiter)->park);
 }
 
-/* false: it is not to be waited for after all */
-static bool wait_for_list(struct vfs *v, const struct vfs_req *q, const struct op *o)
+/* id NULL: for the list. false: it is not to be waited for after all */
+static bool wait_for(struct vfs *v, const struct vfs_req *q, const struct op *o, const char *id)
 {
 	struct wait *w = calloc(1, sizeof(*w));
+	size_t backend = backend_of(o->nodeid);
 
 	if (!w)
 		return false;
 	w->v = v;
 	w->op = *o;
+	w->of_one = id != NULL;
 	w->name = o->name ? strdup(o->name) : NULL;
 	w->op.name = w->name;
 	w->waiter.wake = wait_wake;
@@ -380,7 +287,8 @@ static bool wait_for_list(struct vfs *v, const struct vfs_req *q, const struct o
 	list_append(&v->models->waits, &w->link);
 	lock_drop(&v->models->lock);
 	if ((o->name && !w->name) ||
-	    !broker_models_wait(v->broker, backend_of(o->nodeid), &w->waiter)) {
+	    !(id ? broker_models_wait_one(v->broker, backend, id, &w->waiter)
+		 : broker_models_wait(v->broker, backend, &w->waiter))) {
 		lock_take(&v->models->lock);
 		list_del(&w->link);
 		lock_drop(&v->models->lock);
@@ -392,6 +300,38 @@ static bool wait_for_list(struct vfs *v, const struct vfs_req *q, const struct o
 	return true;
 }
 
+/* the id of the file that the operation is about, the caller's; NULL: it is about none */
+static char *id_of(struct vfs *v, const struct op *o)
+{
+	const struct shelf *s = &v->models->shelves[backend_of(o->nodeid)];
+	const struct modelnode *n;
+
+	LOCK_SCOPE(&v->models->lock);
+	n = o->kind == OP_LOOKUP ? modelnodes_find(&s->names, (uint32_t)o->nodeid, o->name)
+				 : modelnodes_get(&s->names, (uint32_t)o->nodeid);
+	if (!n || !n->there || n->dir || !s->list)
+		return NULL;
+	return strdup(
+		json_string_value(json_object_get(json_array_get(s->list->models, n->at), "id")));
+}
+
+/*
+ * A file's size is what is known of its model, so every look at the file itself wants that. A lookup does not wait for
+ * it: the kernel makes others that look for the same name wait for that one, and they could not be interrupted.
+ */
+static void look_at_one(struct vfs *v, const struct vfs_req *q, const struct op *o)
+{
+	char *id = o->kind == OP_OPENDIR ? NULL : id_of(v, o);
+	bool coming = id && broker_models_one(v->broker, backend_of(o->nodeid), id);
+	bool waits = coming && o->kind != OP_LOOKUP && !v->stopping && wait_for(v, q, o, id);
+	struct op now = *o;
+
+	free(id);
+	now.grows = coming && o->kind == OP_LOOKUP;
+	if (!waits)
+		run(v, q, &now);
+}
+
 static void operate(struct vfs *v, const struct vfs_req *q, const struct op *o)
 {
 	size_t backend = backend_of(o->nodeid);
@@ -401,11 +341,11 @@ static void operate(struct vfs *v, const struct vfs_req *q, const struct op *o)
 		return;
 	}
 	if (look(v, backend) && !v->stopping) {
-		if (wait_for_list(v, q, o))
+		if (wait_for(v, q, o, NULL))
 			return;
 		(void)look(v, backend); /* it came in between */
 	}
-	run(v, q, o);
+	look_at_one(v, q, o);
 }
 
 /* The lock is held over unwait, so that no answer can free what is looked at. */
@@ -557,7 +497,7 @@ int models_new(struct vfs *v)
 		m->n++;
 	m->shelves = calloc(m->n + 1, sizeof(*m->shelves));
 	for (size_t i = 0; m->shelves && i < m->n; i++)
-		map_init(&m->shelves[i].by_name);
+		modelnodes_init(&m->shelves[i].names);
 	lock_init(&m->lock, LOCK_HANDLE);
 	list_init(&m->waits);
 	v->models = m;
@@ -578,16 +518,8 @@ void models_free(struct vfs *v)
 
 	if (!m)
 		return;
-	for (size_t i = 0; m->shelves && i < m->n; i++) {
-		struct shelf *s = &m->shelves[i];
-
-		for (uint32_t k = 0; k < s->n; k++) {
-			free(s->nodes[k]->name);
-			free(s->nodes[k]);
-		}
-		free(s->nodes);
-		map_done(&s->by_name);
-	}
+	for (size_t i = 0; m->shelves && i < m->n; i++)
+		modelnodes_done(&m->shelves[i].names);
 	free(m->shelves);
 	lock_done(&m->lock);
 	free(m);
