@@ -8,6 +8,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "jobs/batchjob.h"
 #include "jobs/bulk.h"
 #include "jobs/flight.h"
 #include "jobs/gather.h"
@@ -188,7 +189,7 @@ struct stream *broker_stream(struct broker *b, int64_t id)
 	if (!j || (broker_is_final(j->state) && !j->stream))
 		return NULL;
 	/* its call is over and is being recorded: nothing would fill a stream that begins now */
-	if (!j->stream && !j->flight && j->step >= STEP_STORE)
+	if (!j->stream && ((!j->flight && j->step >= STEP_STORE) || picks_full(&j->picks)))
 		return NULL;
 	return job_stream_locked(j);
 }
@@ -242,9 +243,14 @@ int broker_new(const struct broker_options *o, struct broker **out, struct err *
 	map_init(&b->holds);
 	sweep_init(b);
 	bulk_init(b);
+	batchjob_init(b);
 	list_init(&b->deadlines);
 	list_init(&b->orphans);
 	gather_init(b);
+	if (b->o.batch_poll_min_s <= 0)
+		b->o.batch_poll_min_s = 10;
+	if (b->o.batch_poll_max_s < b->o.batch_poll_min_s)
+		b->o.batch_poll_max_s = b->o.batch_poll_min_s > 300 ? b->o.batch_poll_min_s : 300;
 	list_init(&b->asks);
 	list_init(&b->unstored.objects);
 	b->recent = recent_new();
@@ -330,6 +336,7 @@ struct broker *broker_stop(struct broker *b)
 	ledger_close(b->o.ledger); /* its last callbacks come here */
 	drop_jobs(b);
 	bulk_free(b);
+	batchjob_free(b);
 	broker_hold_free(b);
 	unstored_free(b);
 	recent_free(b->recent);

@@ -347,28 +347,6 @@ static struct job *job_of(struct checked *k, const struct broker_doc *d, int64_t
 	return j;
 }
 
-/* the same samples are asked for: by the same id, in the same namespace, as many */
-static bool same_sampling(const struct job_terms *a, const struct job_terms *b)
-{
-	return strcmp(a->ns ? a->ns : "", b->ns ? b->ns : "") == 0 && a->cache == b->cache &&
-	       a->n == b->n &&
-	       (!a->ns || strcmp(a->request_id ? a->request_id : "",
-				 b->request_id ? b->request_id : "") == 0);
-}
-
-static bool same_row(const struct ledger_row *row, const struct checked *k)
-{
-	struct job_terms t = { 0 };
-	bool same = row->state == LEDGER_DONE && row->has_key &&
-		    key_equal(&row->key, &k->body.key) && terms_read(row->envelope, &t) == 0;
-
-	t.n = row->n;
-	t.cache = (enum request_cache)row->cache_mode;
-	same = same && same_sampling(&t, &k->terms);
-	terms_done(&t);
-	return same;
-}
-
 /* the same request under the same name: 0 and its id when nothing needs to be done */
 static int64_t same_as_before(struct broker *b, const struct broker_doc *d, const struct checked *k)
 {
@@ -380,14 +358,15 @@ static int64_t same_as_before(struct broker *b, const struct broker_doc *d, cons
 
 	lock_take(&b->lock);
 	j = job_by_name_locked(b, d->root, d->path);
-	if (j && key_equal(&j->body.asked, &k->body.key) && same_sampling(&j->terms, &k->terms) &&
+	if (j && key_equal(&j->body.asked, &k->body.key) &&
+	    check_same_sampling(&j->terms, &k->terms) &&
 	    key_equal(&j->body.file_sha, &k->body.file_sha) &&
 	    (j->state == BROKER_QUEUED || j->state == BROKER_RUNNING))
 		id = j->id;
 	lock_drop(&b->lock);
 	if (j || again || ledger_find(b->o.ledger, d->root, d->path, &row) < 0)
 		return id;
-	if (same_row(&row, k))
+	if (check_same_row(&row, k))
 		id = row.id;
 	ledger_row_done(&row);
 	return id;

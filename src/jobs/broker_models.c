@@ -7,6 +7,7 @@
 #include "base/mono.h"
 #include "base/str.h"
 #include "core/price.h"
+#include "infer/detail.h"
 #include "infer/manage.h"
 #include "jobs/broker_models.h"
 #include "jobs/inside.h"
@@ -26,6 +27,17 @@ bool broker_models_wait(struct broker *b, size_t backend, struct catalog_waiter 
 bool broker_models_unwait(struct broker *b, struct catalog_waiter *w)
 {
 	return catalog_unwait(infer_catalog(b->o.infer), w);
+}
+
+bool broker_models_one(struct broker *b, size_t backend, const char *id)
+{
+	return detail_look(catalog_details(infer_catalog(b->o.infer)), backend, id);
+}
+
+bool broker_models_wait_one(struct broker *b, size_t backend, const char *id,
+			    struct catalog_waiter *w)
+{
+	return detail_wait(catalog_details(infer_catalog(b->o.infer)), backend, id, w);
 }
 
 struct catalog_list *broker_models_unref(struct broker *b, struct catalog_list *l)
@@ -74,17 +86,21 @@ int broker_models_text(struct broker *b, size_t backend, const struct catalog_li
 	AUTO_FREE char *text = NULL;
 	char when[40];
 	int64_t context;
-	json_t *o;
+	json_t *o, *detail;
 	int rc = 0;
 
 	if (!whole)
 		return -ENOMEM;
+	detail = detail_copy(catalog_details(infer_catalog(b->o.infer)), backend, id);
 	context = price_context(b->o.prices,
 				&(struct price_of){ .provider = c->provider, .model = id });
 	str_iso8601(l->fetched_real_ns, when, sizeof(when));
 	o = json_pack("{s:s, s:s, s:s, s:o, s:s}", "model", whole, "backend", c->name, "id", id,
 		      "price", price_of(b, c, id), "listed", when);
-	if (!json_object_get(model, "context_tokens") && context > 0)
+	(void)json_object_update_missing(o, detail); /* newer than the list; less at worst */
+	json_decref(detail);
+	if (!json_object_get(model, "context_tokens") && !json_object_get(o, "context_tokens") &&
+	    context > 0)
 		(void)json_object_set_new(o, "context_tokens",
 					  json_integer(context)); /* a nicety */
 	/* what the list says comes last and cannot replace what we say; jansson's signature, only read */

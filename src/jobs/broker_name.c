@@ -163,25 +163,22 @@ static const char *below(const char *path, const char *dir, bool tree)
 	return path + n;
 }
 
-/* to: what root and path become; rest: what stays of the path */
-static void renaming_add(struct renaming *r, struct job *j, const struct broker_name *to,
-			 const char *rest)
+static void renaming_add(struct renaming *r, struct job *j, const char *root, char *take_path)
 {
-	struct renamed *v = r->v;
-
 	if (r->n == r->cap) {
 		size_t cap = r->cap ? r->cap * 2 : 16;
+		struct renamed *v = realloc(r->v, cap * sizeof(*v));
 
-		v = realloc(r->v, cap * sizeof(*v));
 		if (!v) {
+			free(take_path);
 			r->failed = true;
 			return;
 		}
 		r->v = v;
 		r->cap = cap;
 	}
-	v[r->n] = (struct renamed){ j, strdup(to->root), str_printf("%s%s", to->path, rest) };
-	r->failed |= !v[r->n].root || !v[r->n].path;
+	r->v[r->n] = (struct renamed){ j, strdup(root), take_path };
+	r->failed |= !take_path || !r->v[r->n].root;
 	r->n++;
 }
 
@@ -193,12 +190,12 @@ static bool renaming_each(struct map_link *l, void *arg)
 	const char *rest = strcmp(j->root, m->root) ? NULL : below(j->path, m->path, m->tree);
 
 	if (rest) {
-		renaming_add(r, j, &(struct broker_name){ m->to_root, m->to_path, NULL }, rest);
+		renaming_add(r, j, m->to_root, str_printf("%s%s", m->to_path, rest));
 		return true;
 	}
 	rest = m->swap && !strcmp(j->root, m->to_root) ? below(j->path, m->to_path, m->tree) : NULL;
 	if (rest)
-		renaming_add(r, j, &(struct broker_name){ m->root, m->path, NULL }, rest);
+		renaming_add(r, j, m->root, str_printf("%s%s", m->path, rest));
 	return true;
 }
 
@@ -213,26 +210,25 @@ static void rename_jobs(struct broker *b, const struct broker_move *m)
 		struct job *j = job_by_name_locked(b, m->root, m->path);
 
 		if (j)
-			renaming_add(&r, j, &(struct broker_name){ m->to_root, m->to_path, NULL },
-				     "");
+			renaming_add(&r, j, m->to_root, strdup(m->to_path));
 	}
-	/* all leave before one comes: a swap must not meet itself */
 	for (size_t i = 0; i < r.n && !r.failed; i++) {
-		struct job *j = r.v[i].job;
+		struct renamed *x =
+			&r.v[i]; /* all leave before one comes: a swap must not meet itself */
 
-		map_del(&b->by_name, &j->by_name);
-		free(j->root);
-		free(j->path);
-		j->root = TAKE(r.v[i].root);
-		j->path = TAKE(r.v[i].path);
-		j->gen++;
+		map_del(&b->by_name, &x->job->by_name);
+		free(x->job->path);
+		free(x->job->root);
+		x->job->path = TAKE(x->path);
+		x->job->root = TAKE(x->root);
+		x->job->gen++;
 	}
 	for (size_t i = 0; i < r.n && !r.failed; i++)
 		(void)job_table_locked(b, r.v[i].job, true);
 	lock_drop(&b->lock);
 	for (size_t i = 0; i < r.n; i++) {
-		free(r.v[i].root);
 		free(r.v[i].path);
+		free(r.v[i].root);
 	}
 	free(r.v);
 }

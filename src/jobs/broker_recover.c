@@ -5,6 +5,7 @@
 
 #include "base/auto.h"
 #include "base/log.h"
+#include "jobs/batchjob.h"
 #include "jobs/bulk.h"
 #include "jobs/flight.h"
 #include "jobs/inside.h"
@@ -187,11 +188,13 @@ void broker_recover(struct broker *b, broker_file_sha_fn *file_sha, void *arg)
 	if (ledger_each_unstored(b->o.ledger, recover_unstored, &r) < 0 ||
 	    ledger_each_accepted(b->o.ledger, gather, &g) < 0)
 		log_msg(LOG_ERROR, "the ledger could not be read for what was left unfinished");
+	batchjob_recover(b);
 	for (size_t i = 0; i < g.n; i++) {
 		recover_one(&g.rows[i], &r);
 		ledger_row_done(&g.rows[i]);
 	}
 	free(g.rows);
+	batchjob_recovered(b);
 	bulk_recover_spool(b);
 	if (r.resumed || r.failed)
 		log_msg(LOG_INFO,

@@ -64,8 +64,14 @@ struct broker_options {
 	} merge;
 	const char *const *backends; /* configured names, NULL-terminated */
 	const struct price_list *prices;
-	int jobs_dirfd; /* directory for what jobs of many lines need; 0: such jobs are refused */
-	uint64_t max_request_bytes; /* of a line of a job; 0: 16 MiB */
+	struct {		/* of jobs of many lines */
+		int jobs_dirfd; /* directory for what they need; 0: such jobs are refused */
+		uint64_t max_request_bytes; /* of a line; 0: 16 MiB */
+		double batch_poll_min_s,
+			batch_poll_max_s; /* between looks at a batch; 0: 10 s, 300 s */
+		unsigned
+			batch_resubmit; /* a line that was not answered in time goes into so many more batches */
+	};
 	struct broker_files
 		files; /* or later by broker_set_files; none: images by path are refused */
 };

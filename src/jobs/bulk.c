@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mono.h"
 #include "base/str.h"
+#include "jobs/batchjob.h"
 #include "jobs/broker_bulk.h"
 #include "jobs/bulk.h"
 #include "jobs/flight.h"
@@ -82,8 +83,9 @@ int bulk_new(struct broker *b, struct job *j, const char *envelope, struct bulk 
 	list_init(&k->progress_waiters);
 	r = read_envelope(envelope, k);
 	k->root = r == 0 ? bulk_root(k->lines) : NULL;
-	k->tree = k->root ? strdup(j->root) : NULL;
-	if (!k->tree) {
+	if (k->root && batchjob_is(j->suffix))
+		k->batch = batchjob_pass_new(b, k->lines);
+	if (!k->root || (batchjob_is(j->suffix) && !k->batch)) {
 		json_decref(k->defaults);
 		free(k->root);
 		free(k);
@@ -106,6 +108,7 @@ static void close_files(struct bulk *k)
 	bulk_set_done(&k->pass.seen);
 	bulk_set_done(&k->pass.keys);
 	free(TAKE(k->pass.after));
+	free(TAKE(k->pass.places));
 	bulk_item_done(&k->pass.asked.item);
 	free(TAKE(k->pass.asked.hand_id));
 }
@@ -114,12 +117,12 @@ static void destroy(struct bulk *k)
 {
 	assert(list_empty(&k->running) && list_empty(&k->over) && list_empty(&k->stuck));
 	close_files(k);
+	assert(!k->batch);
 	if (k->input >= 0)
 		(void)close(k->input); /* read only */
 	if (k->stream >= 0)
 		(void)close(k->stream); /* what is lost of it is made again */
 	json_decref(k->defaults);
-	free(k->tree);
 	free(k->root);
 	free(k);
 }
@@ -186,8 +189,12 @@ static void retire(struct bulk *k)
 	struct bulk *next = NULL;
 	struct job *j;
 
+	bool batch = k->batch != NULL, quit = k->quit;
+	int64_t lines = k->lines;
+
 	release_jobs(b, &k->stuck);
 	close_files(k);
+	batchjob_pass_free(TAKE(k->batch));
 	if (k->quit)
 		bulk_spool_forget(b, (struct bulk_place){ k->lines, k->id });
 	lock_take(&b->lock);
@@ -205,6 +212,10 @@ static void retire(struct bulk *k)
 	bulk_unref(next);
 	bulk_drop_due(b);
 	bulk_unref(k);
+	if (batch && quit)
+		batchjob_abandon(b, lines);
+	if (batch)
+		batchjob_settle(b, lines);
 }
 
 void bulk_work_locked(struct broker *b)
@@ -474,6 +485,7 @@ void bulk_free(struct broker *b)
 		list_del(&k->in_live);
 		j = TAKE(k->job);
 		lock_drop(&b->lock);
+		batchjob_pass_free(TAKE(k->batch));
 		job_unref(b, j);
 		bulk_unref(k); /* of being live */
 		bulk_unref(k);

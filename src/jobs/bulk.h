@@ -26,6 +26,8 @@
 #include "jobs/bulk_spool.h"
 #include "jobs/inside.h"
 
+struct batchjob_pass;
+
 enum bulk_phase { BULK_COUNT, BULK_PRUNE, BULK_RUN, BULK_WRITE, BULK_END, BULK_OVER };
 
 /* sums over the lines that are final; what usage.json says */
@@ -33,8 +35,8 @@ struct bulk_counts {
 	uint64_t total, done, failed, cancelled,
 		cached; /* lines; done: final ones; cached: all samples */
 	uint64_t samples, bought, reused, duplicated, unpriced, attempts;
-	int64_t tokens_input, tokens_output;
-	double cost_usd, saved_cache_usd, saved_merge_usd;
+	int64_t input_tokens, output_tokens;
+	double cost_usd, saved_by_cache_usd, saved_by_merging_usd;
 };
 
 /* a line that was read, and could not be begun for want of memory or disk */
@@ -45,6 +47,8 @@ struct bulk_asked {
 	char *hand_id;	       /* of an earlier try; NULL: to be made */
 	bool there;
 };
+
+#define BULK_PLACE_FAILED ((uint64_t)1 << 63)
 
 /* where a turn goes on; the turn's own, no lock */
 struct bulk_pass {
@@ -57,6 +61,9 @@ struct bulk_pass {
 	struct bulk_set keys;
 	struct bulk_out output, errors;
 	struct bulk_asked asked;
+	uint64_t *
+		places; /* of the lines' results: offset in the stream + 1, BULK_PLACE_FAILED; 0 none yet */
+	uint64_t written;  /* lines of the output */
 	char *after;	   /* prune: the last name looked at */
 	uint64_t run_done; /* lines that ended in this mount, for the estimate */
 	struct err first;  /* of the first line that failed */
@@ -69,7 +76,6 @@ struct bulk {
 	struct {			  /* constant */
 		int64_t id, lines, since; /* since: the first row with this content */
 		char *root;		  /* "\002L" */
-		char *tree;		  /* of the file when it was accepted: "" or a namespace */
 		json_t *defaults;	  /* NULL: none */
 		uint64_t accepted_ns;
 	};
@@ -77,6 +83,7 @@ struct bulk {
 	int input, stream;     /* descriptors, or -1 */
 	uint64_t stream_bytes; /* what readers may see */
 	struct bulk_pass pass;
+	struct batchjob_pass *batch; /* of a .batch.jsonl; NULL: lines go out one by one */
 	struct bulk_counts counts;
 	struct {
 		struct list running, over,
@@ -155,10 +162,12 @@ int bulk_write_turn(struct bulk *k);
 int bulk_write_line(struct broker *b, const struct ledger_row *row, struct buf *out);
 /* bulk_count.c: what rows of lines add up to */
 void bulk_count_row(struct bulk *k, const struct ledger_row *row);
-char *bulk_count_facts(const struct bulk_counts *c, double elapsed_s, bool buys_again);
+/* batches: those at providers, as they are shown; NULL none */
+char *bulk_count_facts(const struct bulk_counts *c, double elapsed_s, bool buys_again,
+		       json_t *batches);
 void bulk_count_read(const char *facts, struct bulk_counts *out, double *out_elapsed_s);
 int bulk_count_usage(const struct bulk_counts *c, const char *status, double elapsed_s,
-		     struct buf *out);
+		     json_t *batches, struct buf *out);
 /* bulk_count_progress - a line of `progress`; eta_s < 0 unknown */
 int bulk_count_progress(const struct bulk_counts *c, double elapsed_s, double eta_s, char *out,
 			size_t cap);

@@ -38,8 +38,8 @@ int bulk_ask_check(const struct bulk_ask *q, const struct bulk_text *t, struct b
 	if (r == 0 && image_unknown(c->request))
 		r = image_learn(q->b, q->root, q->path, c->request, &item->e);
 	if (r == 0)
-		r = check_request(q->b, &(struct broker_name){ q->root, q->path, "" }, NULL, c,
-				  &item->e);
+		r = check_request(q->b, &(struct broker_name){ q->root, q->path, ".jsonl" }, NULL,
+				  c, &item->e);
 	if (r == 0 && key_of(t->p, t->n, &c->body.file_sha) < 0)
 		return -ENOMEM;
 	if (r == -ENOMEM)

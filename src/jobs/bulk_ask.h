@@ -12,6 +12,7 @@
 struct bulk_ask {
 	struct broker *b;
 	const char *root, *path; /* of the prompt's file */
+	bool batch;		 /* through the provider's batch API */
 	const json_t *
 		defaults; /* array or NULL; copied, for what a request keeps of it is other threads' */
 };

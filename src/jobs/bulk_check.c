@@ -10,6 +10,7 @@
 #include "base/fault.h"
 #include "base/mono.h"
 #include "base/str.h"
+#include "jobs/batchjob.h"
 #include "jobs/bulk.h"
 #include "jobs/bulk_ask.h"
 #include "jobs/bulk_look.h"
@@ -331,8 +332,12 @@ static void check_file(struct check *c)
 		give_up(c, -r, 0, false); /* a full disk, most likely: nothing is recorded */
 		return;
 	}
-	r = bulk_look(&(struct bulk_ask){ c->b, c->name.root, c->name.path, c->defaults }, fd,
-		      c->final, &e);
+	r = bulk_look(&(struct bulk_ask){ .b = c->b,
+					  .root = c->name.root,
+					  .path = c->name.path,
+					  .batch = batchjob_is(c->name.suffix),
+					  .defaults = c->defaults },
+		      fd, c->final, &e);
 	if (r > 0)
 		give_up(c, 0, 0, false);
 	else if (r < 0)
@@ -352,12 +357,7 @@ static void check_one(struct check *c)
 {
 	struct err e = { 0 };
 
-	if (str_ends(c->name.suffix, ".batch.jsonl"))
-		(void)err_field(
-			&e, ERR_UNSUPPORTED, "suffix",
-			"jobs of the providers' batch APIs (.batch.jsonl) are not supported by "
-			"this version; name the file .jsonl and its lines run now");
-	else if (!bulk_spool_there(c->b))
+	if (!bulk_spool_there(c->b))
 		(void)err_field(
 			&e, ERR_UNSUPPORTED, "suffix",
 			"there is no directory for jobs here; write one request in a .json file");

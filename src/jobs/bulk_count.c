@@ -24,10 +24,10 @@ static void add_facts(struct bulk_counts *c, const json_t *f)
 	c->attempts += (uint64_t)number(f, "attempts");
 	c->cost_usd += number(f, "cost_usd");
 	c->unpriced += json_is_null(cost);
-	c->saved_cache_usd += number(f, "saved_usd");
-	c->saved_merge_usd += number(f, "saved_merge_usd");
-	c->tokens_input += json_integer_value(json_array_get(tokens, 0));
-	c->tokens_output += json_integer_value(json_array_get(tokens, 3));
+	c->saved_by_cache_usd += number(f, "saved_usd");
+	c->saved_by_merging_usd += number(f, "merged_usd");
+	c->input_tokens += json_integer_value(json_array_get(tokens, 0));
+	c->output_tokens += json_integer_value(json_array_get(tokens, 3));
 }
 
 static void add_handouts(struct bulk_counts *c, const struct ledger_handout *h, size_t n)
@@ -56,11 +56,11 @@ static void add(struct bulk_counts *to, const struct bulk_counts *c)
 	to->duplicated += c->duplicated;
 	to->unpriced += c->unpriced;
 	to->attempts += c->attempts;
-	to->tokens_input += c->tokens_input;
-	to->tokens_output += c->tokens_output;
+	to->input_tokens += c->input_tokens;
+	to->output_tokens += c->output_tokens;
 	to->cost_usd += c->cost_usd;
-	to->saved_cache_usd += c->saved_cache_usd;
-	to->saved_merge_usd += c->saved_merge_usd;
+	to->saved_by_cache_usd += c->saved_by_cache_usd;
+	to->saved_by_merging_usd += c->saved_by_merging_usd;
 }
 
 void bulk_count_row(struct bulk *k, const struct ledger_row *row)
@@ -99,11 +99,11 @@ struct member {
 static const struct member wholes[] = {
 	MEMBER(total),	       MEMBER(done),	 MEMBER(failed),   MEMBER(cancelled),
 	MEMBER(cached),	       MEMBER(samples),	 MEMBER(bought),   MEMBER(reused),
-	MEMBER(duplicated),    MEMBER(unpriced), MEMBER(attempts), MEMBER(tokens_input),
-	MEMBER(tokens_output),
+	MEMBER(duplicated),    MEMBER(unpriced), MEMBER(attempts), MEMBER(input_tokens),
+	MEMBER(output_tokens),
 };
-static const struct member sums[] = { MEMBER(cost_usd), MEMBER(saved_cache_usd),
-				      MEMBER(saved_merge_usd) };
+static const struct member sums[] = { MEMBER(cost_usd), MEMBER(saved_by_cache_usd),
+				      MEMBER(saved_by_merging_usd) };
 
 static int64_t whole(const struct bulk_counts *c, const struct member *m)
 {
@@ -132,7 +132,8 @@ static json_t *object_of(const struct bulk_counts *c)
 	return o;
 }
 
-char *bulk_count_facts(const struct bulk_counts *c, double elapsed_s, bool buys_again)
+char *bulk_count_facts(const struct bulk_counts *c, double elapsed_s, bool buys_again,
+		       json_t *batches)
 {
 	json_t *o = object_of(c);
 	char *text;
@@ -140,6 +141,8 @@ char *bulk_count_facts(const struct bulk_counts *c, double elapsed_s, bool buys_
 	json_object_set_new(o, "elapsed_s", json_real(elapsed_s));
 	if (buys_again)
 		json_object_set_new(o, "buys_again", json_true());
+	if (batches)
+		json_object_set(o, "batches", batches);
 	text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 	json_decref(o);
 	return text;
@@ -174,7 +177,7 @@ uint64_t bulk_count_failed(const char *facts)
 }
 
 int bulk_count_usage(const struct bulk_counts *c, const char *status, double elapsed_s,
-		     struct buf *out)
+		     json_t *batches, struct buf *out)
 {
 	json_t *o = json_object(), *all = object_of(c);
 	char *text;
@@ -183,6 +186,8 @@ int bulk_count_usage(const struct bulk_counts *c, const char *status, double ela
 	json_object_set_new(o, "status", json_string(status));
 	json_object_update(o, all);
 	json_object_set_new(o, "elapsed_s", json_real(elapsed_s));
+	if (batches)
+		json_object_set(o, "batches", batches);
 	text = o && all ? json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) : NULL;
 	r = text ? buf_adds(out, text) : -ENOMEM;
 	free(text);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mono.h"
 #include "core/response.h"
+#include "jobs/batchjob.h"
 #include "jobs/bulk.h"
 
 #include "base/banned.h"
@@ -87,6 +88,7 @@ static void end(struct bulk *k, enum broker_state state, const struct err *e)
 {
 	struct ending *x = calloc(1, sizeof(*x));
 	struct ledger_row *row;
+	json_t *batches;
 
 	if (!x) {
 		lock_take(&k->b->lock);
@@ -101,7 +103,9 @@ static void end(struct bulk *k, enum broker_state state, const struct err *e)
 	lock_take(&k->b->lock);
 	bulk_ref_locked(k);
 	x->bulk = k;
-	x->facts = bulk_count_facts(&k->counts, elapsed_s(k), k->pass.buys_again);
+	batches = k->batch ? batchjob_show_locked(k->b, k->lines) : NULL;
+	x->facts = bulk_count_facts(&k->counts, elapsed_s(k), k->pass.buys_again, batches);
+	json_decref(batches);
 	if (state != BROKER_DONE) {
 		x->e = *e;
 		(void)response_error_json(e, k->job ? k->job->path : NULL, &x->error);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/auto.h"
+#include "jobs/batchjob.h"
 #include "jobs/bulk.h"
 
 #include "base/banned.h"
@@ -99,6 +100,8 @@ int bulk_leave_cancel(struct bulk *k)
 		job_unref(k->b, jobs[i]);
 	}
 	free(jobs);
+	if (k->batch)
+		batchjob_cancel(k->b, k->lines);
 	bulk_start(k);
 	return 0;
 }
@@ -121,6 +124,9 @@ void bulk_leave_gone(struct broker *b, const struct ledger_row *row)
 	if (k)
 		bulk_leave(k);
 	bulk_unref(k);
-	if (!claimed)
-		bulk_drop(b, lines);
+	if (claimed)
+		return;
+	if (batchjob_is(row->suffix))
+		batchjob_cancel(b, lines);
+	bulk_drop(b, lines);
 }

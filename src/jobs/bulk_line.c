@@ -21,6 +21,7 @@ struct bulk_line *bulk_line_free(struct bulk_line *l)
 	free(l->name);
 	free(l->envelope);
 	free(l->request_id);
+	free(l->file_root);
 	bulk_unref(l->bulk);
 	free(l);
 	return NULL;
@@ -59,6 +60,11 @@ char *bulk_line_custom_id(const struct ledger_row *row)
 
 	json_decref(o);
 	return copy;
+}
+
+bool bulk_line_buys(const struct bulk_line *l)
+{
+	return !l->bulk->batch;
 }
 
 bool bulk_line_is(const char *root)
@@ -149,11 +155,6 @@ const struct job *bulk_line_file_locked(const struct bulk_line *l)
 	return l->bulk->job ? l->bulk->job : l->job;
 }
 
-const char *bulk_line_tree(const struct bulk_line *l)
-{
-	return l->bulk->tree;
-}
-
 int bulk_line_home(const struct bulk_line *l, char **out_root, char **out_path)
 {
 	char *root = NULL, *path = NULL;
@@ -175,18 +176,30 @@ int bulk_line_home(const struct bulk_line *l, char **out_root, char **out_path)
 	return -ENOENT;
 }
 
-int bulk_line_text(const struct bulk_line *l, struct buf *out)
+int bulk_line_inline(const struct bulk_line *l, json_t **out)
 {
-	return bulk_scan_one(l->bulk->input, l->off, l->n, out);
+	AUTO_BUF struct buf bytes = BUF_INIT(l->n + 1);
+	struct bulk_text t = { .no = l->no, .n = l->n, .ended = true };
+	struct bulk_item item = { 0 };
+	AUTO_FREE char *text = NULL;
+	int r = bulk_scan_one(l->bulk->input, l->off, l->n, &bytes);
+
+	t.p = buf_str(&bytes);
+	if (r == 0)
+		r = bulk_item_read(&t, NULL, &item);
+	if (r < 0)
+		return r;
+	text = item.request ? json_dumps(item.request, JSON_COMPACT) : NULL;
+	bulk_item_done(&item);
+	return text ? request_image_inline(text, strlen(text), out) : -EINVAL;
 }
 
 /* ---- the start ---- */
 
 static int name_it(struct bulk_line *l, const struct job *j)
 {
-	AUTO_FREE char *root = NULL;
 	AUTO_FREE char *path = NULL;
-	int r = bulk_line_home(l, &root, &path);
+	int r = bulk_line_home(l, &l->file_root, &path);
 
 	if (r < 0)
 		return r;
@@ -207,6 +220,7 @@ static struct bulk_line *line_new(struct bulk *k, const struct bulk_start *s)
 	l->bulk = k;
 	list_init(&l->in_bulk);
 	l->no = s->item->no;
+	l->nth = s->text->nth;
 	l->off = s->text->off;
 	l->n = s->text->n;
 	l->too_long = s->text->too_long;
@@ -265,7 +279,8 @@ static void enter_locked(struct bulk *k, struct job *j, bool sent)
 	j->step = STEP_BUDGET;
 	if (job_table_locked(b, j, false) == 0)
 		(void)job_table_locked(b, j, true);
-	if (j->terms.timeout_s > 0) {
+	if (j->terms.timeout_s >
+	    0) { /* from here: the wait for the lines before it is not its own */
 		list_append(&b->deadlines, &j->in_deadlines);
 		cond_signal(&b->tick);
 	}
@@ -278,9 +293,15 @@ int bulk_line_start(struct bulk *k, const struct bulk_start *s)
 	struct job *j = job_of(k, s);
 	bool send = s->checked && s->state == BROKER_QUEUED, entered;
 	struct err e = s->item->e;
+	int r;
 
 	if (!j)
 		return -ENOMEM;
+	r = s->prepare ? s->prepare(s->arg, j) : 0;
+	if (r < 0) {
+		job_unref(b, j);
+		return r;
+	}
 	lock_take(&b->lock);
 	entered = !k->quit;
 	if (entered)
@@ -377,9 +398,11 @@ static void dismiss(struct broker *b, struct job *j, const struct err *e)
 
 bool bulk_line_postpone(struct broker *b, struct job *j, const struct err *e)
 {
+	bool sold = e->kind == ERR_CACHE_ONLY && !bulk_line_buys(j->line) &&
+		    j->terms.cache != REQUEST_CACHE_ONLY; /* it went from the store meanwhile */
 	bool mine;
 
-	if (e->kind != ERR_DISK_FULL)
+	if (e->kind != ERR_DISK_FULL && !sold)
 		return false;
 	lock_take(&b->lock);
 	mine = !j->ending;
@@ -391,7 +414,7 @@ bool bulk_line_postpone(struct broker *b, struct job *j, const struct err *e)
 	lock_drop(&b->lock);
 	if (mine) {
 		dismiss(b, j, e);
-		bulk_line_over(b, j, -ENOSPC);
+		bulk_line_over(b, j, sold ? -EAGAIN : -ENOSPC);
 	}
 	return true;
 }

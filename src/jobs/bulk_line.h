@@ -20,23 +20,26 @@ struct bulk_line {
 	struct bulk *bulk; /* a reference */
 	struct list in_bulk;
 	struct job *job;
-	uint64_t no, off;
+	uint64_t no, nth, off;
 	size_t n; /* of its text in the input */
 	char *custom_id, *name;
 	bool own_id, too_long, over;
 	char *envelope;
 	char *request_id; /* as it was when it began, for sentences */
+	char *file_root;  /* of the prompt's file */
 };
 
 /* bulk_line_start - what a line asks becomes a job of its own and is sent; or it fails at once, by item->e
  *
- *   state  BROKER_QUEUED; BROKER_CANCELLED: it is not sent any more
+ *   state  BROKER_QUEUED; BROKER_CANCELLED: it is not sent any more; BROKER_FAILED by item->e
  * checked: NULL when the line cannot be asked; else consumed */
 struct bulk_start {
 	const struct bulk_item *item;
 	const struct bulk_text *text;
 	struct checked *checked;
 	enum broker_state state;
+	int (*prepare)(void *arg, struct job *j); /* samples that it has already; NULL none */
+	void *arg;
 };
 int bulk_line_start(struct bulk *k, const struct bulk_start *s);
 struct bulk_line *bulk_line_free(struct bulk_line *l);
@@ -48,18 +51,18 @@ void bulk_line_over(struct broker *b, struct job *j, int result);
 /* bulk_line_postpone - true: it is done again later, and nothing is to be recorded; no lock held */
 bool bulk_line_postpone(struct broker *b, struct job *j, const struct err *e);
 
+/* bulk_line_buys - false: what it lacks is bought in batches, and by nobody else */
+bool bulk_line_buys(const struct bulk_line *l);
 /* bulk_line_is - a row of a line */
 bool bulk_line_is(const char *root);
 /* bulk_line_id - the default request id of a line's row: PATH/CUSTOM_ID; malloc'd */
 char *bulk_line_id(struct broker *b, const struct ledger_row *row);
-/* bulk_line_text - the line's bytes as they were accepted */
-int bulk_line_text(const struct bulk_line *l, struct buf *out);
+/* bulk_line_inline - as request_image_inline, of the line as it was accepted; blocks on the disk */
+int bulk_line_inline(const struct bulk_line *l, json_t **out);
 /* bulk_line_file_locked - the job of its file, for root and path; itself when that is gone */
 const struct job *bulk_line_file_locked(const struct bulk_line *l);
 /* bulk_line_home - root and path of the prompt's file as it is called now; malloc'd */
 int bulk_line_home(const struct bulk_line *l, char **out_root, char **out_path);
-/* bulk_line_tree - the root of the file when it was accepted: "" or a namespace; the bulk's */
-const char *bulk_line_tree(const struct bulk_line *l);
 /* bulk_line_member - "job", "line" of a row's envelope; 0: it has none */
 int64_t bulk_line_member(const struct ledger_row *row, const char *name);
 /* bulk_line_custom_id - of a row's envelope, malloc'd */

@@ -3,19 +3,23 @@
 
 #include "base/auto.h"
 #include "core/canon.h"
+#include "jobs/batchjob_stage.h"
 #include "jobs/bulk_look.h"
 #include "jobs/flight.h"
 
 #include "base/banned.h"
 
 /* A line that nobody could send is of no use; one whose backend is only resting is. */
-static int sendable(struct broker *b, const struct checked *k, struct err *e)
+static int sendable(const struct bulk_ask *q, const struct checked *k, struct err *e)
 {
+	struct broker *b = q->b;
 	AUTO_BUF struct buf bytes = BUF_INIT(OBJECT_MAX);
 	struct object o = { 0 };
 	int r = infer_ready(b->o.infer, k->terms.backend, e);
 	bool there;
 
+	if ((r == 0 || r == -EHOSTDOWN) && q->batch)
+		return batchjob_stage_usable(b, k, e);
 	if (r == 0 || r == -EHOSTDOWN || json_array_size(k->terms.fallback))
 		return 0;
 	there = flight_lookup(b, &(struct answers_id){ .key = k->body.key }, false, &o, &bytes) ==
@@ -34,7 +38,7 @@ static int usable(const struct bulk_ask *q, const struct bulk_text *t, struct er
 	if (r == 0)
 		r = bulk_ask_check(q, t, &item, &k);
 	if (r == 0)
-		r = sendable(q->b, &k, &item.e);
+		r = sendable(q, &k, &item.e);
 	if (r < 0)
 		*e = item.e;
 	if (r < 0 && !e->code)

@@ -7,8 +7,10 @@
 #include "base/auto.h"
 #include "base/mono.h"
 #include "base/str.h"
+#include "jobs/batchjob.h"
 #include "jobs/bulk.h"
 #include "jobs/bulk_ask.h"
+#include "jobs/bulk_hand.h"
 
 #include "base/banned.h"
 
@@ -40,8 +42,8 @@ static unsigned lines_at_once(struct broker *b)
 
 /* ---- lines that are final ---- */
 
-/* counted, and shown in the stream; -errno: the disk is full, nothing was done */
-static int add_final(struct bulk *k, const struct ledger_row *row)
+/* counted, and shown in the stream, where output.jsonl finds it; -errno: the disk is full, nothing was done */
+static int add_final(struct bulk *k, uint64_t nth, const struct ledger_row *row)
 {
 	AUTO_BUF struct buf text = BUF_INIT((size_t)1 << 30);
 	int r = bulk_write_line(k->b, row, &text);
@@ -50,6 +52,8 @@ static int add_final(struct bulk *k, const struct ledger_row *row)
 		r = bulk_spool_append(k->stream, k->stream_bytes, &text);
 	if (r < 0)
 		return r;
+	k->pass.places[nth] = (k->stream_bytes + 1) |
+			      (row->state == LEDGER_DONE ? 0 : BULK_PLACE_FAILED);
 	lock_take(&k->b->lock);
 	k->stream_bytes += text.len;
 	lock_drop(&k->b->lock);
@@ -91,7 +95,9 @@ static int take_over(struct bulk *k, uint64_t until)
 		int r = ledger_get(k->b->o.ledger, line->job->id, &row);
 
 		if (r == 0) {
-			r = add_final(k, &row);
+			r = add_final(k, line->nth, &row);
+			if (r == 0)
+				r = batchjob_pass_count(k->batch, line->no);
 			ledger_row_done(&row);
 		}
 		if (r < 0 && r != -ENOENT) /* removed behind our back: not counted */
@@ -114,35 +120,10 @@ static int check(struct bulk *k, struct bulk_asked *a, struct checked *c)
 	lock_drop(&k->b->lock);
 	if (!root || !path)
 		return -ENOMEM;
-	return bulk_ask_check(&(struct bulk_ask){ k->b, root, path, k->defaults }, &a->text,
-			      &a->item, c);
-}
-
-/* What hand-outs are known by where the user chose no id: the escaped name, or the k-th line with that key
- * (no name ends in %# and a number). */
-static int name_hand(struct bulk *k, struct bulk_asked *a, struct checked *c)
-{
-	AUTO_BUF struct buf path = BUF_INIT((size_t)1 << 20);
-	struct job_terms *t = &c->terms;
-
-	if (a->hand_id)
-		t->hand_id = strdup(a->hand_id);
-	if (a->hand_id)
-		return t->hand_id ? 0 : -ENOMEM;
-	if (!a->item.own_id && !a->nth) {
-		a->nth = bulk_set_count(&k->pass.keys,
-					bulk_set_hash(c->body.key.b, sizeof(c->body.key.b)));
-		if (!a->nth)
-			return -ENOMEM;
-	}
-	if (t->request_id)
-		return 0;
-	if (broker_path(k->b, k->id, &path) < 0)
-		return -ENOMEM;
-	t->hand_path = strdup(buf_str(&path));
-	t->hand_id = a->item.own_id ? str_printf("%s/%s", buf_str(&path), a->item.name)
-				    : str_printf("%s/%%#%u", buf_str(&path), a->nth);
-	return t->hand_id && t->hand_path ? 0 : -ENOMEM;
+	return bulk_ask_check(
+		&(struct bulk_ask){
+			.b = k->b, .root = root, .path = path, .defaults = k->defaults },
+		&a->text, &a->item, c);
 }
 
 /* The row of an earlier run counts: an answer while the question is the same, a failure for this row of the
@@ -156,24 +137,24 @@ static bool still_counts(const struct bulk *k, const struct ledger_row *row,
 
 	if (row->state == LEDGER_FAILED || row->state == LEDGER_CANCELLED)
 		return job == k->id;
-	return row->state == LEDGER_DONE && c && row->has_key &&
-	       key_equal(&row->key, &c->body.key) && row->n == c->terms.n &&
-	       row->cache_mode == (int)mode && (!again || job >= k->since);
+	return c && check_same_row(row, c) && bulk_hand_same(row, c) && (!again || job >= k->since);
 }
 
 /* 1: the line has a final row, which was added; 0: it has none; -errno */
-static int passed_over(struct bulk *k, const struct bulk_item *item, const struct checked *c)
+static int passed_over(struct bulk *k, const struct bulk_asked *a, const struct checked *c)
 {
 	struct ledger_row row;
 	int r;
 
 	if (k->pass.fresh)
 		return 0;
-	r = ledger_find(k->b->o.ledger, k->root, item->name, &row);
+	r = ledger_find(k->b->o.ledger, k->root, a->item.name, &row);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	if (still_counts(k, &row, c)) {
-		r = add_final(k, &row);
+		r = add_final(k, a->text.nth, &row);
+		if (r == 0)
+			r = batchjob_pass_count(k->batch, a->item.no);
 		r = r < 0 ? r : 1;
 	}
 	ledger_row_done(&row);
@@ -199,10 +180,14 @@ static int run_line(struct bulk *k, struct bulk_asked *a)
 	mode = c.terms.cache;
 	if (good && (mode == REQUEST_CACHE_BYPASS || mode == REQUEST_CACHE_REFRESH))
 		k->pass.buys_again = true;
-	r = good ? name_hand(k, a, &c) : 0;
+	r = good ? bulk_hand_name(k, a, &c) : 0;
+	if (r == 0 && batchjob_pass_counted(k->batch, a->item.no))
+		r = 1;
 	if (r == 0)
-		r = passed_over(k, &a->item, good ? &c : NULL);
-	if (r == 0)
+		r = passed_over(k, a, good ? &c : NULL);
+	if (r == 0 && good && k->batch)
+		r = batchjob_line(k, a, &c, cancelled(k));
+	else if (r == 0)
 		r = bulk_line_start(k,
 				    &(struct bulk_start){ .item = &a->item,
 							  .text = &a->text,
@@ -249,6 +234,7 @@ static int run_next(struct bulk *k)
 			p->scan.off = a->text.off;
 			p->scan.at = p->scan.have = 0;
 			p->scan.no = a->text.no - 1;
+			p->scan.nth = a->text.nth;
 			return r;
 		}
 		a->there = true;
@@ -276,6 +262,7 @@ static int run_stuck(struct bulk *k, struct bulk_line *line)
 	AUTO_BUF struct buf text = BUF_INIT(bulk_ask_line_max(k->b) + 1);
 	struct job *j = line->job;
 	struct bulk_asked a = { .text = { .no = line->no,
+					  .nth = line->nth,
 					  .off = line->off,
 					  .n = line->n,
 					  .too_long = line->too_long },
@@ -382,6 +369,13 @@ static int count_lines(struct bulk *k, uint64_t until)
 	lock_drop(&k->b->lock);
 	if (r != 0 || mono_ns() >= until)
 		return r < 0 ? r : 1;
+	free(k->pass.places);
+	k->pass.places = calloc(k->counts.total + 1, sizeof(*k->pass.places));
+	if (!k->pass.places) {
+		bulk_run_rewind(k);
+		reset_total(k);
+		return -ENOMEM;
+	}
 	k->pass.fresh = !has_rows(k);
 	lock_take(&k->b->lock);
 	k->known_total = true;
@@ -462,6 +456,27 @@ static bool idle(struct bulk *k)
 	return !k->n_running && list_empty(&k->stuck);
 }
 
+static int write_now(struct bulk *k)
+{
+	set_phase(k, BULK_WRITE);
+	return 1;
+}
+
+/* Lines that wait for a batch are come by again when one has brought something. */
+static int pass_over(struct bulk *k)
+{
+	int r = batchjob_pass_over(k, cancelled(k));
+
+	if (r == 1)
+		return write_now(k);
+	if (r == 2) {
+		bulk_set_done(&k->pass.keys);
+		bulk_run_rewind(k);
+		return 1;
+	}
+	return r;
+}
+
 static int run_lines(struct bulk *k, uint64_t until)
 {
 	unsigned most = lines_at_once(k->b);
@@ -482,8 +497,7 @@ static int run_lines(struct bulk *k, uint64_t until)
 		return 1;
 	if (!idle(k))
 		return 0;
-	set_phase(k, BULK_WRITE);
-	return 1;
+	return k->batch ? pass_over(k) : write_now(k);
 }
 
 /* all lines once more; those that have a row are passed over */
@@ -498,6 +512,8 @@ static void run_again(struct bulk *k)
 	k->pass.phase = BULK_RUN;
 	lock_drop(&k->b->lock);
 	k->pass.fresh = false;
+	memset(k->pass.places, 0, (total + 1) * sizeof(*k->pass.places));
+	batchjob_pass_uncount(k->batch);
 	bulk_set_done(&k->pass.keys);
 	bulk_run_rewind(k);
 }
@@ -545,7 +561,9 @@ bool bulk_run_turn(struct bulk *k)
 	}
 	if (r == 0)
 		r = take_over(k, until);
-	if (r == 0)
+	if (r == 0 && next_over(k))
+		r = 1; /* the time was over before the last of them: nobody else would come back */
+	else if (r == 0)
 		r = step(k, until);
 	if (r < 0) {
 		bulk_pause(k, -r, "its files or its results");

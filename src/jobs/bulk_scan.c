@@ -117,6 +117,8 @@ int bulk_scan_next(struct bulk_scan *s, struct bulk_text *out)
 	do
 		r = line(s, out);
 	while (r > 0 && !out->too_long && blank(out->p, out->n));
+	if (r > 0)
+		out->nth = s->nth++;
 	return r;
 }
 

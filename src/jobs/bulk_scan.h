@@ -19,6 +19,7 @@ struct bulk_scan {
 	size_t at, have; /* in the block */
 	uint64_t off;	 /* of the block's first byte */
 	uint64_t no;	 /* of the line before, from 1 */
+	uint64_t nth;	 /* lines that were not blank */
 	struct buf line; /* one that does not lie in one block */
 };
 
@@ -27,6 +28,7 @@ struct bulk_text {
 	const char *p;
 	size_t n;
 	uint64_t no;   /* from 1, over all lines */
+	uint64_t nth;  /* from 0, over those that are not blank */
 	uint64_t off;  /* of its first byte in the file */
 	bool too_long; /* only its first bytes are here */
 	bool ended;    /* there was a newline */

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/auto.h"
 #include "base/mono.h"
@@ -12,6 +13,7 @@
 #include "base/banned.h"
 
 #define TURN_NS (10 * MONO_MS)
+#define CHUNK	((size_t)4096)
 
 /* ---- one line ---- */
 
@@ -100,7 +102,7 @@ int bulk_write_line(struct broker *b, const struct ledger_row *row, struct buf *
 	return out->failed ? out->failed : r;
 }
 
-/* ---- both files ---- */
+/* ---- both files: the stream's lines in another order ---- */
 
 static int begin(struct bulk *k)
 {
@@ -118,53 +120,71 @@ static int begin(struct bulk *k)
 		return errors;
 	}
 	bulk_spool_out(&k->pass.errors, errors);
-	bulk_run_rewind(k);
+	bulk_set_done(&k->pass.seen);
+	k->pass.written = 0;
 	k->pass.first = (struct err){ 0 };
 	return 0;
 }
 
 /* The first line that failed speaks for all of them when none succeeded. */
-static void keep_first(struct bulk *k, const struct ledger_row *row, uint64_t no)
+static void keep_first(struct bulk *k, const struct buf *line)
 {
 	struct err *e = &k->pass.first;
-	json_t *o;
+	const char *name, *message, *id;
+	json_t *o, *error;
 
-	if (e->code || row->state == LEDGER_DONE)
+	if (e->code)
 		return;
-	o = json_loads(row->error ? row->error : "", 0, NULL);
-	(void)err_set(e,
-		      err_by_name(json_string_value(json_object_get(o, "errno"))
-					  ? json_string_value(json_object_get(o, "errno"))
-					  : "EIO"),
-		      "%.300s",
-		      json_string_value(json_object_get(o, "message"))
-			      ? json_string_value(json_object_get(o, "message"))
-			      : "unknown");
-	err_prefix(e, "no line succeeded; the first, line %llu: ", (unsigned long long)no);
-	e->line = (unsigned)no;
+	o = json_loads(buf_str(line), 0, NULL);
+	error = json_object_get(o, "error");
+	name = json_string_value(json_object_get(error, "errno"));
+	message = json_string_value(json_object_get(error, "message"));
+	id = json_string_value(json_object_get(o, "custom_id"));
+	(void)err_set(e, name ? err_by_name(name) : ERR_INTERNAL,
+		      "no line succeeded; the first, \"%.60s\": %.300s", id ? id : "",
+		      message ? message : "unknown");
+	e->line = (unsigned)json_integer_value(json_object_get(error, "line"));
 	json_decref(o);
 }
 
-static int write_one(struct bulk *k, const struct bulk_text *t)
+/* the line of the stream at an offset, with its newline */
+static int read_line(int fd, uint64_t off, struct buf *out)
 {
-	AUTO_BUF struct buf text = BUF_INIT((size_t)1 << 30);
-	struct bulk_item item = { 0 };
-	struct ledger_row row;
-	int r = bulk_item_read(t, &k->pass.seen, &item);
+	for (;;) {
+		const char *end;
+		ssize_t n;
 
-	if (r < 0)
-		return r;
-	r = ledger_find(k->b->o.ledger, k->root, item.name, &row);
-	bulk_item_done(&item);
-	if (r < 0)
-		return r;
-	keep_first(k, &row, t->no);
-	r = bulk_write_line(k->b, &row, &text);
+		if (buf_reserve(out, CHUNK) < 0)
+			return -ENOMEM;
+		n = pread(fd, out->data + out->len, CHUNK, (off_t)(off + out->len));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		end = memchr(out->data + out->len, '\n', (size_t)n);
+		out->len = end ? (size_t)(end - out->data) + 1 : out->len + (size_t)n;
+		out->data[out->len] = '\0';
+		if (end)
+			return 0;
+	}
+}
+
+static int write_one(struct bulk *k, struct buf *line)
+{
+	uint64_t place = k->pass.places[k->pass.written];
+	int r;
+
+	if (!place)
+		return -ENOENT;
+	buf_clear(line);
+	r = read_line(k->stream, (place & ~BULK_PLACE_FAILED) - 1, line);
 	if (r == 0)
-		r = bulk_spool_add(&k->pass.output, &text);
-	if (r == 0 && row.state != LEDGER_DONE)
-		r = bulk_spool_add(&k->pass.errors, &text);
-	ledger_row_done(&row);
+		r = bulk_spool_add(&k->pass.output, line);
+	if (r == 0 && (place & BULK_PLACE_FAILED)) {
+		keep_first(k, line);
+		r = bulk_spool_add(&k->pass.errors, line);
+	}
+	k->pass.written += r == 0;
 	return r;
 }
 
@@ -193,17 +213,16 @@ static int give_up(struct bulk *k, int error)
 int bulk_write_turn(struct bulk *k)
 {
 	uint64_t until = mono_ns() + TURN_NS;
-	struct bulk_text t;
+	AUTO_BUF struct buf line = BUF_INIT((size_t)2 << 30);
 	int r = k->pass.output.fd < 0 ? begin(k) : 0;
 
 	if (r < 0)
 		return r;
-	do {
-		r = bulk_scan_next(&k->pass.scan, &t);
-		if (r > 0)
-			r = write_one(k, &t);
-		else if (r == 0)
-			return (r = finish(k)) < 0 ? give_up(k, r) : 0;
-	} while (r == 0 && mono_ns() < until);
-	return r < 0 ? give_up(k, r) : 1;
+	while (r == 0 && k->pass.written < k->counts.total && mono_ns() < until)
+		r = write_one(k, &line);
+	if (r == 0 && k->pass.written == k->counts.total)
+		r = finish(k);
+	else if (r == 0)
+		return 1;
+	return r < 0 ? give_up(k, r) : 0;
 }

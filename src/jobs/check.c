@@ -220,6 +220,28 @@ bool check_is_embedding(const json_t *effective)
 	return name && strcmp(name, request_endpoint_name(REQUEST_EMBEDDING)) == 0;
 }
 
+/* the same samples are asked for: by the same id, in the same namespace, as many */
+bool check_same_sampling(const struct job_terms *a, const struct job_terms *b)
+{
+	return strcmp(a->ns ? a->ns : "", b->ns ? b->ns : "") == 0 && a->cache == b->cache &&
+	       a->n == b->n &&
+	       (!a->ns || strcmp(a->request_id ? a->request_id : "",
+				 b->request_id ? b->request_id : "") == 0);
+}
+
+bool check_same_row(const struct ledger_row *row, const struct checked *k)
+{
+	struct job_terms t = { 0 };
+	bool same = row->state == LEDGER_DONE && row->has_key &&
+		    key_equal(&row->key, &k->body.key) && terms_read(row->envelope, &t) == 0;
+
+	t.n = row->n;
+	t.cache = (enum request_cache)row->cache_mode;
+	same = same && check_same_sampling(&t, &k->terms);
+	terms_done(&t);
+	return same;
+}
+
 void check_done(struct checked *c)
 {
 	c->request = request_free(c->request);

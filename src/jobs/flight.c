@@ -6,6 +6,7 @@
 #include "base/auto.h"
 #include "base/mono.h"
 #include "base/str.h"
+#include "jobs/bulk_line.h"
 #include "jobs/deal.h"
 #include "jobs/fallback.h"
 #include "jobs/flight.h"
@@ -395,6 +396,8 @@ static void settle_full(struct flight *f)
 
 static bool must_not_buy(const struct job *j)
 {
+	if (j->line && !bulk_line_buys(j->line))
+		return true;
 	return j->terms.cache == REQUEST_CACHE_ONLY && j->picks.v;
 }
 
@@ -502,8 +505,10 @@ void flight_poke(struct flight *f)
 
 	lock_take(&f->b->lock);
 	post = !f->posted;
-	if (post)
+	if (post) { /* else the pool may be reading it */
 		f->refs++;
+		f->task.run = flight_run;
+	}
 	f->posted = true;
 	lock_drop(&f->b->lock);
 	if (post && pool_post(f->b->pool, &f->task) < 0)

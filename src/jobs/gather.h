@@ -12,6 +12,7 @@
 
 #include "jobs/flight.h"
 
+/* gather_init - b->gathering, by its options */
 void gather_init(struct broker *b);
 /* gather_add_locked - j has joined f: a window may begin, or be full */
 void gather_add_locked(struct flight *f, const struct job *j);

@@ -278,13 +278,6 @@ static int from_file(struct loading *l, const struct source *s, const char *hex,
 	return r;
 }
 
-static int read_prompt(struct broker *b, const struct source *s, struct buf *out)
-{
-	if (s->job->line)
-		return bulk_line_text(s->job->line, out);
-	return b->o.files.read ? b->o.files.read(b->o.files.arg, &s->name, out) : -ENOENT;
-}
-
 /* The bytes of the prompt's file are what was accepted, or the images in it are not either. */
 static json_t *inlined_of(struct loading *l, struct source *s)
 {
@@ -294,8 +287,11 @@ static json_t *inlined_of(struct loading *l, struct source *s)
 
 	if (s->job->ask.images || s->inlined)
 		return s->inlined ? s->inlined : s->job->ask.images;
-	if (read_prompt(b, s, &text) == 0 && key_of(buf_str(&text), text.len, &sha) == 0 &&
-	    key_equal(&sha, &s->job->body.file_sha))
+	if (s->job->line)
+		(void)bulk_line_inline(s->job->line, &s->inlined); /* then NULL */
+	else if (b->o.files.read && b->o.files.read(b->o.files.arg, &s->name, &text) == 0 &&
+		 key_of(buf_str(&text), text.len, &sha) == 0 &&
+		 key_equal(&sha, &s->job->body.file_sha))
 		(void)request_image_inline(text.data, text.len, &s->inlined); /* then NULL */
 	return s->inlined;
 }
@@ -349,6 +345,72 @@ static int find_all(struct loading *l, json_t *images)
 	}
 	return 0;
 }
+
+/* ---- for a batch ---- */
+
+static int line_image(struct loading *l, struct source *s, const char *hex, const json_t *path,
+		      struct buf *out)
+{
+	const json_t *data;
+	struct err e;
+
+	if (json_is_string(path))
+		return from_file(l, s, hex, json_string_value(path), out);
+	data = json_object_get(s->inlined, hex);
+	if (data)
+		return buf_add(out, json_string_value(data), json_string_length(data));
+	(void)err_set(&e, ERR_REQUEST, "an image of this line cannot be read again");
+	return failed(l, &e);
+}
+
+static int line_images(struct loading *l, const struct image_line *q, json_t *images)
+{
+	struct source *s = &l->sources[0];
+	const char *hex;
+	json_t *path;
+	int r = 0;
+
+	(void)request_image_inline(q->text, q->n, &s->inlined); /* then NULL: none is inline */
+	json_object_foreach((json_t *)(uintptr_t)q->images, hex, path) {
+		AUTO_BUF struct buf text = BUF_INIT((size_t)REQUEST_IMAGE_MAX * 2);
+
+		r = line_image(l, s, hex, path, &text);
+		if (r == 0 && json_object_set_new(images, hex,
+						  json_stringn_nocheck(buf_str(&text), text.len)))
+			r = -ENOMEM;
+		if (r < 0)
+			break;
+	}
+	json_decref(s->inlined);
+	return r;
+}
+
+int image_of_line(struct broker *b, const struct image_line *q, json_t **out, struct err *e)
+{
+	AUTO_FREE char *dir = dir_of(q->path);
+	AUTO_FREE struct loading *l = calloc(1, sizeof(*l));
+	struct job j = { 0 }; /* not moved since it was checked */
+	json_t *images = json_object();
+	struct flight f = { .b = b };
+	int r = dir && l && images ? 0 : -ENOMEM;
+
+	if (r == 0) {
+		l->f = &f;
+		l->sources[0] =
+			(struct source){ .job = &j, .name = { q->root, q->path, "" }, .dir = dir };
+		r = line_images(l, q, images);
+	}
+	if (r == 0) {
+		*out = images;
+		return 0;
+	}
+	json_decref(images);
+	if (l && l->err.code)
+		*e = l->err;
+	return r;
+}
+
+/* ---- for a call ---- */
 
 static void load_run(struct pool_task *t)
 {

@@ -21,6 +21,16 @@ int image_learn(struct broker *b, const char *root, const char *path, struct req
 /* image_terms - fill images and image_dir of the terms, and what an ask (path NULL) keeps; 0, -ENOMEM */
 int image_terms(const struct request *r, const char *path, struct job_terms *t,
 		struct job_ask *ask);
+/* a line of a job whose images go into a batch */
+struct image_line {
+	const char *root, *path; /* of its file */
+	const char *text;	 /* of the line */
+	size_t n;
+	const json_t *images; /* of its terms */
+};
+/* image_of_line - now, and as the backends want them: a new object
+ * Errors: -EINVAL they are others than those in its key, -ENOMEM */
+int image_of_line(struct broker *b, const struct image_line *q, json_t **out, struct err *e);
 /* image_load - infer_spec's load; the sink's argument is the purchase */
 void image_load(void *purchase, struct infer_call *c);
 

@@ -136,12 +136,12 @@ struct broker {
 	struct list orphans;   /* purchases nobody waits for */
 	struct {
 		struct list flights; /* whose window is open, the first to close first */
-		bool in_use; /* several samples or a namespace were asked for: equals are waited for */
+		bool in_use;	     /* samples were asked for: equals are waited for */
 	} gathering;
 	struct cond tick;
 	struct thread tick_thread;
-	struct pool *pool;
 	bool stopping, tick_stop;
+	struct pool *pool;
 	struct list asks; /* every open ask */
 	struct {
 		struct list objects; /* that the engine has not taken yet */
@@ -150,7 +150,6 @@ struct broker {
 	struct recent *recent; /* NULL: remembers nothing */
 	int64_t first_id;      /* of this mount: smaller ones are the recovery's */
 };
-
 /* job.c: the steps */
 struct job *job_new(void);
 struct job *job_ref(struct job *j); /* lock held */
@@ -206,6 +205,10 @@ struct checked {
 int check_request(struct broker *b, const struct broker_name *name, const json_t *history,
 		  struct checked *c, struct err *e);
 void check_done(struct checked *c);
+/* check_same_sampling - would they be handed out the same samples of one key? */
+bool check_same_sampling(const struct job_terms *a, const struct job_terms *b);
+/* check_same_row - is the row the answer to this request? */
+bool check_same_row(const struct ledger_row *row, const struct checked *k);
 /* check_target - backend, model, address and the default max_tokens into an effective request */
 int check_target(struct broker *b, const struct route *route, json_t *effective);
 /* check_key - what the backend says to it, its canonical bytes and its key; body->request is there */

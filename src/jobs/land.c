@@ -48,12 +48,13 @@ static bool usual_tier(const json_t *request)
 	return true;
 }
 
-/* By the model that answered, else by the one that was asked; negative: not known. */
-static double cost_of(const struct flight *f, const char *model, const struct answer_usage *u)
+/* By the model that answered, else by the one that was asked. */
+static double price(const struct flight *f, const char *model, const struct answer_usage *u,
+		    bool batch)
 {
 	const char *name = json_string_value(json_object_get(f->request, "backend"));
 	const struct backend_config *be = infer_find(f->b->o.infer, name ? name : "");
-	struct price_of of = { .model = model, .now_real_ns = mono_real_ns() };
+	struct price_of of = { .model = model, .now_real_ns = mono_real_ns(), .batch = batch };
 	double usd;
 
 	if (!be || be->free_of_charge)
@@ -66,6 +67,16 @@ static double cost_of(const struct flight *f, const char *model, const struct an
 		return usd;
 	of.model = json_string_value(json_object_get(f->request, "model"));
 	return price_cost(f->b->o.prices, &of, u);
+}
+
+static double cost_of(const struct flight *f, const char *model, const struct answer_usage *u)
+{
+	return price(f, model, u, false);
+}
+
+double land_batch_cost(const struct flight *f, const struct answer *a)
+{
+	return price(f, a->model, &a->usage, true);
 }
 
 static void add(int64_t *sum, int64_t n)
@@ -126,7 +137,7 @@ static unsigned close_ranks(struct purchase *p)
 }
 
 /* What came for an embedding request must be vectors, one for each input, before anybody is told. */
-static int take_embedding(struct flight *f, struct answer *a, struct err *e)
+int land_embedding(const struct flight *f, struct answer *a, struct err *e)
 {
 	const json_t *input = json_object_get(f->request, "input");
 	json_t *packed = NULL;
@@ -246,7 +257,7 @@ static void land_one(struct landing *g, unsigned nth)
 			  .may_store = keep_may_store(f, p->answers[nth]),
 			  .direct = g->paid };
 	struct err e = { .attempts = p->attempts };
-	int r = take_embedding(f, p->answers[nth], &e);
+	int r = land_embedding(f, p->answers[nth], &e);
 
 	if (r == 0) {
 		r = keep_answer(f, &k);

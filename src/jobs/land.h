@@ -10,5 +10,9 @@
 
 /* land_answers - p has arrived; what the reply lacked is missing as before */
 void land_answers(struct purchase *p);
+/* land_batch_cost - of an answer through a batch API; negative: not known */
+double land_batch_cost(const struct flight *f, const struct answer *a);
+/* land_embedding - what came for an embedding request are vectors: in their stored form; others are let be */
+int land_embedding(const struct flight *f, struct answer *a, struct err *e);
 
 #endif

@@ -383,6 +383,7 @@ static void fill_spec(struct purchase *p, struct infer_spec *spec)
 		spec->unbounded |= j->line != NULL;
 		if (j->terms.timeout_s > 0)
 			spec->timeout_s = 0; /* the tick ends it */
+		spec->unbounded |= j->line != NULL;
 		if (first || j->terms.priority < spec->priority)
 			spec->priority = j->terms.priority;
 		if (j->step < STEP_QUEUE)

@@ -7,7 +7,7 @@
 #include "base/auto.h"
 #include "base/fault.h"
 #include "base/mono.h"
-#include "jobs/bulk.h"
+#include "jobs/bulk_line.h"
 #include "jobs/settle.h"
 
 #include "base/banned.h"
@@ -154,9 +154,9 @@ int settle_record(const struct job *j, enum ledger_op op, struct settle_record *
 	row->facts = out->facts;
 	out->changes[0].handouts = out->handouts;
 	out->changes[0].n_handouts = j->picks.n;
+	add_namespace(j, out);
 	if (j->line)
 		bulk_line_row(j, &out->changes[0]);
-	add_namespace(j, out);
 	return 0;
 }
 

@@ -6,7 +6,6 @@
 #include "base/auto.h"
 #include "base/mono.h"
 #include "jobs/bulk_line.h"
-#include "jobs/inside.h"
 
 #include "base/banned.h"
 
@@ -182,6 +181,6 @@ const char *terms_hand_id(const struct job *j, const char **out_root)
 	*out_root = NULL;
 	if (j->terms.request_id)
 		return j->terms.request_id;
-	*out_root = j->line ? bulk_line_tree(j->line) : j->root;
+	*out_root = j->line ? j->line->file_root : j->root;
 	return j->terms.hand_id ? j->terms.hand_id : j->path;
 }

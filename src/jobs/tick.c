@@ -1,6 +1,7 @@
 /* tick.c - what happens by the clock: a request's own time-out, the second of grace, offers to the
  * engine, sweeping */
 #include "base/mono.h"
+#include "jobs/batchjob.h"
 #include "jobs/bulk.h"
 #include "jobs/flight.h"
 #include "jobs/gather.h"
@@ -53,6 +54,50 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 	return b && (!a || b < a) ? b : a;
 }
 
+/* what is due now, each with a reference or, of a batch, nobody else's */
+struct due {
+	struct job *job;
+	struct flight *flight;
+	struct bulk *bulk;
+	struct batchjob *batch;
+	bool offer, sweep;
+};
+
+static bool take_due_locked(struct broker *b, uint64_t now, uint64_t *next, struct due *d)
+{
+	d->job = overdue_locked(b, now, next);
+	d->flight = gather_over_locked(b, now, next);
+	d->bulk = bulk_tick_locked(b, now, next);
+	d->batch = batchjob_step_tick_locked(b, now, next);
+	d->offer = b->unstored.at_mono && b->unstored.at_mono <= now;
+	d->sweep = b->sweeps.at_mono && b->sweeps.at_mono <= now && !b->sweeps.busy;
+	if (d->offer)
+		b->unstored.at_mono = now + OFFER_EVERY_NS;
+	if (d->sweep) {
+		b->sweeps.at_mono = 0;
+		b->sweeps.busy = true;
+	}
+	return d->job || d->flight || d->bulk || d->batch || d->offer || d->sweep;
+}
+
+static void act(struct broker *b, const struct due *d)
+{
+	if (d->flight) {
+		flight_poke(d->flight);
+		flight_unref(d->flight);
+	}
+	if (d->bulk)
+		bulk_tick(d->bulk);
+	if (d->batch)
+		batchjob_step_resume(d->batch);
+	if (d->job)
+		time_out(b, d->job);
+	if (d->sweep)
+		sweep_start(b);
+	if (d->offer)
+		unstored_offer(b);
+}
+
 static void *tick_main(void *arg)
 {
 	struct broker *b = arg;
@@ -60,32 +105,11 @@ static void *tick_main(void *arg)
 	lock_take(&b->lock);
 	while (!b->tick_stop) {
 		uint64_t now = mono_ns(), next = purchase_orphans_locked(b, now), due = 0;
-		struct job *j = overdue_locked(b, now, &due);
-		struct flight *f = gather_over_locked(b, now, &due);
-		struct bulk *bulk = bulk_tick_locked(b, now, &due);
-		bool offer = b->unstored.at_mono && b->unstored.at_mono <= now;
-		bool sweep = b->sweeps.at_mono && b->sweeps.at_mono <= now && !b->sweeps.busy;
+		struct due d;
 
-		if (offer)
-			b->unstored.at_mono = now + OFFER_EVERY_NS;
-		if (sweep) {
-			b->sweeps.at_mono = 0;
-			b->sweeps.busy = true;
-		}
-		if (j || f || bulk || offer || sweep) {
+		if (take_due_locked(b, now, &due, &d)) {
 			lock_drop(&b->lock);
-			if (f) {
-				flight_poke(f);
-				flight_unref(f);
-			}
-			if (bulk)
-				bulk_tick(bulk);
-			if (j)
-				time_out(b, j);
-			if (sweep)
-				sweep_start(b);
-			if (offer)
-				unstored_offer(b);
+			act(b, &d);
 			lock_take(&b->lock);
 			continue;
 		}

@@ -126,7 +126,7 @@ static const struct config_keys_section sections[] = {
 	{ "inferfs", false, mount_rows, C(mount), false },
 	{ "backend", true, backend_rows, 0, false },
 	{ "merge", false, merge_rows, C(gather), false },
-	{ "batch", false, batch_rows, C(gather), true },
+	{ "batch", false, batch_rows, C(gather), false },
 	{ "store", false, store_rows, C(store), false },
 	{ "route", true, NULL, 0, true },
 	{ "alias", false, NULL, 0, false },

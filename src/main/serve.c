@@ -177,6 +177,9 @@ static int open_broker(struct serve *s, struct err *e)
 		.merge.window_ms = c->gather.merge_window_ms,
 		.merge.always = c->gather.merge_window_ms !=
 				(unsigned)strtoul(CONFIG_MERGE_WINDOW_MS, NULL, 10),
+		.batch_poll_min_s = c->gather.poll_min_s,
+		.batch_poll_max_s = c->gather.poll_max_s,
+		.batch_resubmit = c->gather.resubmit,
 		.timeout_s = c->mount.timeout_s,
 		.n_aliases = c->n_aliases,
 		.pool_threads = POOL_THREADS,
