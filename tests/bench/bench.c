@@ -1,7 +1,8 @@
 /*
  * tests/bench/bench.c - one table: every row beside its floor in the same run
  *
- *   bench BUILD DIR [ROWS]     programs in BUILD, everything else below DIR; ROWS: digits, all if absent
+ *   bench BUILD DIR [ROWS]     programs in BUILD, everything else below DIR; ROWS: digits (0 is the
+ *                              tenth), all if absent
  *   BENCH_QUICK=1              a few hundred operations: does it work, not how fast
  *   BENCH_CPUS=pinned|all      one of the two passes only
  *   BENCH_ENTRIES=N            of the cache in row 6, instead of 100,000
@@ -35,6 +36,12 @@ static void pass(struct bench *b, bool pinned)
 		row_waiters(b);
 	if (wanted(b, "6"))
 		row_tree(b);
+	if (wanted(b, "8"))
+		row_samples(b);
+	if (wanted(b, "9"))
+		row_lines(b);
+	if (wanted(b, "0"))
+		row_merge(b);
 }
 
 static void say_where(const struct bench *b)
@@ -61,7 +68,7 @@ int main(int argc, char **argv)
 	}
 	b.build = argv[1];
 	b.dir = argv[2];
-	b.rows = argc > 3 && *argv[3] ? argv[3] : "1234567";
+	b.rows = argc > 3 && *argv[3] ? argv[3] : "1234567890";
 	b.keys = b.quick ? 300 : 10000;
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;

@@ -16,9 +16,10 @@
 #define BENCH_PATH 512
 
 struct bench {
-	const char *build; /* where inferfs and provider are */
-	const char *dir;   /* work directory, absolute */
-	const char *rows;  /* digits of the rows to run */
+	const char *build;  /* where inferfs and provider are */
+	const char *dir;    /* work directory, absolute */
+	const char *rows;   /* digits of the rows to run */
+	const char *config; /* more sections for config.ini, or NULL */
 	bool quick, pinned;
 	size_t keys; /* distinct keys where hits are measured */
 	char mnt[BENCH_PATH / 2];
@@ -82,11 +83,14 @@ void table_pair(const struct bench *b, const char *name, struct pair p, double t
 
 /* ---- world.c: the processes ---- */
 
-/* world_mount - start the daemon with state and cache below dir/NAME; extra: text for [inferfs] */
+/* world_mount - start the daemon with state and cache below dir/NAME; cache: elsewhere, or NULL */
 void world_mount(struct bench *b, const char *name, const char *cache);
 void world_unmount(struct bench *b);
 double world_rss(struct bench *b); /* MiB, also kept in b */
 uint64_t world_rss_bytes(struct bench *b);
+/* world_settle - returns when the daemon has nothing to do: what it does behind an answer belongs
+ * to no later measurement */
+void world_settle(struct bench *b);
 pid_t world_empty(struct bench *b, const char *mnt, size_t answer); /* the empty file system */
 void world_empty_end(const char *mnt, pid_t pid);
 void world_provider(struct bench *b);
@@ -99,5 +103,8 @@ void row_misses(struct bench *b);  /* 4 */
 void row_waiters(struct bench *b); /* 5 */
 void row_tree(struct bench *b);	   /* 6 */
 void row_memory(struct bench *b);  /* 7 */
+void row_samples(struct bench *b); /* 8 */
+void row_lines(struct bench *b);   /* 9 */
+void row_merge(struct bench *b);   /* 0 */
 
 #endif

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -204,22 +203,8 @@ static void rate(struct misses *m, const char *what, size_t n)
 
 static void learn_body(struct misses *m)
 {
-	size_t number = 87654321;
-	char *text, *at;
-	const char *body;
-	json_t *v;
-
-	by_ask(m, number);
-	text = web_look(m->b->port, "requests?last=1");
-	v = json_loads(text, 0, NULL);
-	body = json_string_value(
-		json_object_get(json_array_get(json_object_get(v, "requests"), 0), "body"));
-	at = body ? strstr(body, "87654321") : NULL;
-	if (!at)
-		bench_die("the daemon's request is not among the provider server's: %s", text);
-	m->web = web_new(m->b->port, body, (size_t)(at - body));
-	json_decref(v);
-	free(text);
+	by_ask(m, 87654321);
+	m->web = web_learn(m->b->port, "87654321");
 }
 
 void row_misses(struct bench *b)

@@ -10,6 +10,8 @@ struct web;
 
 /* web_new - body: of a request that the daemon sent; each one sent has the digits at `at` replaced */
 struct web *web_new(int port, const char *body, size_t at);
+/* web_learn - the same with the body of the last request the server saw; digits: where they are in it */
+struct web *web_learn(int port, const char *digits);
 struct web *web_free(struct web *w);
 /* web_one - one streamed request on the kept connection, read to its end mark */
 void web_one(struct web *w, size_t number);
@@ -17,6 +19,9 @@ void web_one(struct web *w, size_t number);
 void web_many(struct web *w, size_t from, size_t n, size_t width);
 
 enum { WEB_DIGITS = 8 };
+
+/* web_count - inference requests the server has seen so far */
+size_t web_count(int port);
 
 /* web_control - POST /_ctl/WHAT with this body (NULL: empty); the answer, malloc'd */
 char *web_control(int port, const char *what, const char *body);

@@ -82,6 +82,8 @@ static char *config(struct bench *b, const char *base)
 			"[backend prov]\ntype = openai\nurl = http://127.0.0.1:%d/v1\n"
 			"key_env = BENCH_KEY\nconcurrency = 64\n",
 			b->port);
+	if (b->config)
+		fputs(b->config, f);
 	fclose(f);
 	return path;
 }
@@ -137,6 +139,34 @@ uint64_t world_rss_bytes(struct bench *b)
 double world_rss(struct bench *b)
 {
 	return b->rss_mib = (double)world_rss_bytes(b) / (1 << 20);
+}
+
+static unsigned long cpu_ticks(struct bench *b)
+{
+	char *path = bench_fmt("/proc/%d/stat", (int)b->daemon);
+	char *text = bench_slurp(path, NULL), *p = strrchr(text, ')');
+	unsigned long user, system;
+
+	if (!p ||
+	    sscanf(p, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2)
+		bench_die("%s: %s", path, text);
+	free(text);
+	free(path);
+	return user + system;
+}
+
+void world_settle(struct bench *b)
+{
+	unsigned long before = cpu_ticks(b), now;
+
+	for (int looks = 0; looks < WAIT_MS / 100; looks++) {
+		nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
+		now = cpu_ticks(b);
+		if (now == before)
+			return;
+		before = now;
+	}
+	bench_die("the daemon of %s is still busy after %d s", b->mnt, WAIT_MS / 1000);
 }
 
 pid_t world_empty(struct bench *b, const char *mnt, size_t answer)
