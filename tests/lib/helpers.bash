@@ -69,7 +69,7 @@ start_provider() { # [ARGUMENT]...: sets PORT; a second one is started the same 
 	local fifo=$W/provider.$((++PROVIDERS)) word
 
 	mkfifo "$fifo"
-	"$PROVIDER" --port 0 --log "$fifo.log" "$@" >"$fifo" 2>"$fifo.err" 3>&- &
+	PROVIDER_TEST="${BATS_TEST_FILENAME##*/}: $BATS_TEST_DESCRIPTION" "$PROVIDER" --port 0 --log "$fifo.log" "$@" >"$fifo" 2>"$fifo.err" 3>&- &
 	PROVIDER_PIDS+=($!)
 	read -r -t 20 word PORT <"$fifo"
 	is "$word" listening "the provider did not start: $(cat "$fifo.err")"
@@ -85,6 +85,8 @@ provider_ctl() { # ADDRESS BELOW /_ctl/ [CURL ARGUMENT]...
 provider_script() { provider_ctl "script" -d "$1" >/dev/null; } # JSON ARRAY: replaces the rules
 provider_append() { provider_ctl "script?append=1" -d "$1" >/dev/null; }
 provider_release() { provider_ctl "release?name=$1" -d '' >/dev/null; } # NAME
+# bodies with this text in them are this test's own words: not held against the provider's description
+provider_extra() { provider_ctl extra -G --data-urlencode "match=$1" -X POST >/dev/null; } # TEXT
 provider_reset() { provider_ctl reset -d '' >/dev/null; }
 provider_key() { provider_ctl "key?value=$1" -d '' >/dev/null; }
 provider_waiting() { # NAME [N]: returns when so many wait at the barrier

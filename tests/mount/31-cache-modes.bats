@@ -147,6 +147,7 @@ shows_new() { [ "$(cat "$M/responses/b/entry/samples/0/text")" = 'another answer
 		answer "same$i" >/dev/null
 		is "$(provider_count)" 1 "$more"
 	done
+	provider_extra '"a":1'
 	for more in '"temperature":0' '"temperature":1' '"seed":1' '"seed":9007199254740993' '"seed":9007199254740992' \
 		'"max_tokens":5' '"stop":"x"' '"model":"p/other"' '"model":"m/small"' '"system":"x"' \
 		'"extra_body":{"a":1}' '"extra_body":{"a":1.5}'; do

@@ -206,6 +206,7 @@ failed_with() { # STEM ERRNO REGEX
 	mount_inferfs
 	is "$(put a.json '{"prompt":"x","tools":[{"type":"web_search"}]}')" "put EOPNOTSUPP"
 	like "$(error a .message)" extra_body
+	provider_extra '"web_search"'
 	put a.json '{"prompt":"x","tool_choice":"auto","extra_body":{"tools":[{"type":"web_search"}]}}'
 	is "$(answer a)" "echo: x"
 	is "$(body '[.tools[0].type, .tool_choice] | tojson')" '["web_search","auto"]'
@@ -213,6 +214,7 @@ failed_with() { # STEM ERRNO REGEX
 
 @test "what the issue names arrives unchanged: zero, empty lists, 64-bit integers, long histories; NaN does not" {
 	mount_inferfs
+	provider_extra '"big":'
 	put a.json '{"prompt":"x","temperature":0,"stop":[],"seed":9223372036854775807,"max_tokens":null,"extra_body":{"big":-9223372036854775808,"nothing":null}}'
 	is "$(answer a)" "echo: x"
 	like "$(provider_requests '.requests[-1].body')" '"temperature":0[,}]'

@@ -117,3 +117,27 @@ gap_ms() { # between the first two requests, at the provider
 	provider_release hold
 	is "$(answer a)" 'echo: first'
 }
+
+@test "a kept connection that closes before the answer: asking again is an attempt, and no attempts are no second call" {
+	# the first answer leaves a connection behind, and the next request breaks on it
+	provider_script '[{"match":"breaks","times":1,"reset":true}]'
+	mount_inferfs "$(provider_config 'retries = 2')"
+	ask_file a '{"prompt":"hello"}'
+	is "$(answer a)" 'echo: hello'
+	ask_file b '{"prompt":"breaks once"}'
+	is "$(answer b)" 'echo: breaks once'
+	is "$(provider_count)" 3
+	is "$(jq .attempts "$M/responses/b/usage.json")" 2
+	is "$(summary retried)" 1
+	umount_inferfs
+	provider_reset
+	provider_script '[{"match":"breaks","times":1,"reset":true}]'
+	mount_inferfs "$(provider_config 'retries = 0')"
+	ask_file c '{"prompt":"hello again"}'
+	is "$(answer c)" 'echo: hello again'
+	ask_file d '{"prompt":"breaks and stays so"}'
+	run "$TOOLS/errnoof" read "$M/responses/d/text"
+	is "$output" 'open EREMOTEIO'
+	is "$(provider_count)" 2
+	is "$(jq .attempts "$M/responses/d/usage.json")" 1
+}

@@ -157,7 +157,7 @@ failed_with() { # STEM ERRNO REGEX
 	is "$(cat <&5)" ' slow'
 	exec 5<&-
 	is "$(jq -c '[.usage.input_tokens, .usage.output_tokens, .samples[0].finish_reason]' "$R/slow/response.json")" '[2,2,"stop"]'
-	put limit.json '{"prompt":"limit","endpoint":"responses","max_tokens":2}'
+	put limit.json '{"prompt":"limit","endpoint":"responses","max_tokens":16}'
 	is "$(answer limit)" 'echo: limit'
 	is "$(jq -r '.samples[0].finish_reason' "$R/limit/response.json")" length
 	put over.json '{"prompt":"over","endpoint":"responses"}'

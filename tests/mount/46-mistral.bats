@@ -54,6 +54,7 @@ failed_with() { # STEM ERRNO REGEX
 	mount_inferfs "$(config 'retries = 2')"
 	put gone.json '{"prompt":"x","model":"m/nope"}'
 	failed_with gone ENXIO 'Invalid model'
+	provider_extra '"foo":1'
 	put extra.json '{"prompt":"x","extra_body":{"foo":1}}'
 	failed_with extra EINVAL 'body.foo: Extra inputs'
 	put last.json '{"messages":[{"role":"assistant","content":"x"}]}'

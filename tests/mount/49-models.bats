@@ -122,3 +122,65 @@ model_list() { # JSON ARRAY OF IDS [MORE MEMBERS OF THE RULE]
 	wait_gone "$pid" 3
 	wait "$looker" || true
 }
+
+ollama_config() {
+	printf '%s\n' "[inferfs]" "model = o/echo-small" "[backend o]" "type = ollama" "url = http://127.0.0.1:$PORT/ollama"
+}
+shows() { provider_ctl "count?path=/api/show"; }
+
+@test "Ollama tells of one model when its file is looked at, and of no other; all who look share that" {
+	mount_inferfs "$(ollama_config)"
+	like "$(ls "$M/models/o")" 'echo-small.json'
+	is "$(shows)" 0
+	is "$(stat -c %s "$M/models/o/echo-small.json")" "$(wc -c <"$M/models/o/echo-small.json")"
+	is "$(jq -c '[.id, .context_tokens, .capabilities, .defaults]' "$M/models/o/echo-small.json")" \
+		'["echo-small",32768,["chat","completion","tools"],{"num_ctx":8192,"stop":["<|end|>","<|user|>"]}]'
+	is "$(shows)" 1
+	is "$(provider_requests '.requests[]|select(.path|endswith("/api/show"))|.body')" '{"model":"echo-small"}'
+	is "$(provider_count)" 1 # and nothing else was posted
+	# a pull may have brought another one of the same name
+	echo 'pull echo-small' >"$M/backends/o/ctl"
+	until_true 10 eval '[ "$(jq -r ".orders[0].state" "$M/backends/o/status.json")" = done ]'
+	until_true 10 eval 'cat "$M/models/o/echo-small.json" >/dev/null; [ "$(shows)" -ge 2 ]'
+}
+
+@test "a look at one model waits for Ollama at most five seconds, once for all of them, and can be interrupted" {
+	local begin looker one two
+
+	provider_script '[{"path":"/api/show","times":1,"barrier":"slow"},{"path":"/api/show","barrier":"never"}]'
+	mount_inferfs "$(ollama_config)"
+	ls "$M/models/o" >/dev/null
+	cat "$M/models/o/echo-small.json" >"$W/one" 3>&- &
+	one=$!
+	provider_waiting slow
+	cat "$M/models/o/echo-small.json" >"$W/two" 3>&- &
+	two=$!
+	run timeout -s INT 1 cat "$M/models/o/echo-small.json"
+	is "$status" 124
+	ls "$M/models/o" "$M/models/echo/" >/dev/null
+	provider_release slow
+	wait "$one" "$two"
+	is "$(jq .defaults.num_ctx "$W/one")" 8192
+	cmp "$W/one" "$W/two"
+	is "$(shows)" 1
+	# it never says anything: the file is what the list told, and nobody waits for the next one
+	begin=$(now_ms)
+	is "$(jq -c '[.id, .context_tokens, .defaults]' "$M/models/o/echo-large.json")" '["echo-large",32768,null]'
+	[ $(($(now_ms) - begin)) -ge 4900 ]
+	[ $(($(now_ms) - begin)) -lt $((8000 * SLOW)) ]
+	begin=$(now_ms)
+	is "$(jq -c '[.id, .defaults]' "$M/models/o/echo-embed.json")" '["echo-embed",null]'
+	ls -lR "$M/models/o" >/dev/null
+	[ $(($(now_ms) - begin)) -lt $((2000 * SLOW)) ]
+	is "$(shows)" 2
+}
+
+@test "a model that Ollama cannot tell of is the file that the list makes" {
+	provider_script '[{"path":"/api/show","status":404}]'
+	mount_inferfs "$(ollama_config)"
+	is "$(jq -c '[.id, .context_tokens, .parameters, .defaults]' "$M/models/o/echo-small.json")" '["echo-small",32768,"1.0M",null]'
+	cat "$M/models/o/echo-small.json" >/dev/null
+	is "$(shows)" 1
+	is "$(jq .id "$M/models/o/echo-large.json")" '"echo-large"'
+	is "$(shows)" 2
+}

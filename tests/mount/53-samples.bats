@@ -127,10 +127,9 @@ exact() { # the counters of the contract agree
 @test "rm -r of a namespace forgets what it was handed out; responses elsewhere stay" {
 	mount_inferfs
 	ask_ns a exp 2
-	is "$(numbers a)" "0 1"
+	is "$(numbers a)" "0 1" # before the other one comes, or both are one call
 	fop put "$M/namespaces/exp/prompts/b.json" '{"prompt":"q"}'
 	timeout 20 cat "$M/namespaces/exp/responses/b/text"
-	is "$(numbers a)" "0 1"
 	is "$(jq .samples[0].index "$M/namespaces/exp/responses/b/response.json")" 2
 	rm -r "$M/namespaces/exp"
 	[ ! -e "$M/namespaces/exp" ]

@@ -101,7 +101,10 @@ struct batch_file *batches_add_file(const char *prefix, const char *data, size_t
 
 	if (!f)
 		abort();
-	snprintf(f->id, sizeof(f->id), "%s%u", prefix, ++last_id);
+	if (prefix)
+		snprintf(f->id, sizeof(f->id), "%s%u", prefix, ++last_id);
+	else
+		snprintf(f->id, sizeof(f->id), "00000000-0000-4000-8000-%012u", ++last_id);
 	buf_add(&f->data, data, n);
 	f->looks = batches_processing();
 	f->next = files;

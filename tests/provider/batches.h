@@ -108,6 +108,7 @@ void batches_advance(void);
 
 /* ---- for batchwire_*.c ---- */
 
+/* prefix NULL: the id is a UUID */
 struct batch_file *batches_add_file(const char *prefix, const char *data, size_t n);
 struct batch_file *batches_file(const char *id);
 /* With the lines of `input`; NULL: the caller puts them into lines. */

@@ -139,7 +139,7 @@ static int upload(const struct dialect *d, const struct batch_ask *ask, struct b
 
 	if (!data || !purpose || n != 5 || memcmp(purpose, "batch", 5))
 		return batches_refuse(d, out, 422, "file", "a form with file and purpose=batch");
-	f = batches_add_file("file-", data, len);
+	f = batches_add_file(NULL, data, len);
 	buf_fmt(out,
 		"{\"id\":\"%s\",\"object\":\"file\",\"bytes\":%zu,\"created_at\":%lld,\"filename\":"
 		"\"in.jsonl\",\"purpose\":\"batch\",\"sample_type\":\"batch_request\",\"source\":"

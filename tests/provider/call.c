@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "batches.h"
+#include "bodies.h"
 #include "control.h"
 #include "flow.h"
 #include "gate.h"
@@ -319,6 +320,7 @@ static void arrive(struct call *c)
 	c->ask.page = argument(c, MHD_GET_ARGUMENT_KIND, "pageToken");
 	if (!c->ask.page)
 		c->ask.page = argument(c, MHD_GET_ARGUMENT_KIND, "after_id");
+	bodies_note(c);
 	control_changed();
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "batches.h"
+#include "bodies.h"
 #include "call.h"
 #include "flow.h"
 #include "gate.h"
@@ -117,6 +118,7 @@ static int run_reset(struct call *c, struct buf *out)
 	script_clear();
 	record_reset();
 	batches_reset();
+	bodies_reset();
 	gate_reset();
 	call_set_key(NULL);
 	/* This request itself belongs to the new epoch. */
@@ -174,13 +176,28 @@ static int run_key(struct call *c, struct buf *out)
 	return MHD_HTTP_OK;
 }
 
+static int run_extra(struct call *c, struct buf *out)
+{
+	if (bodies_extra(argument(c, "match")))
+		return fail(out, MHD_HTTP_BAD_REQUEST, "no match, or too many of them");
+	buf_str(out, "{\"ok\":true}");
+	return MHD_HTTP_OK;
+}
+
 static const struct action actions[] = {
-	{ "POST", "script", run_script },   { "POST", "release", run_release },
-	{ "POST", "reset", run_reset },	    { "POST", "key", run_key },
-	{ "GET", "waiting", run_waiting },  { "GET", "requests", run_requests },
-	{ "GET", "count", run_count },	    { "GET", "aborted", run_aborted },
-	{ "GET", "times", run_times },	    { "POST", "batches", run_batches },
-	{ "POST", "advance", run_advance }, { NULL, NULL, NULL },
+	{ "POST", "script", run_script },
+	{ "POST", "release", run_release },
+	{ "POST", "reset", run_reset },
+	{ "POST", "key", run_key },
+	{ "GET", "waiting", run_waiting },
+	{ "GET", "requests", run_requests },
+	{ "GET", "count", run_count },
+	{ "GET", "aborted", run_aborted },
+	{ "GET", "times", run_times },
+	{ "POST", "batches", run_batches },
+	{ "POST", "advance", run_advance },
+	{ "POST", "extra", run_extra },
+	{ NULL, NULL, NULL },
 };
 
 enum MHD_Result control_answer(struct call *c)

@@ -354,6 +354,7 @@ static void other(struct buf *b, const struct ask *ask)
 		add_details(b);
 		buf_str(b,
 			",\"model_info\":{\"general.architecture\":\"echo\",\"echo.context_length\":32768},"
+			"\"parameters\":\"num_ctx 8192\\nstop \\\"<|end|>\\\"\\nstop \\\"<|user|>\\\"\\n\","
 			"\"capabilities\":[\"completion\",\"tools\"]}");
 		break;
 	case KIND_MODELS:

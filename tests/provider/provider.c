@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "bodies.h"
 #include "buf.h"
 #include "call.h"
 #include "hold.h"
@@ -159,7 +160,7 @@ int main(int argc, char **argv)
 	call_set_log(log_file);
 	signal(SIGPIPE, SIG_IGN);
 	raise_limit();
-	d = hold_init() ? NULL : start(&o);
+	d = hold_init() || bodies_init() ? NULL : start(&o);
 	if (!d) {
 		fprintf(stderr, "provider: cannot start\n");
 		return 1;

@@ -487,6 +487,32 @@ has "anthropic ended" '"processing_status":"ended"' "$(vpost "/anthropic/v1/mess
 has "anthropic results" '"type":"succeeded"' "$(vpost "/anthropic/v1/messages/batches/$b/results")"
 ctl reset >/dev/null
 
+# Bodies for a judge.
+mkdir "$tmp/bodies"
+PROVIDER_BODIES=$tmp/bodies
+PROVIDER_TEST='a test'
+export PROVIDER_BODIES PROVIDER_TEST
+start judged --port 0
+tls_pid=$started
+at=http://127.0.0.1:$port
+curl -sS -o /dev/null -d '{"model":"m",
+"input":"x"}' "$at/vllm/v1/embeddings?a=b"
+curl -sS -o /dev/null -d '' "$at/_ctl/extra?match=%22foo%22"
+curl -sS -o /dev/null -d '{"foo":1}' "$at/ollama/api/chat"
+curl -sS -o /dev/null -X DELETE -d '{"model":"x"}' "$at/ollama/api/delete"
+curl -sS -o /dev/null -F file=@/dev/null "$at/v1/files"
+curl -sS -o /dev/null "$at/v1/models"
+curl -sS -o /dev/null -d '' "$at/_ctl/reset"
+curl -sS -o /dev/null -d '{"foo":1}' "$at/ollama/api/chat"
+is "extra needs a match" 400 "$(curl -sS -o /dev/null -w '%{http_code}' -d '' "$at/_ctl/extra")"
+is "bodies" '{"dialect":"vllm","method":"POST","path":"/v1/embeddings?a=b","test":"a test","extra":false,"body":{"model":"m", "input":"x"}}
+{"dialect":"ollama","method":"POST","path":"/api/chat","test":"a test","extra":true,"body":{"foo":1}}
+{"dialect":"ollama","method":"DELETE","path":"/api/delete","test":"a test","extra":false,"body":{"model":"x"}}
+{"dialect":"ollama","method":"POST","path":"/api/chat","test":"a test","extra":false,"body":{"foo":1}}' "$(cat "$tmp"/bodies/*.jsonl)"
+kill "$tls_pid"
+wait "$tls_pid"
+unset PROVIDER_BODIES PROVIDER_TEST
+
 # TLS.
 openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 \
 	-keyout "$tmp/key.pem" -out "$tmp/cert.pem" 2>/dev/null

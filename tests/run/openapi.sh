@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
-# openapi.sh DIRECTORY   every body the contract suite makes against the providers' own descriptions
+# openapi.sh DIRECTORY        every body the contract suite makes against the providers' own descriptions
+# openapi.sh DIRECTORY sent   the same with every body that the last run of the mount tests sent
 #
-# DIRECTORY is the build's.  The descriptions lie beside the checkout (or in $INFERFS_OPENAPI); the validator comes from
+# DIRECTORY is the build's; mount.sh leaves what was sent in DIRECTORY/bodies.  The descriptions lie beside the checkout (or in $INFERFS_OPENAPI); the validator comes from
 # npm, in the versions of tests/openapi/package.json, and stays below build/.  Without one of them the suite is skipped.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 descriptions=${INFERFS_OPENAPI:-../shared/protocols/openapi}
 place=build/openapi
 log=build/logs/openapi-npm.log
+suite=openapi
+[ "${2:-}" != sent ] || suite=bodies
 
 skip() { # WHY
-	echo "ok openapi # SKIP $1"
+	echo "ok $suite # SKIP $1"
 	exit 0
 }
 
@@ -18,6 +21,7 @@ skip() { # WHY
 if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
 	skip "node or npm is not installed"
 fi
+[ $suite = openapi ] || [ -d "$1/bodies" ] || skip "no mount test has run in $1 since it was cleaned"
 mkdir -p $place build/logs
 cp tests/openapi/*.js $place/
 if ! cmp -s tests/openapi/package.json $place/package.json || [ ! -d $place/node_modules ]; then
@@ -30,6 +34,7 @@ if ! cmp -s tests/openapi/package.json $place/package.json || [ ! -d $place/node
 		skip "npm could not install the validator (see $log)"
 	fi
 fi
+[ $suite = openapi ] || exec node $place/validate.js "$descriptions" "$1/bodies"
 if ! "$1/unit/test_contract" --bodies $place/bodies.jsonl >$place/contract.log 2>&1; then
 	echo "not ok openapi: the bodies could not be made (see $place/contract.log)"
 	exit 1

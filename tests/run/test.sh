@@ -56,6 +56,7 @@ suite build 600 bash -c build
 	suite openapi 120 make openapi
 	suite provider 120 make provider
 	suite mount 900 make mount
+	suite bodies 120 make bodies
 	suite bench 180 make bench-smoke
 } &
 lanes=$!

@@ -299,14 +299,6 @@ static void no_line_is_usable(void **state)
 	}
 }
 
-static void batches_say_why_not(void **state)
-{
-	struct told t =
-		submit(*state, &(struct written){ .suffix = ".batch.jsonl", .text = THREE });
-
-	assert_int_equal(t.code, EOPNOTSUPP);
-}
-
 static void unfinished_is_no_error_yet(void **state)
 {
 	struct told t = submit(*state, &(struct written){ .text = "{\"prompt\":\"a\"}\n{\"pro",
@@ -410,7 +402,7 @@ static void a_job_without_success_has_failed(void **state)
 	assert_int_equal(v.code, ENODATA);
 	error = fixture_render(f, id, BROKER_ERROR, &r);
 	assert_non_null(error);
-	assert_non_null(strstr(error, "no line succeeded; the first, line 1"));
+	assert_non_null(strstr(error, "no line succeeded; the first, "));
 }
 
 /* ---- what is good ---- */
@@ -547,6 +539,55 @@ static void retry_asks_failed_lines_again(void **state)
 	assert_int_equal(broker_ctl_retry(f->broker, v.id), -EINVAL);
 }
 
+static json_int_t index_at(const json_t *list, size_t i, size_t sample)
+{
+	const json_t *r = json_object_get(json_array_get(list, i), "response");
+
+	return json_integer_value(
+		json_object_get(json_array_get(json_object_get(r, "samples"), sample), "index"));
+}
+
+#define SAMPLE "{\"prompt\":\"x\",\"namespace\":\"e\"}\n"
+
+static void lines_in_a_namespace_have_samples_of_their_own(void **state)
+{
+	struct fixture *f = *state;
+	int64_t id = accept(f, SAMPLE SAMPLE "{\"custom_id\":\"c\",\"prompt\":\"x\",\"n\":3,"
+					     "\"namespace\":\"e\"}\n");
+	unsigned seen = 0;
+	json_int_t first, second;
+	json_t *out;
+
+	assert_int_equal(final_of(f, id), BROKER_DONE);
+	out = lines_of(f, id, BULK_OUTPUT);
+	first = index_at(out, 0, 0);
+	second = index_at(out, 1, 0);
+	seen = 1u << first | 1u << second;
+	for (size_t i = 0; i < 3; i++)
+		seen |= 1u << index_at(out, 2, i);
+	assert_int_equal(seen, 31); /* five samples, each handed out once */
+	json_decref(out);
+	assert_int_equal(usage_n(f, id, "samples"), 5);
+	/* the k-th line with that key has what it had, whatever line it is now */
+	id = accept(f, "{\"prompt\":\"y\"}\n" SAMPLE SAMPLE);
+	assert_int_equal(final_of(f, id), BROKER_DONE);
+	out = lines_of(f, id, BULK_OUTPUT);
+	assert_int_equal(index_at(out, 1, 0), first);
+	assert_int_equal(index_at(out, 2, 0), second);
+	json_decref(out);
+	assert_int_equal(fixture_counter(f, LEDGER_C_SAMPLES_FRESH), 6);
+}
+
+static void equal_lines_share_one_purchase(void **state)
+{
+	struct fixture *f = *state;
+	int64_t id = accept(f, "{\"prompt\":\"x\"}\n{\"prompt\":\"x\"}\n{\"prompt\":\"x\"}\n");
+
+	assert_int_equal(final_of(f, id), BROKER_DONE);
+	assert_int_equal(usage_n(f, id, "bought"), 1);
+	assert_int_equal(usage_n(f, id, "cached"), 2);
+}
+
 /* ---- while it runs ---- */
 
 #define SLOW(id) \
@@ -647,6 +688,20 @@ static void a_renamed_job_goes_on(void **state)
 		json_string_value(json_object_get(json_array_get(out, 0), "request_id")),
 		"dir/lots/a");
 	json_decref(out);
+}
+
+static void a_job_moves_into_a_namespace_while_it_runs(void **state)
+{
+	struct fixture *f = *state;
+	int64_t id = accept(f, SLOW("a"));
+	struct broker_move m = { "", "many", "exp", "many", false, false };
+	struct broker_view v;
+
+	assert_int_equal(fixture_move(f, &m), 0);
+	assert_int_equal(broker_find(f->broker, "", "many", &v), -ENOENT);
+	assert_int_equal(broker_find(f->broker, "exp", "many", &v), 0);
+	assert_int_equal(v.id, id);
+	assert_int_equal(v.state == BROKER_QUEUED || v.state == BROKER_RUNNING, 1);
 }
 
 struct parked {
@@ -807,7 +862,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		T(no_line_is_usable),
-		T(batches_say_why_not),
 		T(unfinished_is_no_error_yet),
 		T(wrong_lines_do_no_harm),
 		T(long_lines_are_their_own_error),
@@ -818,10 +872,13 @@ int main(void)
 		T(a_changed_file_keeps_its_unchanged_lines),
 		T(bypass_buys_again_when_written_again),
 		T(retry_asks_failed_lines_again),
+		T(lines_in_a_namespace_have_samples_of_their_own),
+		T(equal_lines_share_one_purchase),
 		T(cancelled_lines_are_final),
 		T(a_job_that_is_held_waits),
 		T(a_removed_job_leaves_nothing),
 		T(a_renamed_job_goes_on),
+		T(a_job_moves_into_a_namespace_while_it_runs),
 		T(readers_are_woken),
 		T(it_goes_on_after_a_crash),
 		T(a_file_that_changed_unmounted_has_failed),

@@ -340,8 +340,7 @@ static void test_later_accepted(void **state)
 	assert_int_equal(c->gather.merge_size, 8);
 	assert_int_equal(c->gather.merge_window_ms, 3);
 	assert_string_equal(c->prices.file, "/home/someone/p.json");
-	assert_string_equal(buf_str(&c->later),
-			    "share_namespaces\nbatch\nnamespace exp\nroute auto\n");
+	assert_string_equal(buf_str(&c->later), "share_namespaces\nnamespace exp\nroute auto\n");
 	config_free(c);
 }
 

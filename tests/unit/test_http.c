@@ -39,7 +39,7 @@ struct get {
 	size_t enough_after; /* bytes; 0: wants all */
 	const char *const *headers;
 	const char *pieces; /* read as the body, few bytes at a time */
-	bool once, gives_up;
+	bool once, counted, gives_up;
 	unsigned pauses; /* so many pieces are followed by a pause */
 	struct loop_task resume;
 	struct http_transfer *transfer;
@@ -119,6 +119,7 @@ static void start(struct loop_task *t)
 				  .read = g->pieces ? on_read : NULL,
 				  .headers = g->headers,
 				  .once = g->once,
+				  .counted = g->counted,
 				  .body_max = g->body_max ? g->body_max : 1 << 20 };
 
 	assert_int_equal(http_start(http, &r, &events, g, &g->transfer), 0);
@@ -267,6 +268,42 @@ static void test_sent_again(void **state)
 		if (!once)
 			assert_string_equal(wire_body(wire, before + 2), g.pieces);
 	}
+	done(&g);
+}
+
+/* What costs money is not sent again by libcurl itself, and the next one still finds the connection it left. */
+static void test_counted_is_not_sent_again(void **state)
+{
+	struct get g = { .body = "{}", .url = wire_url(wire), .counted = true };
+	size_t before = wire_requests(wire), accepted;
+
+	(void)state;
+	wire_add_json(wire, 200, NULL, "{}");
+	wire_add(wire, (struct wire_answer){ .bytes = "", .then = WIRE_RESET });
+	wire_add(wire, (struct wire_answer){ .bytes = "", .then = WIRE_CLOSE });
+	for (int i = 0; i < 3; i++)
+		wire_add_json(wire, 200, NULL, "{}");
+	for (int i = 0; i < 2; i++) {
+		g.ends = 0;
+		run(&g);
+		assert_int_equal(g.result.kind, i ? ERR_PROVIDER : ERR_NONE);
+		assert_int_equal(g.result.sent, true);
+		assert_int_equal(g.result.permanent, false);
+		assert_int_equal(wire_requests(wire) - before, i + 1);
+	}
+	assert_non_null(strstr(g.result.detail, "kept connection"));
+	/* a connection of its own that closes: nothing new */
+	g.ends = 0;
+	run(&g);
+	assert_int_equal(g.result.kind, ERR_PROVIDER);
+	assert_int_equal(wire_requests(wire) - before, 3);
+	accepted = wire_connections(wire);
+	for (int i = 0; i < 3; i++) {
+		g.ends = 0;
+		run(&g);
+		assert_int_equal(g.result.kind, ERR_NONE);
+	}
+	assert_int_equal(wire_connections(wire), accepted + 1);
 	done(&g);
 }
 
@@ -829,6 +866,7 @@ int main(void)
 		T(test_refused),
 		T(test_read_gives_up),
 		T(test_sent_again),
+		T(test_counted_is_not_sent_again),
 		T(test_read_body),
 		T(test_pause),
 		cmocka_unit_test(test_links),

@@ -120,6 +120,32 @@ static void test_again_at_its_old_place(void **state)
 	assert_int_equal(limit_again(&l, &w[0]), 0);
 }
 
+/* Lines of jobs wait beside the queue: it does not fill, and is never too full for them. */
+static void test_unbounded(void **state)
+{
+	struct limit_queue q = { .max = 1 };
+	struct limit_waiter w[4];
+	struct limit l;
+
+	(void)state;
+	limit_init(&l, &q, 1);
+	for (int i = 0; i < 4; i++) {
+		limit_waiter_init(&w[i], 0);
+		w[i].unbounded = i < 3;
+	}
+	assert_int_equal(limit_enter(&l, &w[0]), 0);
+	assert_int_equal(limit_enter(&l, &w[1]), -EINPROGRESS);
+	assert_int_equal(limit_enter(&l, &w[2]), -EINPROGRESS);
+	assert_int_equal(q.waiting, 0);
+	assert_int_equal(limit_enter(&l, &w[3]), -EINPROGRESS);
+	assert_int_equal(q.waiting, 1);
+	assert_int_equal(l.waiting, 3);
+	assert_ptr_equal(limit_leave(&l, &w[0]), &w[1]);
+	assert_ptr_equal(limit_leave(&l, &w[1]), &w[2]);
+	assert_ptr_equal(limit_leave(&l, &w[2]), &w[3]);
+	assert_int_equal(q.waiting, 0);
+}
+
 /* By chance: never more in than allowed, never a free place with somebody waiting. */
 static void test_by_chance(void **state)
 {
@@ -155,6 +181,7 @@ int main(void)
 		cmocka_unit_test(test_bound_is_shared),
 		cmocka_unit_test(test_priority_then_arrival),
 		cmocka_unit_test(test_again_at_its_old_place),
+		cmocka_unit_test(test_unbounded),
 		cmocka_unit_test(test_by_chance),
 	};
 

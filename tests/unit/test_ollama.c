@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "base/auto.h"
 #include "cases.h"
 #include "wire.h"
 #include "wire_ask.h"
@@ -413,6 +414,43 @@ static void test_models(void **state)
 		"{\"id\":\"e\",\"capabilities\":[\"embedding\"]}]");
 }
 
+/* The text of the parameters is that of a Modelfile: names and values, with blanks between. */
+static void test_one_model(void **state)
+{
+	static const struct {
+		const char *shown, *card;
+	} rows[] = {
+		{ "{}", "{}" },
+		{ "{\"details\":null,\"model_info\":7,\"capabilities\":{},\"parameters\":[]}",
+		  "{}" },
+		{ "{\"parameters\":\"\\n \\nalone\\n   \\n\",\"model_info\":{\"q.context_length\":9}}",
+		  "{}" },
+		{ "{\"model_info\":{\"general.architecture\":\"q\",\"q.context_length\":40960,\"x.context_length\":1},"
+		  "\"details\":{\"family\":\"q\",\"parameter_size\":\"8.2B\",\"quantization_level\":\"Q4\"},"
+		  "\"capabilities\":[\"completion\",\"thinking\"],\"license\":\"long\","
+		  "\"parameters\":\"num_ctx                        8192\\nstop    \\\"<|a b|>\\\"\\r\\ntemperature 0.6\\n"
+		  "stop \\\"\\\\n\\\"\\nuse_mmap true\\nx ->\"}",
+		  "{\"family\":\"q\",\"parameters\":\"8.2B\",\"quantization\":\"Q4\",\"context_tokens\":40960,"
+		  "\"capabilities\":[\"chat\",\"completion\",\"reasoning\"],\"defaults\":{\"num_ctx\":8192,"
+		  "\"stop\":[\"<|a b|>\",\"\\n\"],\"temperature\":0.6,\"use_mmap\":true,\"x\":\"->\"}}" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		json_t *shown = json_loads(rows[i].shown, 0, NULL);
+		json_t *wanted = json_loads(rows[i].card, 0, NULL), *card = json_object();
+
+		assert_non_null(shown);
+		assert_non_null(wanted);
+		config.type->models.detail->read(shown, card);
+		if (!json_equal(card, wanted))
+			fail_msg("row %zu: %s", i, json_dumps(card, 0));
+		json_decref(shown);
+		json_decref(wanted);
+		json_decref(card);
+	}
+}
+
 /* ---- over a connection ---- */
 
 static void test_over_the_wire(void **state)
@@ -478,6 +516,7 @@ int main(void)
 		cmocka_unit_test(test_reasons),
 		cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_models),
+		cmocka_unit_test(test_one_model),
 		cmocka_unit_test(test_over_the_wire),
 		cmocka_unit_test(test_tried_again),
 	};
