@@ -81,13 +81,19 @@ static void tell_stop(struct pool *p)
 	cond_broadcast(&p->more);
 }
 
+void pool_quiet(struct pool *p)
+{
+	tell_stop(p);
+	for (unsigned i = 0; i < p->n_threads; i++)
+		thread_join(&p->threads[i]);
+	p->n_threads = 0;
+}
+
 struct pool *pool_stop(struct pool *p)
 {
 	if (!p)
 		return NULL;
-	tell_stop(p);
-	for (unsigned i = 0; i < p->n_threads; i++)
-		thread_join(&p->threads[i]);
+	pool_quiet(p);
 	cond_done(&p->more);
 	lock_done(&p->lock);
 	free(p);

@@ -24,6 +24,8 @@ struct pool_task {
 struct pool *pool_new(const char *name, unsigned n_threads, size_t max_queued);
 /* pool_post - 0, -EAGAIN (queue full), -ESHUTDOWN */
 int pool_post(struct pool *p, struct pool_task *t);
+/* pool_quiet - run what is queued, join; whoever posts now is told -ESHUTDOWN, until pool_stop */
+void pool_quiet(struct pool *p);
 /* pool_stop - run what is queued, join, free; returns NULL; p may be NULL */
 struct pool *pool_stop(struct pool *p);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/auto.h"
+#include "base/str.h"
 #include "jobs/batchjob_stage.h"
 #include "jobs/flight.h"
 #include "jobs/sweep.h"
@@ -65,6 +66,14 @@ static bool goes_past_cache(const struct batchjob_sample *s)
 	return s->mode == REQUEST_CACHE_BYPASS || s->mode == REQUEST_CACHE_REFRESH;
 }
 
+static void take_text(const json_t *o, const char *name, char *dst, size_t cap)
+{
+	const char *text = json_string_value(json_object_get(o, name));
+
+	(void)str_copy(dst, cap, text ? text : ""); /* it was this long when it was written */
+}
+
+/* The row is what response_error_json wrote: the line's error.json says as much as a single request's. */
 static void take_error(struct batchjob_wants *w, const struct ledger_row *row)
 {
 	json_t *o = json_loads(row->error ? row->error : "", 0, NULL);
@@ -73,6 +82,11 @@ static void take_error(struct batchjob_wants *w, const struct ledger_row *row)
 
 	(void)err_set(&w->e, err_by_name(name ? name : "EIO"), "%s",
 		      text ? text : "the provider gave no answer");
+	take_text(o, "field", w->e.field, sizeof(w->e.field));
+	take_text(o, "backend", w->e.backend, sizeof(w->e.backend));
+	take_text(o, "provider_type", w->e.provider_type, sizeof(w->e.provider_type));
+	take_text(o, "provider_message", w->e.provider_message, sizeof(w->e.provider_message));
+	w->e.http_status = (int)json_integer_value(json_object_get(o, "http_status"));
 	json_decref(o);
 }
 

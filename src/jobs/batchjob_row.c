@@ -10,6 +10,16 @@
 
 #include "base/banned.h"
 
+#define REQUESTS_MAX \
+	100000000 /* no provider takes so many; a damaged number is no size of an array */
+
+static bool within(const json_t *o, const char *name, json_int_t max)
+{
+	json_int_t v = json_integer_value(json_object_get(o, name));
+
+	return v >= 0 && v <= max;
+}
+
 /* ---- samples ---- */
 
 /* Past the cache every line has an answer of its own; otherwise equal lines share one. */
@@ -57,7 +67,8 @@ int batchjob_row_sample_read(const char *text, size_t n, struct batchjob_sample 
 	int r = -EINVAL;
 
 	*out = (struct batchjob_sample){ 0 };
-	if (hex && name && key_parse(hex, &out->key) == 0) {
+	if (hex && name && within(o, "index", UINT32_MAX) &&
+	    within(o, "mode", REQUEST_CACHE_ONLY) && key_parse(hex, &out->key) == 0) {
 		out->index = (uint32_t)json_integer_value(json_object_get(o, "index"));
 		out->mode = (enum request_cache)json_integer_value(json_object_get(o, "mode"));
 		out->ttl_s = json_number_value(json_object_get(o, "ttl"));
@@ -133,12 +144,16 @@ int batchjob_row_read(const char *text, struct batchjob_record *out)
 	int r = -EINVAL;
 
 	*out = (struct batchjob_record){ 0 };
-	for (int i = 0; state && backend && i < BATCHJOB_STATES; i++) {
+	/* one that is gathered has no row */
+	for (int i = BATCHJOB_STAGED; state && backend && i < BATCHJOB_STATES; i++) {
 		if (strcmp(state, states[i]) != 0)
 			continue;
 		out->state = (enum batchjob_state)i;
 		r = 0;
 	}
+	if (!within(json_object_get(o, "at"), "requests", REQUESTS_MAX) ||
+	    !within(o, "ended", BATCH_CANCELLED))
+		r = -EINVAL;
 	if (r == 0) {
 		read_at(json_object_get(o, "at"), &out->job_at);
 		out->job = json_integer_value(json_object_get(o, "job"));

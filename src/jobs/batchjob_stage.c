@@ -163,18 +163,21 @@ static int stage_one(struct batchjob_wants *w, const struct drafted *d,
 static int read_images(struct batchjob_wants *w, json_t **out)
 {
 	struct broker *b = w->k->b;
-	AUTO_FREE char *root = NULL;
-	AUTO_FREE char *path = NULL;
+	struct image_line line = { .text = w->text->p,
+				   .n = w->text->n,
+				   .images = w->c->terms.images };
+	char *root, *path;
+	int r = -ENOMEM;
 
 	lock_take(&b->lock);
-	root = strdup(w->k->job->root);
-	path = strdup(w->k->job->path);
+	line.root = root = strdup(w->k->job->root);
+	line.path = path = strdup(w->k->job->path);
 	lock_drop(&b->lock);
-	if (!root || !path)
-		return -ENOMEM;
-	return image_of_line(
-		b, &(struct image_line){ root, path, w->text->p, w->text->n, w->c->terms.images },
-		out, &w->e);
+	if (root && path)
+		r = image_of_line(b, &line, out, &w->e);
+	free(root);
+	free(path);
+	return r;
 }
 
 /* -errno; with w->e it is the line's */

@@ -331,9 +331,10 @@ struct broker *broker_stop(struct broker *b)
 	tick_stop(b);
 	bulk_stop(b);
 	infer_stop(b->o.infer); /* its last callbacks post to the pool and the ledger */
-	pool_stop(b->pool);
+	pool_quiet(b->pool);
 	sweep_finish(b);
-	ledger_close(b->o.ledger); /* its last callbacks come here */
+	ledger_close(b->o.ledger); /* its last callbacks come here, and may post */
+	pool_stop(b->pool);
 	drop_jobs(b);
 	bulk_free(b);
 	batchjob_free(b);

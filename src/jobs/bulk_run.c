@@ -111,19 +111,19 @@ static int take_over(struct bulk *k, uint64_t until)
 
 static int check(struct bulk *k, struct bulk_asked *a, struct checked *c)
 {
-	AUTO_FREE char *root = NULL;
-	AUTO_FREE char *path = NULL;
+	struct bulk_ask q = { .b = k->b, .defaults = k->defaults };
+	char *root, *path;
+	int r = -ENOMEM;
 
 	lock_take(&k->b->lock);
-	root = strdup(k->job->root);
-	path = strdup(k->job->path);
+	q.root = root = strdup(k->job->root);
+	q.path = path = strdup(k->job->path);
 	lock_drop(&k->b->lock);
-	if (!root || !path)
-		return -ENOMEM;
-	return bulk_ask_check(
-		&(struct bulk_ask){
-			.b = k->b, .root = root, .path = path, .defaults = k->defaults },
-		&a->text, &a->item, c);
+	if (root && path)
+		r = bulk_ask_check(&q, &a->text, &a->item, c);
+	free(root);
+	free(path);
+	return r;
 }
 
 /* The row of an earlier run counts: an answer while the question is the same, a failure for this row of the

@@ -81,6 +81,7 @@ int bulk_write_line(struct broker *b, const struct ledger_row *row, struct buf *
 	int r;
 
 	if (!custom || !id)
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): freed by the cleanup attribute */
 		return -ENOMEM;
 	(void)buf_adds(out, "{\"custom_id\":");
 	(void)add_string(custom, out);

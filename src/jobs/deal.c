@@ -246,6 +246,15 @@ void deal_jobs(struct flight *f, bool only_recorded)
 	free(v);
 }
 
+/* The first n are samples of one key, of which a request can be made. */
+static bool of_one_key(const struct ledger_given *v, size_t n)
+{
+	for (size_t i = 1; i < n; i++)
+		if (!key_equal(&v[i].key, &v[0].key))
+			return false;
+	return true;
+}
+
 int deal_recorded(struct broker *b, struct job *j)
 {
 	struct ledger_given *v = NULL;
@@ -253,19 +262,16 @@ int deal_recorded(struct broker *b, struct job *j)
 	size_t n = 0;
 	int r = ledger_given(b->o.ledger, j->terms.ns, &j->body.key, hand_id(j), &v, &n);
 
-	if (r == 0 && n >= (size_t)j->terms.n && !key_equal(&v[0].key, &j->body.key) &&
-	    !fallback_to(b, j, &v[0].key))
-		r = -ENOENT; /* that model is not among its fallbacks any more */
-	if (r == 0 && n < (size_t)j->terms.n)
+	if (r == 0 && (n < (size_t)j->terms.n || !of_one_key(v, (size_t)j->terms.n)))
 		r = -ENOENT;
+	if (r == 0 && !key_equal(&v[0].key, &j->body.key) && !fallback_to(b, j, &v[0].key))
+		r = -ENOENT; /* that model is not among its fallbacks any more */
 	if (r == 0)
 		indices = calloc((size_t)j->terms.n, sizeof(*indices));
 	if (r == 0 && !indices)
 		r = -ENOMEM;
-	for (int i = 0; i < j->terms.n && r == 0; i++) {
+	for (int i = 0; i < j->terms.n && r == 0; i++)
 		indices[i] = v[i].index;
-		r = key_equal(&v[i].key, &j->body.key) ? 0 : -ENOENT;
-	}
 	if (r == 0)
 		r = picks_deal(&j->picks, indices, (unsigned)j->terms.n);
 	free(indices);
@@ -352,10 +358,10 @@ int deal_missing(struct flight *f, struct deal_list *out)
 		free(v);
 		return r;
 	}
-	if (n)
+	if (v && n)
 		qsort(v, n, sizeof(*v), by_index);
 	n = unique(v, n, bought, n_bought);
-	if (n)
+	if (v && n)
 		qsort(v, n, sizeof(*v), by_owner);
 	free(bought);
 	*out = (struct deal_list){ v, n };

@@ -145,6 +145,7 @@ void flight_leave_locked(struct broker *b, struct job *j, bool grace)
 	j->refs--;
 	purchase_unwanted_locked(f, grace && f->tabled);
 	flight_end_locked(f);
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a reference is held */
 	flight_drop_locked(f);
 }
 

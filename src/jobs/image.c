@@ -407,6 +407,7 @@ int image_of_line(struct broker *b, const struct image_line *q, json_t **out, st
 	json_decref(images);
 	if (l && l->err.code)
 		*e = l->err;
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): freed by the cleanup attribute */
 	return r;
 }
 

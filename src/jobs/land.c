@@ -182,10 +182,12 @@ static bool give_one(struct landing *g, struct job *j, const struct keep *k, str
 
 	if (j->id == 0) {
 		settle_ask(b, j, k->sample, gift->bought);
+		gift->bought = false;
 		return false;
 	}
 	if (!picks_give(b, j, gift))
-		return false;
+		return false; /* it was ended meanwhile: the next one is the buyer */
+	gift->bought = false; /* the others have it from the cache */
 	if (is_first(j, k->index))
 		settle_stream(b, j, k->sample, false);
 	return true;
@@ -224,14 +226,13 @@ static void give_all(struct landing *g, struct keep *k, unsigned nth)
 		} else if (!give_one(g, v[i], k, &gift)) {
 			sweep_unpin(f->b, &k->id.key);
 		}
-		gift.bought =
-			false; /* the first that was accepted; the others have it from the cache */
 		job_unref(f->b, v[i]);
 	}
 	free(v);
 }
 
-/* A stream shows choices as they were numbered; when one is missing, those behind it have moved up. */
+/* A stream shows choices as they were numbered; when one is missing, those behind it have moved up, and what
+ * the last ones have shown is another's. */
 static void moved(struct landing *g, uint32_t index)
 {
 	struct flight *f = g->p->f;
@@ -298,7 +299,7 @@ void land_answers(struct purchase *p)
 	for (unsigned i = 0; i < g.came; i++)
 		p->answers[i]->call_samples = g.came;
 	settle_count_call(p->f->b, p->answers, g.came, p->attempts, g.input_usd);
-	for (unsigned i = 0; i < g.came && !whole; i++)
+	for (unsigned i = 0; i < p->n && !whole; i++)
 		moved(&g, p->indices[i]);
 	if (p->n == 1)
 		g.paid = settle_asks(p->f, p->answers[0]);

@@ -255,7 +255,7 @@ static size_t all_asks(struct flight *f, struct job ***out)
 			return 0;
 		n++;
 	}
-	*out = n ? calloc(n, sizeof(struct job *)) : NULL;
+	*out = n ? calloc(n + 1, sizeof(struct job *)) : NULL;
 	if (!*out)
 		return 0;
 	n = 0;
@@ -359,9 +359,9 @@ static struct settling *settling_new(struct flight *f, size_t n)
 	if (!x)
 		return NULL;
 	x->f = f;
-	x->jobs = calloc(n, sizeof(struct job *));
-	x->records = calloc(n, sizeof(*x->records));
-	x->changes = calloc(n * ARRAY_LEN(x->records->changes), sizeof(*x->changes));
+	x->jobs = calloc(n + 1, sizeof(struct job *));
+	x->records = calloc(n + 1, sizeof(*x->records));
+	x->changes = calloc(n + 1, sizeof(x->records->changes));
 	if (x->jobs && x->records && x->changes)
 		return x;
 	settling_free(x);

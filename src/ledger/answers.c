@@ -149,7 +149,20 @@ static int sync_made(struct answers *a, const char *name)
 	return rc;
 }
 
-static int write_new(struct answers *a, const char *name, const struct answers_source *src)
+/* The directories are made only when they are missed: then the name alone is tried again, not the bytes. */
+static int name_new(struct answers *a, const struct answers_id *id, const char *tmp,
+		    const char *name)
+{
+	int rc = move_new(a->dirfd, tmp, name);
+
+	if (rc != -ENOENT)
+		return rc;
+	rc = answers_prepare(a, &id->key);
+	return rc ? rc : move_new(a->dirfd, tmp, name);
+}
+
+static int write_new(struct answers *a, const struct answers_id *id, const char *name,
+		     const struct answers_source *src)
 {
 	char tmp[ANSWERS_NAME_MAX];
 	AUTO_FD int fd = open_temp(a, tmp);
@@ -161,31 +174,33 @@ static int write_new(struct answers *a, const char *name, const struct answers_s
 	if (!rc && a->sync && fdatasync(fd) < 0)
 		rc = -errno;
 	if (!rc)
-		rc = move_new(a->dirfd, tmp, name);
+		rc = name_new(a, id, tmp, name);
 	if (rc)
 		(void)unlinkat(a->dirfd, tmp, 0); /* the first failure is the one to tell */
 	return rc;
 }
 
-/* A link that cannot be made, for whatever reason, only saves less: the bytes are here. */
-static int make(struct answers *a, const char *name, const struct answers_source *src)
+/* Who links cannot tell which of the two is missing, the object or our directory. */
+static int link_new(struct answers *a, const struct answers_id *id, const char *name,
+		    const struct answers_source *src)
 {
-	int rc = src->link_fn ? src->link_fn(src->arg, a->dirfd, name) : -EXDEV;
+	int rc = src->link_fn(src->arg, a->dirfd, name);
 
-	if (rc && rc != -EEXIST)
-		rc = write_new(a, name, src);
-	return rc ? rc : sync_made(a, name);
-}
-
-static int make_with_dirs(struct answers *a, const struct answers_id *id, const char *name,
-			  const struct answers_source *src)
-{
-	int rc = make(a, name, src);
-
-	if (rc != -ENOENT)
+	if (rc != -ENOENT && rc <= 0)
 		return rc;
 	rc = answers_prepare(a, &id->key);
-	return rc ? rc : make(a, name, src);
+	return rc ? rc : src->link_fn(src->arg, a->dirfd, name);
+}
+
+/* A link that cannot be made, for whatever reason, only saves less: the bytes are here. */
+static int make(struct answers *a, const struct answers_id *id, const char *name,
+		const struct answers_source *src)
+{
+	int rc = src->link_fn ? link_new(a, id, name, src) : -EXDEV;
+
+	if (rc && rc != -EEXIST)
+		rc = write_new(a, id, name, src);
+	return rc ? rc : sync_made(a, name);
 }
 
 /* 1 the same bytes are there, 0 others are, -ENOENT */
@@ -216,7 +231,7 @@ static int settle(struct answers *a, const struct answers_id *id, const struct a
 		rc = compare(a, name, src);
 		if (rc != -ENOENT)
 			return rc;
-		rc = make_with_dirs(a, id, name, src);
+		rc = make(a, id, name, src);
 		if (!rc)
 			return 1;
 	}

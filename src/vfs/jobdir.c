@@ -32,6 +32,7 @@ struct cursor {
 struct way {
 	struct map_link link;
 	int64_t lines, job;
+	struct way *gone; /* while all are forgotten */
 };
 
 /* the FUSE thread's alone */
@@ -50,21 +51,24 @@ struct jobdir *jobdir_new(void)
 
 static bool take_one(struct map_link *l, void *arg)
 {
-	*(struct map_link **)arg = l;
-	return false;
+	struct way *w = CONTAINER_OF(l, struct way, link), **first = arg;
+
+	w->gone = *first;
+	*first = w;
+	return true;
 }
 
+/* in one pass: to look for a first one each time takes seconds when there are many */
 static void forget_ways(struct jobdir *j)
 {
-	struct map_link *l;
+	struct way *w = NULL, *next;
 
-	for (;;) {
-		l = NULL;
-		map_each(&j->ways, take_one, &l);
-		if (!l)
-			return;
-		map_del(&j->ways, l);
-		free(CONTAINER_OF(l, struct way, link));
+	map_each(&j->ways, take_one, &w);
+	map_done(&j->ways);
+	map_init(&j->ways);
+	for (; w; w = next) {
+		next = w->gone;
+		free(w);
 	}
 }
 

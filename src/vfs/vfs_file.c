@@ -18,7 +18,7 @@
 
 #include "base/banned.h"
 
-#define PIECE (256u << 10)
+#define PIECE (16u << 10)
 
 /* a descriptor of the prompts/ of a root, which is closed with put_top; -ENOENT */
 static int get_top(const struct vfs *v, const char *root)
@@ -87,19 +87,19 @@ int vfs_file_read(void *vfs, const struct broker_name *name, struct buf *out)
 /* a file of many requests may be longer than memory */
 int vfs_file_sha(void *vfs, const struct broker_name *name, struct key *out)
 {
-	AUTO_FREE char *piece = malloc(PIECE);
 	AUTO_FD int fd = open_prompt(vfs, name);
+	char piece[PIECE];
 	struct key_sum *sum;
 	ssize_t n;
 	int r = 0;
 
 	if (fd < 0)
 		return fd;
-	sum = piece ? key_sum_new() : NULL;
+	sum = key_sum_new();
 	if (!sum)
 		return -ENOMEM;
 	do {
-		n = read(fd, piece, PIECE);
+		n = read(fd, piece, sizeof(piece));
 		if (n < 0 && errno != EINTR)
 			r = -errno;
 		else if (n > 0)
