@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/mono.h"
+#include "fakes/broker.c"
 #include "jobs/broker_bulk.h"
 
 #define FAKE_JOB  7

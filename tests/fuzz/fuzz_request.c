@@ -61,7 +61,7 @@ static void check_good(struct request *r)
 	AUTO_BUF struct buf b = BUF_INIT(64 << 20);
 	json_t *o = NULL, *history = json_pack("[{s:s,s:s}]", "role", "user", "content", "q");
 
-	must(r->n == 1 && r->priority >= -20 && r->priority <= 19);
+	must(r->n >= 1 && r->n <= 1000 && r->priority >= -20 && r->priority <= 19);
 	must(r->timeout_s >= 0 && r->ttl_s >= 0);
 	check_again(r);
 	must(request_effective(r, &t, &o) == 0);

@@ -90,9 +90,9 @@ prompt() { printf '{"prompt":"%s"}' "$2" >"$1.json"; }
 	is "$(cat "$N/exp2/responses/stays/text")" "You said: x"
 	mkdir "$N/exp1"
 	is "$(ls "$N/exp1" | tr '\n' ' ')" "prompts responses usage.json "
-	is "$(ls "$N/exp1/prompts" "$N/exp1/responses" | grep -c json)" 0
+	is "$(find "$N/exp1/prompts" "$N/exp1/responses" -name '*json*')" ""
 	rmdir "$N/exp1"
-	rm -r "$N"/*
+	rm -r "${N:?}"/*
 	is "$(ls "$N")" ""
 }
 

@@ -82,6 +82,6 @@ lines() { # N [EXTRA FIELDS]: so many lines
 @test "three thousand lines: items/ lists each once, in pages" {
 	lines 3000 >"$P/many.jsonl"
 	is "$(wc -l <"$R/many/output.jsonl")" 3000
-	is "$(ls -f "$R/many/items" | grep -c id)" 3000
+	is "$(find "$R/many/items" -mindepth 1 -maxdepth 1 | wc -l)" 3000
 	is "$(ls "$R/many/items" | sort -u | wc -l)" 3000
 }

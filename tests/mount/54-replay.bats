@@ -80,7 +80,7 @@ crash_while() { # POINT N SEED
 	bought=$(provider_count)
 	for ((i = 1; i <= ORDERS; i++)); do
 		point=${points[i % 4]}
-		rm -r "$P"/*
+		rm -r "${P:?}"/*
 		umount_inferfs
 		crash_while "$point" $((KEYS * IDS * (i % 3) / 4 + 1)) "$i"
 		table >"$W/again"

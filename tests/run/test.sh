@@ -63,7 +63,7 @@ lanes=$!
 {
 	lane
 	renice -n 10 -p "$BASHPID" >/dev/null 2>&1
-	suite lint 600 make lint
+	suite lint 1200 make lint
 	suite fuzz 900 make -j"$JOBS" fuzz
 	suite asan 480 make -j"$JOBS" asan-unit
 	suite tsan 480 make -j"$JOBS" tsan-unit

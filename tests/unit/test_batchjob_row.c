@@ -132,6 +132,156 @@ static void past_the_cache_each_line_has_its_own(void **state)
 	assert_string_not_equal(a.path, b.path);
 }
 
+#define ROW(more) "{\"state\":\"created\",\"backend\":\"a\"" more "}"
+
+/* What a damaged database may say: a number that would size an array, or stand beside a table. */
+static void numbers_out_of_bounds_are_refused(void **state)
+{
+	static const struct {
+		const char *text;
+		int result;
+	} cases[] = {
+		{ ROW(""), 0 },
+		{ ROW(",\"at\":7,\"ended\":\"x\""), 0 }, /* not there, as good as 0 */
+		{ ROW(",\"at\":{\"requests\":100000000}"), 0 },
+		{ ROW(",\"at\":{\"requests\":100000001}"), -EINVAL },
+		{ ROW(",\"at\":{\"requests\":-1}"), -EINVAL },
+		{ ROW(",\"at\":{\"requests\":9223372036854775807}"), -EINVAL },
+		{ ROW(",\"at\":{\"requests\":18446744073709551615}"), -EINVAL },
+		{ ROW(",\"ended\":6"), 0 },
+		{ ROW(",\"ended\":7"), -EINVAL },
+		{ ROW(",\"ended\":-1"), -EINVAL },
+		{ "{\"state\":\"gathered\",\"backend\":\"a\"}", -EINVAL },
+		{ "{\"state\":\"Created\",\"backend\":\"a\"}", -EINVAL },
+		{ "{\"state\":null,\"backend\":\"a\"}", -EINVAL },
+		{ ROW("") ROW(""), -EINVAL },
+		{ ROW(",\"why\":\"\\u0000\""), -EINVAL },
+		{ ROW(",\"why\":\"\xff\""), -EINVAL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct batchjob_record r;
+		int got = batchjob_row_read(cases[i].text, &r);
+
+		if (got != cases[i].result)
+			fail_msg("%s: %d", cases[i].text, got);
+		if (got < 0)
+			assert_null(r.backend);
+		free(r.backend);
+	}
+}
+
+static void samples_out_of_bounds_are_refused(void **state)
+{
+	static const struct {
+		const char *index, *mode, *name;
+		int result;
+	} cases[] = {
+		{ "0", "0", "\"a\"", 0 },
+		{ "4294967295", "3", "\"\"", 0 },
+		{ "4294967296", "0", "\"a\"", -EINVAL },
+		{ "-1", "0", "\"a\"", -EINVAL },
+		{ "0", "4", "\"a\"", -EINVAL },
+		{ "0", "-1", "\"a\"", -EINVAL },
+		{ "0", "0", "null", -EINVAL },
+		{ "0", "0", "7", -EINVAL },
+		{ "0", "0", "\"a", -EINVAL },
+		{ "1e400", "0", "\"a\"", -EINVAL },
+	};
+	struct key k;
+	char hex[KEY_HEX + 1];
+
+	(void)state;
+	assert_int_equal(key_of("x", 1, &k), 0);
+	key_hex(&k, hex);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct buf text = BUF_INIT(1 << 12);
+		struct batchjob_sample s;
+		int got;
+
+		assert_int_equal(buf_addf(&text,
+					  "{\"key\":\"%s\",\"index\":%s,\"mode\":%s,\"name\":%s}\t",
+					  hex, cases[i].index, cases[i].mode, cases[i].name),
+				 0);
+		got = batchjob_row_sample_read(text.data, text.len, &s);
+		if (got != cases[i].result)
+			fail_msg("%s: %d", buf_str(&text), got);
+		if (got == 0) {
+			assert_int_equal(s.canon_len,
+					 0); /* an empty request is its reader's affair */
+			assert_true(strlen(s.path) < BATCHJOB_PATH_MAX);
+			/* every beginning of it is refused, too */
+			for (size_t n = 0; n < text.len; n++) {
+				free(s.name);
+				assert_int_equal(batchjob_row_sample_read(text.data, n, &s),
+						 -EINVAL);
+			}
+		}
+		free(s.name);
+		buf_done(&text);
+	}
+}
+
+static void a_cut_record_is_refused(void **state)
+{
+	struct batchjob_record r = { .state = BATCHJOB_UPLOADED,
+				     .backend = (char *)(uintptr_t) "a",
+				     .total = -1 };
+	char *text = batchjob_row_write(&r);
+
+	(void)state;
+	assert_non_null(text);
+	for (size_t n = strlen(text); n-- > 0;) {
+		text[n] = '\0';
+		assert_int_equal(batchjob_row_read(text, &r), -EINVAL);
+	}
+	free(text);
+}
+
+static void names_too_long_for_a_record_are_cut(void **state)
+{
+	struct buf text = BUF_INIT(1 << 16);
+	struct batchjob_record r;
+
+	(void)state;
+	assert_int_equal(buf_adds(&text, "{\"state\":\"staged\",\"backend\":\"a\",\"why\":\""), 0);
+	for (int i = 0; i < 2000; i++)
+		assert_int_equal(buf_addc(&text, 'w'), 0);
+	assert_int_equal(buf_adds(&text, "\",\"at\":{\"tag\":\""), 0);
+	for (int i = 0; i < 2000; i++)
+		assert_int_equal(buf_addc(&text, 't'), 0);
+	assert_int_equal(buf_adds(&text, "\"}}"), 0);
+	assert_int_equal(batchjob_row_read(buf_str(&text), &r), 0);
+	assert_true(strlen(r.why) < sizeof(r.why));
+	assert_true(strlen(r.job_at.tag) < BATCH_TAG_MAX);
+	free(r.backend);
+	buf_done(&text);
+}
+
+static void a_map_that_finds_no_room_is_not_written(void **state)
+{
+	struct batchjob_sample s = { .name = (char *)(uintptr_t) "a",
+				     .canon = "{}",
+				     .canon_len = 2 };
+	struct batchjob_sample bad = { .name = (char *)(uintptr_t) "\xff", .canon = "{}" };
+
+	struct buf whole = BUF_INIT(1 << 12);
+
+	(void)state;
+	assert_int_equal(batchjob_row_sample_write(&s, &whole), 0);
+	for (size_t max = 0; max < whole.len; max++) {
+		struct buf out = BUF_INIT(max);
+
+		assert_true(batchjob_row_sample_write(&s, &out) < 0);
+		buf_done(&out);
+	}
+	whole.len = 0;
+	assert_true(batchjob_row_sample_write(&bad, &whole) < 0); /* names are UTF-8 */
+	assert_int_equal(whole.len, 0);
+	buf_done(&whole);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +289,11 @@ int main(void)
 		cmocka_unit_test(a_record_comes_back),
 		cmocka_unit_test(a_sample_comes_back),
 		cmocka_unit_test(past_the_cache_each_line_has_its_own),
+		cmocka_unit_test(numbers_out_of_bounds_are_refused),
+		cmocka_unit_test(samples_out_of_bounds_are_refused),
+		cmocka_unit_test(a_cut_record_is_refused),
+		cmocka_unit_test(names_too_long_for_a_record_are_cut),
+		cmocka_unit_test(a_map_that_finds_no_room_is_not_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

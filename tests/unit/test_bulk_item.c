@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/str.h"
 #include "jobs/bulk_item.h"
 
 static struct bulk_item read_line(const char *line, uint64_t no, struct bulk_set *seen)
@@ -77,6 +78,38 @@ static void wrong_lines_say_why(void **state)
 			fail_msg("%s: %s", cases[i].line, item.e.message);
 		bulk_item_done(&item);
 	}
+}
+
+/* what a sentence quotes from a line is printed: no control characters, no half characters */
+static void sentences_quote_what_can_be_printed(void **state)
+{
+	static const char *const lines[] = {
+		"{\"custom_id\":\"a\\u001b[31m\\n\",\"prompt\":\"x\"}",
+		"{\"url\":\"\\u0007/v1\\t\",\"body\":{}}",
+		"{\"a\\u007f\\r\":1,\"body\":{}}",
+	};
+	char euros[600] = "{\"url\":\"x";
+	struct bulk_set seen = { 0 };
+	struct bulk_item i;
+
+	(void)state;
+	i = read_line(lines[0], 1, &seen);
+	bulk_item_done(&i);
+	for (size_t k = 0; k < sizeof(lines) / sizeof(lines[0]); k++) {
+		i = read_line(lines[k], k + 2, &seen);
+		assert_int_equal(i.e.code, EINVAL);
+		for (const char *p = i.e.message; *p; p++)
+			assert_true((unsigned char)*p >= 0x20 && *p != 0x7f);
+		bulk_item_done(&i);
+	}
+	for (unsigned k = 0; k < 100; k++)
+		strcat(euros, "\xe2\x82\xac");
+	strcat(euros, "\",\"body\":{}}");
+	i = read_line(euros, 9, &seen);
+	assert_true(str_utf8_valid(i.e.message, strlen(i.e.message)));
+	assert_non_null(strstr(i.e.message, "is none that lines may have"));
+	bulk_item_done(&i);
+	bulk_set_done(&seen);
 }
 
 static void names_too_long_for_a_file(void **state)
@@ -163,6 +196,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_are_escaped),
 		cmocka_unit_test(wrong_lines_say_why),
+		cmocka_unit_test(sentences_quote_what_can_be_printed),
 		cmocka_unit_test(names_too_long_for_a_file),
 		cmocka_unit_test(names_are_never_shared),
 		cmocka_unit_test(the_wrapped_form_is_unwrapped),

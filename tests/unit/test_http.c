@@ -64,8 +64,8 @@ static int on_body(void *arg, const char *p, size_t n)
 	size_t room = sizeof(g->text) - g->n - 1;
 
 	memcpy(g->text + g->n, p, n < room ? n : room);
-	g->n += n < room ? n : room;
 	pthread_mutex_lock(&lock);
+	g->n += n < room ? n : room;
 	pthread_cond_broadcast(&news);
 	pthread_mutex_unlock(&lock);
 	if (g->pauses) {

@@ -12,7 +12,6 @@
 #include <cmocka.h>
 
 #include "base/mono.h"
-#include "fakes/broker.c"
 #include "fakes/bulk.c"
 #include "vfs/hide.h"
 #include "vfs/responses.h"

@@ -161,6 +161,23 @@ static void test_nothing(void **state)
 	assert_null(pool_stop(pool_new("none", 0, 10)));
 }
 
+/* those who end after the pool may still ask it */
+static void test_a_quiet_pool_says_no(void **state)
+{
+	atomic_uint ran = 0;
+	struct task t = { { .run = run_task }, NULL, &ran, NULL };
+	struct pool *p = pool_new("quiet", 2, 8);
+
+	(void)state;
+	assert_int_equal(pool_post(p, &t.task), 0);
+	pool_quiet(p);
+	assert_int_equal(atomic_load(&ran), 1);
+	assert_int_equal(pool_post(p, &t.task), -ESHUTDOWN);
+	pool_quiet(p);
+	assert_null(pool_stop(p));
+	assert_int_equal(atomic_load(&ran), 1);
+}
+
 static void test_queued_tasks_run_at_stop(void **state)
 {
 	atomic_uint ran = 0;
@@ -267,6 +284,7 @@ int main(void)
 		cmocka_unit_test(test_full_queue),
 		cmocka_unit_test(test_no_new_tasks_while_stopping),
 		cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_a_quiet_pool_says_no),
 		cmocka_unit_test(test_queued_tasks_run_at_stop),
 		cmocka_unit_test(test_one_thread_keeps_the_order),
 		cmocka_unit_test(test_threads_work_side_by_side),

@@ -12,7 +12,6 @@
 #include <cmocka.h>
 
 #include "base/fdio.h"
-#include "fakes/broker.c"
 #include "fakes/bulk.c"
 #include "fakes/vfs.c"
 #include "vfs/prompts_inside.h"
