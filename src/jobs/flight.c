@@ -443,7 +443,9 @@ static bool step(struct flight *f, bool may_wait)
 	settle_full(f);
 	if (done && missing.n) {
 		fail_only(f, &missing);
-		if (!open)
+		deal_list_done(&missing); /* what only they wanted must not be bought */
+		done = deal_missing(f, &missing) == 0;
+		if (done && !open)
 			purchase_all(f, &missing);
 	}
 	deal_list_done(&missing);

@@ -421,6 +421,12 @@ static void refused(struct purchase *p, const char *backend, int r)
 	let_go(p);
 }
 
+static bool wanted(const struct purchase *p)
+{
+	LOCK_SCOPE(&p->f->b->lock);
+	return needed_locked(p);
+}
+
 static void start(struct flight *f, const struct deal_want *v, unsigned n)
 {
 	struct purchase *p = purchase_new(f, v, n);
@@ -436,6 +442,10 @@ static void start(struct flight *f, const struct deal_want *v, unsigned n)
 		return;
 	}
 	fill_spec(p, &spec);
+	if (!wanted(p)) { /* whoever wanted it has just left */
+		let_go(p);
+		return;
+	}
 	r = infer_call(f->b->o.infer, &spec, &sink, p, &c);
 	if (r < 0) {
 		refused(p, spec.backend, r);
