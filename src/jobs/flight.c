@@ -190,15 +190,12 @@ void flight_fail_job(struct flight *f, struct job *j, const struct err *e)
 	mine = j->flight == f;
 	if (mine)
 		flight_take_locked(f, j);
+	if (mine && e->kind != ERR_ENDING)
+		purchase_unwanted_locked(f, true); /* the rest of what it wanted */
 	lock_drop(&f->b->lock);
 	if (!mine)
 		return;
 	/* with ERR_ENDING it is no outcome: it is done again after the next mount */
-	if (e->kind != ERR_ENDING) {
-		lock_take(&f->b->lock);
-		purchase_unwanted_locked(f, true); /* the rest of what it wanted */
-		lock_drop(&f->b->lock);
-	}
 	if (e->kind != ERR_ENDING && !fallback_take(f->b, j, e))
 		job_end(f->b, j, e->kind == ERR_CANCELLED ? BROKER_CANCELLED : BROKER_FAILED, e);
 	job_unref(f->b, j); /* the list's */
@@ -262,12 +259,6 @@ int flight_lookup(struct broker *b, const struct answers_id *id, bool nowait, st
 	return STORE_MISS;
 }
 
-/* a reader's stream of a job whose first sample came from the store */
-static void show_first(struct broker *b, struct job *j, const json_t *sample)
-{
-	settle_stream(b, j, sample, true);
-}
-
 static int give_stored(struct broker *b, struct job *j, const struct object *o,
 		       const struct buf *bytes, struct answers_id *id)
 {
@@ -279,7 +270,7 @@ static int give_stored(struct broker *b, struct job *j, const struct object *o,
 	if (!picks_give(b, j, &g))
 		sweep_unpin(b, &id->key);
 	else if (j->picks.v[0].index == id->index)
-		show_first(b, j, o->sample);
+		settle_stream(b, j, o->sample, true);
 	return 0;
 }
 
@@ -323,7 +314,7 @@ static int look_index(struct flight *f, uint32_t index, bool nowait)
 				"the cached answer could not be kept under the state directory");
 			flight_fail_job(f, v[i], &e);
 		} else if (!v[i]->id) {
-			settle_ask_hit(f, v[i], o.sample);
+			settle_ask(f->b, v[i], o.sample, false);
 		}
 		job_unref(f->b, v[i]);
 	}
@@ -423,6 +414,24 @@ static void fail_only(struct flight *f, const struct deal_list *missing)
 	}
 }
 
+/* what only they wanted must not be bought; what others have come to want since is looked up first, in a turn of
+ * its own */
+static void drop_unwanted(struct flight *f, struct deal_list *missing)
+{
+	size_t kept = 0;
+
+	LOCK_SCOPE(&f->b->lock);
+	for (size_t i = 0; i < missing->n; i++) {
+		bool wanted = false;
+
+		LIST_EACH(l, &f->jobs)
+			wanted |= picks_want(&job_at(l)->picks, missing->v[i].index);
+		if (wanted)
+			missing->v[kept++] = missing->v[i];
+	}
+	missing->n = kept;
+}
+
 static bool window_is_open(struct flight *f)
 {
 	LOCK_SCOPE(&f->b->lock);
@@ -443,9 +452,8 @@ static bool step(struct flight *f, bool may_wait)
 	settle_full(f);
 	if (done && missing.n) {
 		fail_only(f, &missing);
-		deal_list_done(&missing); /* what only they wanted must not be bought */
-		done = deal_missing(f, &missing) == 0;
-		if (done && !open)
+		drop_unwanted(f, &missing);
+		if (!open)
 			purchase_all(f, &missing);
 	}
 	deal_list_done(&missing);
@@ -508,10 +516,8 @@ void flight_poke(struct flight *f)
 
 	lock_take(&f->b->lock);
 	post = !f->posted;
-	if (post) { /* else the pool may be reading it */
+	if (post)
 		f->refs++;
-		f->task.run = flight_run;
-	}
 	f->posted = true;
 	lock_drop(&f->b->lock);
 	if (post && pool_post(f->b->pool, &f->task) < 0)

@@ -380,7 +380,6 @@ static void fill_spec(struct purchase *p, struct infer_spec *spec)
 
 		if (j->terms.images)
 			spec->load = image_load;
-		spec->unbounded |= j->line != NULL;
 		if (j->terms.timeout_s > 0)
 			spec->timeout_s = 0; /* the tick ends it */
 		spec->unbounded |= j->line != NULL;

@@ -237,11 +237,6 @@ void settle_ask(struct broker *b, struct job *j, const json_t *sample, bool boug
 	show_ask(b, j, json_object_get(sample, "text"), json_object_get(sample, "tool_calls"));
 }
 
-void settle_ask_hit(struct flight *f, struct job *j, const json_t *sample)
-{
-	settle_ask(f->b, j, sample, false);
-}
-
 /* everybody who waits, when all are asks; the list's references are the caller's. 0: a named one is among them,
  * and the first of all is the buyer */
 static size_t all_asks(struct flight *f, struct job ***out)

@@ -31,8 +31,6 @@ void settle_jobs(struct flight *f, struct list *jobs);
 void settle_stream(struct broker *b, struct job *j, const json_t *sample, bool stored);
 /* settle_ask - an ask needs no record: it is shown at once; bought: it is the buyer */
 void settle_ask(struct broker *b, struct job *j, const json_t *sample, bool bought);
-/* settle_ask_hit - the same, with an answer of the store */
-void settle_ask_hit(struct flight *f, struct job *j, const json_t *sample);
 /* settle_asks - a purchase that nobody but asks waits for: they have its bytes and need no record, so
  * they do not wait for the store; true: they were served and counted */
 bool settle_asks(struct flight *f, const struct answer *a);

@@ -443,8 +443,8 @@ static void an_ask_is_shown_once(void **state)
 				   "tool_calls", "id", "c");
 
 	j->stream = stream_new();
-	settle_ask_hit(h->flight, j, sample);
-	settle_ask_hit(h->flight, j, sample);
+	settle_ask(h->b, j, sample, false);
+	settle_ask(h->b, j, sample, false);
 	assert_int_equal(j->state, BROKER_DONE);
 	assert_null(j->flight);
 	assert_int_equal(stream_size(j->stream), 6); /* with the newline of its end, once */
