@@ -314,7 +314,7 @@ static void on_restart(void *arg, unsigned attempt, const struct err *why)
 		restart_choice(p, i);
 }
 
-static void over(struct purchase *p, int state)
+static void over(struct purchase *p, enum purchase_state state)
 {
 	struct flight *f = p->f;
 

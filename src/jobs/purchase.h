@@ -13,6 +13,8 @@
 
 #include "jobs/deal.h"
 
+enum purchase_state { PURCHASE_RUNNING, PURCHASE_ARRIVED, PURCHASE_FAILED };
+
 struct purchase {
 	struct list link; /* flight.bought */
 	struct flight *f;
@@ -21,7 +23,7 @@ struct purchase {
 	uint32_t *indices; /* ascending */
 	struct buf *sofar; /* of each: text of the running attempt, for readers who come later */
 	unsigned attempts, jobs; /* jobs: for so many it was made */
-	enum { PURCHASE_RUNNING, PURCHASE_ARRIVED, PURCHASE_FAILED } state;
+	enum purchase_state state;
 	struct answer **answers; /* n, some NULL; arrived */
 	struct err error;	 /* failed */
 	bool cancelled; /* it is no longer counted on: what it still brings is welcome all the same */
