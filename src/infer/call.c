@@ -33,6 +33,7 @@ struct infer_call *call_free(struct infer_call *c)
 {
 	if (!c)
 		return NULL;
+	call_text_drop(c);
 	order_done(&c->order);
 	free(c->last);
 	free(c->load.error);
@@ -58,6 +59,7 @@ struct infer_call *call_new(struct call_env *env, struct call_backend *b,
 	c->pause.fire = on_pause_over;
 	list_init(&c->link);
 	list_init(&c->ready_link);
+	call_text_init(c);
 	limit_waiter_init(&c->place, spec->priority);
 	c->place.unbounded = spec->unbounded;
 	c->limit_ns = c->deadline_ns = spec->deadline_ns;
@@ -154,6 +156,7 @@ static void finish(struct infer_call *c, struct answer **take_answers, struct er
 
 	assert(!(c->flags & C_FINISHED));
 	c->flags |= C_FINISHED;
+	call_text_flush(c);
 	drop_work(c);
 	lock_take(&env->lock);
 	count_end(&c->backend->status, take_answers ? NULL : e, c->retry.attempts);
@@ -222,9 +225,7 @@ static bool arm_limit(struct infer_call *c)
 
 static void on_text(void *arg, unsigned choice, const char *p, size_t n)
 {
-	struct infer_call *c = arg;
-
-	c->sink.text(c->arg, choice, p, n);
+	call_text_add(arg, choice, p, n);
 }
 
 static void on_attempt_end(void *arg, struct attempt_end *end);
@@ -388,6 +389,7 @@ static void pause_for(struct infer_call *c, uint64_t pause_ns, const struct err 
 {
 	unsigned broken = c->retry.attempts;
 
+	call_text_drop(c);
 	lock_take(&c->env->lock);
 	c->backend->status.retried++;
 	lock_drop(&c->env->lock);

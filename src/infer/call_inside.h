@@ -42,7 +42,15 @@ struct infer_call {
 	void *arg;
 	struct order order;
 	double tokens; /* estimate, where a limit of tokens wants one */
-	struct loop_timer limit, pause;
+	struct {
+		struct loop_timer due;
+		uint64_t last_ns; /* when some went to the sink */
+		unsigned choice;
+		struct buf piece; /* of choice's text, for the sink when it is due */
+	} text;
+	struct {
+		struct loop_timer limit, pause;
+	};
 	struct {			      /* when */
 		uint64_t opened_ns, limit_ns; /* limit 0: none */
 		uint64_t deadline_ns;	      /* the user's own, the queue included; 0 none */
@@ -64,5 +72,13 @@ struct limit_waiter *call_gate_hear(struct infer_call *c, const struct attempt_e
 void call_gate_end(struct infer_call *c, const struct err *e);
 /* call_gate_say_late - the sentence of a request whose time is over; waiting: it had no place */
 void call_gate_say_late(const struct infer_call *c, bool waiting, struct err *e);
+
+/* call_text_init, call_text_drop - drop: what has not gone to the sink never will */
+void call_text_init(struct infer_call *c);
+void call_text_drop(struct infer_call *c);
+/* call_text_add - to the sink within a millisecond, or when the call ends */
+void call_text_add(struct infer_call *c, unsigned choice, const char *p, size_t n);
+/* call_text_flush - to the sink now */
+void call_text_flush(struct infer_call *c);
 
 #endif

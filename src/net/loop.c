@@ -161,8 +161,9 @@ int loop_post(struct loop *l, struct loop_task *t)
 		return -ESHUTDOWN;
 	}
 	list_append(&l->tasks, &t->link);
-	wake = !l->woken;
-	l->woken = true;
+	wake = !l->woken && !loop_on_thread(l); /* the loop itself looks before it sleeps */
+	if (wake)
+		l->woken = true;
 	lock_drop(&l->lock);
 	if (wake && write(l->wake_fd, &one, sizeof(one)) < 0)
 		return 0; /* EAGAIN: the counter is full, so the loop wakes anyway */
