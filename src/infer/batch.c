@@ -177,6 +177,7 @@ static struct batch_call *call_new(struct batch *b, const struct batch_order *o)
 		c->result.job.id[0] = '\0';
 	c->control.task.run = on_control;
 	c->walk = (struct batch_walk){ .config = c->shop->config,
+				       .files = c->shop->api->files,
 				       .step = o->step,
 				       .size = o->size,
 				       .result = &c->result,

@@ -16,8 +16,11 @@
 
 enum { BATCH_ASK_HEADERS = 6, BATCH_PAGES_MAX = 200 };
 
+struct batch_files;
+
 struct batch_walk {
 	const struct backend_config *config;
+	const struct batch_files *files; /* of its batch_api */
 	enum batch_step step;
 	uint64_t size;		     /* of the file */
 	struct batch_result *result; /* in: the job; out: what is learned */
@@ -73,6 +76,8 @@ struct batch_word {
 
 struct batch_api {
 	struct batch_limits limits;
+	const struct batch_files
+		*files;	 /* made from a file that is uploaded (batch_files.h); NULL: not */
 	int gone;	 /* a status that says the same as 404 of a file; 0 none */
 	bool two_places; /* of a file: ask looks at walk->elsewhere */
 	/* shape - what a request's body becomes in a batch: stream and the like are taken out of body, and

@@ -42,8 +42,9 @@ static bool ask_file(struct batch_walk *w, const struct batch_files *f, struct b
 	return true;
 }
 
-bool batch_files_ask(struct batch_walk *w, const struct batch_files *f, struct batch_ask *out)
+bool batch_files_ask(struct batch_walk *w, struct batch_ask *out)
 {
+	const struct batch_files *f = w->files;
 	const struct batch_job *j = &w->result->job;
 
 	switch (w->step) {
@@ -92,11 +93,13 @@ static enum batch_next look_through(struct batch_walk *w, const struct batch_fil
 	return f->more(w, page) && ++w->pages < BATCH_PAGES_MAX ? BATCH_NEXT_ASK : BATCH_NEXT_DONE;
 }
 
-enum batch_next batch_files_reply(struct batch_walk *w, const struct batch_files *f,
-				  const json_t *answer, struct err *e)
+enum batch_next batch_files_reply(struct batch_walk *w, json_t *answer,
+				  const struct http_head *head, struct err *e)
 {
+	const struct batch_files *f = w->files;
 	struct batch_result *r = w->result;
 
+	(void)head;
 	switch (w->step) {
 	case BATCH_UPLOAD:
 		return batch_api_id(r->job.input, json_object_get(answer, "id"))

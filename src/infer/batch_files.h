@@ -22,9 +22,9 @@ struct batch_files {
 	bool (*more)(struct batch_walk *w, const json_t *page);
 };
 
-/* batch_files_ask, batch_files_reply - as batch_api.h's */
-bool batch_files_ask(struct batch_walk *w, const struct batch_files *f, struct batch_ask *out);
-enum batch_next batch_files_reply(struct batch_walk *w, const struct batch_files *f,
-				  const json_t *answer, struct err *e);
+/* batch_files_ask, batch_files_reply - of a batch_api that has files */
+bool batch_files_ask(struct batch_walk *w, struct batch_ask *out);
+enum batch_next batch_files_reply(struct batch_walk *w, json_t *answer,
+				  const struct http_head *head, struct err *e);
 
 #endif

@@ -97,18 +97,6 @@ static const struct batch_files files = { .files = "/v1/files/",
 					  .take = take,
 					  .more = more };
 
-static bool ask(struct batch_walk *w, struct batch_ask *out)
-{
-	return batch_files_ask(w, &files, out);
-}
-
-static enum batch_next reply(struct batch_walk *w, json_t *answer, const struct http_head *head,
-			     struct err *e)
-{
-	(void)head;
-	return batch_files_reply(w, &files, answer, e);
-}
-
 const struct batch_api batch_mistral = {
 	.limits = { .requests = 100000,
 		    .bytes = 512u << 20,
@@ -117,7 +105,8 @@ const struct batch_api batch_mistral = {
 		    .hours = 24 },
 	.shape = shape,
 	.line = line,
-	.ask = ask,
-	.reply = reply,
+	.files = &files,
+	.ask = batch_files_ask,
+	.reply = batch_files_reply,
 	.read = batch_api_read,
 };

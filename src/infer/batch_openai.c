@@ -103,18 +103,6 @@ static const struct batch_files files = { .files = "/files/",
 					  .take = take,
 					  .more = more };
 
-static bool ask(struct batch_walk *w, struct batch_ask *out)
-{
-	return batch_files_ask(w, &files, out);
-}
-
-static enum batch_next reply(struct batch_walk *w, json_t *answer, const struct http_head *head,
-			     struct err *e)
-{
-	(void)head;
-	return batch_files_reply(w, &files, answer, e);
-}
-
 const struct batch_api batch_openai = {
 	.limits = { .requests = 50000,
 		    .bytes = 200u << 20,
@@ -123,7 +111,8 @@ const struct batch_api batch_openai = {
 		    .hours = 24 },
 	.shape = shape,
 	.line = line,
-	.ask = ask,
-	.reply = reply,
+	.files = &files,
+	.ask = batch_files_ask,
+	.reply = batch_files_reply,
 	.read = batch_api_read,
 };

@@ -97,20 +97,6 @@ static bool still_accepted(struct broker *b, int64_t id)
 	return yes;
 }
 
-/* false: somebody has written the file anew meanwhile */
-static bool table(struct broker *b, struct job *j)
-{
-	LOCK_SCOPE(&b->lock);
-	if (job_by_id_locked(b, j->id) || job_by_name_locked(b, j->root, j->path))
-		return false;
-	if (job_table_locked(b, j, false) == 0)
-		(void)job_table_locked(b, j, true);
-	if (j->terms.timeout_s > 0)
-		list_append(&b->deadlines, &j->in_deadlines);
-	j->step = STEP_BUDGET;
-	return true;
-}
-
 static void recover_one(struct ledger_row *row, void *arg)
 {
 	struct recovery *r = arg;
@@ -130,7 +116,7 @@ static void recover_one(struct ledger_row *row, void *arg)
 			"an accepted request could not be read from the ledger; it is left there");
 		return;
 	}
-	if (!table(b, j)) {
+	if (!job_table_again(b, j)) {
 		job_unref(b, j);
 		return;
 	}

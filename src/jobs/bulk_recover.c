@@ -33,17 +33,6 @@ static struct job *job_of(struct broker *b, struct ledger_row *row)
 	return NULL;
 }
 
-/* false: somebody has written the file anew meanwhile */
-static bool table(struct broker *b, struct job *j)
-{
-	LOCK_SCOPE(&b->lock);
-	if (job_by_id_locked(b, j->id) || job_by_name_locked(b, j->root, j->path))
-		return false;
-	if (job_table_locked(b, j, false) == 0)
-		(void)job_table_locked(b, j, true);
-	return true;
-}
-
 /* The copy is not synced: after a power failure it may be half. */
 static bool whole(struct broker *b, struct bulk_place at, const struct key *sum)
 {
@@ -112,7 +101,7 @@ void bulk_recover(struct broker *b, struct ledger_row *row, broker_file_sha_fn *
 	if (!j || bulk_new(b, j, row->envelope, &k) < 0) {
 		log_msg(LOG_ERROR, "an accepted job could not be read from the ledger; it is left "
 				   "there");
-	} else if (!table(b, j)) {
+	} else if (!job_table_again(b, j)) {
 		bulk_leave(k);
 	} else {
 		bulk_line_homed(b, k->lines, k->id);

@@ -166,6 +166,9 @@ struct job *job_by_id_locked(struct broker *b, int64_t id);
 struct job *job_by_name_locked(struct broker *b, const char *root, const char *path);
 int job_table_locked(struct broker *b, struct job *j, bool by_name);
 void job_untable_locked(struct broker *b, struct job *j);
+/* job_table_again - of an earlier mount: in both tables, about to be sent; false: somebody has written its file
+ * anew meanwhile */
+bool job_table_again(struct broker *b, struct job *j);
 void job_view_locked(const struct job *j, struct broker_view *out);
 void job_set_state_locked(struct broker *b, struct job *j, enum broker_state s);
 /* job_keep_calls - an ask: the tool calls of its answer, for its history; before its stream is sealed */

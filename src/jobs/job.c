@@ -137,6 +137,19 @@ int job_table_locked(struct broker *b, struct job *j, bool by_name)
 	return r;
 }
 
+bool job_table_again(struct broker *b, struct job *j)
+{
+	LOCK_SCOPE(&b->lock);
+	if (job_by_id_locked(b, j->id) || job_by_name_locked(b, j->root, j->path))
+		return false;
+	if (job_table_locked(b, j, false) == 0)
+		(void)job_table_locked(b, j, true);
+	if (j->terms.timeout_s > 0)
+		list_append(&b->deadlines, &j->in_deadlines);
+	j->step = STEP_BUDGET;
+	return true;
+}
+
 static void job_unname_locked(struct broker *b, struct job *j)
 {
 	if (j->named)

@@ -40,7 +40,9 @@ static void lay_out_creation(const struct backend_config *c, const struct batch_
 {
 	const struct batch_api *api = batch_api_of(c);
 	struct batch_result r = { .job = { .group = *g, .tag = "t", .requests = 1 } };
-	struct batch_walk w = { .config = c, .step = BATCH_CREATE, .result = &r };
+	struct batch_walk w = {
+		.config = c, .files = api->files, .step = BATCH_CREATE, .result = &r
+	};
 	struct batch_ask ask = { 0 };
 
 	if (!api->limits.uploads)

@@ -65,6 +65,7 @@ static int setup(void **state)
 	memset(&result, 0, sizeof(result));
 	(void)str_copy(result.job.tag, sizeof(result.job.tag), "tag-1");
 	walk->config = &config;
+	walk->files = &files;
 	walk->result = &result;
 	takes = 0;
 	out_of_memory = false;
@@ -94,7 +95,7 @@ static void expect_ask(const char *want)
 	assert_non_null(out);
 	buf_init(&out->text, 4096);
 	buf_init(&out->tail, 4096);
-	if (batch_files_ask(walk, &files, out))
+	if (batch_files_ask(walk, out))
 		(void)snprintf(got, sizeof(got), "%s %s%s%s%s", out->method ? out->method : "-",
 			       out->path, out->lines ? " lines" : "",
 			       out->body == BATCH_BODY_TEXT ? " " : "",
@@ -114,7 +115,7 @@ static void expect_reply(const char *text, enum batch_next want, const char *say
 	struct err e = { 0 };
 
 	assert_int_equal(text != NULL, answer != NULL);
-	assert_int_equal(batch_files_reply(walk, &files, answer, &e), want);
+	assert_int_equal(batch_files_reply(walk, answer, NULL, &e), want);
 	json_decref(answer);
 	assert_int_equal(e.kind, want == BATCH_NEXT_FAILED ? ERR_PROTOCOL : ERR_NONE);
 	if (want != BATCH_NEXT_FAILED)
@@ -265,7 +266,7 @@ static void pages_end(void **state)
 	walk->pages = 0; /* a list that goes round and round ends, too */
 	for (;;) {
 		json_t *page = json_pack("{s:[], s:s}", "data", "next", "p");
-		enum batch_next next = batch_files_reply(walk, &files, page, NULL);
+		enum batch_next next = batch_files_reply(walk, page, NULL, NULL);
 
 		json_decref(page);
 		if (next == BATCH_NEXT_DONE)
