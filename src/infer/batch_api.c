@@ -164,6 +164,11 @@ static enum batch_line_kind kind_of(const json_t *error)
 							    : BATCH_LINE_ERROR;
 }
 
+static bool is_error(const json_t *error)
+{
+	return json_is_object(error) || json_string_length(error) > 0;
+}
+
 /* A status of an error inside counts more than the absence of an `error` beside it. */
 int batch_api_read(json_t *line, struct batch_found *out)
 {
@@ -178,11 +183,11 @@ int batch_api_read(json_t *line, struct batch_found *out)
 		return -EBADMSG;
 	if (status >= 400 && status <= 599)
 		out->status = (int)status;
-	if (json_is_object(body) && !out->status && !json_is_object(error)) {
+	if (json_is_object(body) && !out->status && !is_error(error)) {
 		out->body = body;
 		return 0;
 	}
 	out->kind = kind_of(error);
-	out->error = json_is_object(error) || json_is_string(error) ? error : body;
+	out->error = is_error(error) ? error : body;
 	return 0;
 }

@@ -102,7 +102,7 @@ static void render_facts(struct render *r, struct response_facts *f)
 		.queue_ms = number_or(r->facts, "queue_ms", -1),
 		.first_token_ms = number_or(r->facts, "first_token_ms", -1),
 		.total_ms = number_or(r->facts, "total_ms", -1),
-		.attempts = (unsigned)number_or(r->facts, "attempts", 0),
+		.attempts = (unsigned)json_integer_value(json_object_get(r->facts, "attempts")),
 		.cost_usd = number_or(r->facts, "cost_usd", -1),
 		.saved_usd = number_or(r->facts, "saved_usd", -1),
 		.dropped = r->terms.dropped,

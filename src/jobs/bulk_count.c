@@ -21,7 +21,7 @@ static void add_facts(struct bulk_counts *c, const json_t *f)
 	const json_t *tokens = json_object_get(f, "tokens");
 	const json_t *cost = json_object_get(f, "cost_usd");
 
-	c->attempts += (uint64_t)number(f, "attempts");
+	c->attempts += (uint64_t)json_integer_value(json_object_get(f, "attempts"));
 	c->cost_usd += number(f, "cost_usd");
 	c->unpriced += json_is_null(cost);
 	c->saved_by_cache_usd += number(f, "saved_usd");

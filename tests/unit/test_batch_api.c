@@ -435,6 +435,11 @@ static const struct {
 	  0, BATCH_LINE_ERROR, 0, FAULT },
 	{ "{\"custom_id\":\"c\",\"response\":null,\"error\":\"words\"}", 0, BATCH_LINE_ERROR, 0,
 	  FAULT },
+	{ "{\"custom_id\":\"c\",\"response\":{\"status_code\":200,\"body\":{}},"
+	  "\"error\":\"words\"}",
+	  0, BATCH_LINE_ERROR, 0, FAULT },
+	{ "{\"custom_id\":\"c\",\"response\":{\"status_code\":200,\"body\":{}},\"error\":\"\"}", 0,
+	  BATCH_LINE_ANSWER, 0, BODY },
 	{ "{\"custom_id\":\"c\",\"response\":null,\"error\":null}", 0, BATCH_LINE_ERROR, 0,
 	  NOTHING },
 	{ "{\"custom_id\":\"c\",\"error\":{\"code\":\"batch_expired\"}}", 0, BATCH_LINE_EXPIRED, 0,

@@ -193,7 +193,8 @@ static void lines_with_damaged_facts_are_lines(void **state)
 					       "{\"attempts\":",
 					       "[1]",
 					       "{\"tokens\":[],\"cost_usd\":\"free\"}",
-					       "{\"tokens\":{\"input\":3},\"attempts\":null}" };
+					       "{\"tokens\":{\"input\":3},\"attempts\":null}",
+					       "{\"attempts\":-1.5}" };
 	struct fixture *f = *state;
 	struct bulk k;
 
