@@ -98,8 +98,8 @@ async function main(build) {
 	const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'inferfs-clients-'));
 	const recorder = new Recorder(folder), mount = new Mount(path.resolve(build), folder, recorder);
 	const leave = () => {
-		mount.release();
-		fs.rmSync(folder, { recursive: true, force: true });
+		mount.abandon();
+		fs.rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
 		process.exit(1);
 	};
 

@@ -129,6 +129,13 @@ class Mount {
 		clearTimeout(slow);
 	}
 
+	/* at once, when the suite is interrupted */
+	abandon() {
+		if (this.daemon)
+			this.daemon.kill('SIGKILL');
+		this.release();
+	}
+
 	release() {
 		try {
 			execFileSync('fusermount3', ['-uz', this.point], { stdio: 'ignore' });
