@@ -134,7 +134,7 @@ check: ## the same without installing anything
 programs: build-programs build-unit $(BENCH:%=build/bench/%) examples ## everything the suites run
 
 # ---- suites (each prints ok/not ok lines; INFERFS_BUILD says which variant the mount tests run) -------------------
-.PHONY: unit mount provider openapi bodies asan asan-unit tsan tsan-unit fuzz fuzz-programs bench bench-smoke examples
+.PHONY: unit mount provider openapi bodies clients asan asan-unit tsan tsan-unit fuzz fuzz-programs bench bench-smoke examples
 unit: build-unit ## unit tests (cmocka)
 	@tests/run/unit.sh build
 mount: build-programs examples ## mount tests (bats); FILES='tests/mount/2*.bats' for some of them
@@ -145,6 +145,8 @@ openapi: build/unit/test_contract ## every body that is sent against the provide
 	@tests/run/openapi.sh build
 bodies: ## the same with every body that the last `make mount` sent
 	@tests/run/openapi.sh build sent
+clients: all ## what is sent against what the providers' official client libraries send for the same
+	@tests/run/clients.sh build
 asan-unit tsan-unit: %-unit: build/%-unit
 	@tests/run/unit.sh build/$*
 asan tsan: %: %-unit build/%-programs examples ## unit and mount tests under a sanitizer (asan: address and undefined, tsan: thread)

@@ -191,6 +191,21 @@ static void trim_last(struct turns *t)
 		need(t, json_array_remove(t->out, json_array_size(t->out) - 1) == 0);
 }
 
+/* One text alone goes as a string, as people and client libraries write it. */
+static void shorten(struct turns *t)
+{
+	json_t *m;
+	size_t i;
+
+	json_array_foreach(t->out, i, m) {
+		const json_t *content = json_object_get(m, "content");
+		json_t *text = json_object_get(json_array_get(content, 0), "text");
+
+		if (json_array_size(content) == 1 && json_is_string(text))
+			need(t, json_object_set(m, "content", text) == 0);
+	}
+}
+
 json_t *anthropic_turns(const json_t *effective, const json_t *images)
 {
 	struct turns t = { .images = images,
@@ -209,6 +224,8 @@ json_t *anthropic_turns(const json_t *effective, const json_t *images)
 		flush(&t);
 	if (!t.failed)
 		trim_last(&t);
+	if (!t.failed)
+		shorten(&t);
 	json_decref(t.results);
 	json_decref(t.blocks);
 	if (!t.failed)

@@ -57,6 +57,7 @@ suite build 600 bash -c build
 	suite provider 120 make provider
 	suite mount 900 make mount
 	suite bodies 120 make bodies
+	suite clients 240 make clients
 	suite bench 180 make bench-smoke
 } &
 lanes=$!

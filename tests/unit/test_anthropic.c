@@ -26,7 +26,7 @@
 #define HI	    "'messages':[{'role':'user','content':'hi'}]"
 #define SENT(model) "{'model':'" model "','max_tokens':100,'stream':true,"
 #define NOW	    SENT("claude-haiku-5-5")
-#define SENT_HI	    "'messages':[{'role':'user','content':[{'type':'text','text':'hi'}]}]"
+#define SENT_HI	    "'messages':[{'role':'user','content':'hi'}]"
 #define TOOL                                                                             \
 	"'tools':[{'type':'function','function':{'name':'now','description':'the time'," \
 	"'strict':true,'parameters':{'type':'object','properties':{'tz':{}}}}}]"
@@ -168,16 +168,16 @@ static void test_messages(void **state)
 		       "{'role':'assistant','content':''},{'role':'user','content':'z'}]}",
 		  NOW "'system':'a\\n\\nb','messages':[{'role':'user','content':["
 		      "{'type':'text','text':'q'},{'type':'text','text':'r'}]},"
-		      "{'role':'assistant','content':[{'type':'text','text':'x'}]},"
-		      "{'role':'user','content':[{'type':'text','text':'z'}]}]}" },
+		      "{'role':'assistant','content':'x'},"
+		      "{'role':'user','content':'z'}]}" },
 		/* the beginning of an answer: no white space behind it */
 		{ HEAD "'messages':[{'role':'user','content':'q'},"
 		       "{'role':'assistant','content':'so \\n','prefix':true}]}",
-		  NOW "'messages':[{'role':'user','content':[{'type':'text','text':'q'}]},"
-		      "{'role':'assistant','content':[{'type':'text','text':'so'}]}]}" },
+		  NOW "'messages':[{'role':'user','content':'q'},"
+		      "{'role':'assistant','content':'so'}]}" },
 		{ HEAD "'messages':[{'role':'user','content':'q '},"
 		       "{'role':'assistant','content':' '}]}",
-		  NOW "'messages':[{'role':'user','content':[{'type':'text','text':'q '}]}]}" },
+		  NOW "'messages':[{'role':'user','content':'q '}]}" },
 	};
 
 	(void)state;
@@ -288,16 +288,15 @@ static void test_tool_history(void **state)
 			  "") "}]},{'role':'user','content':'wait'}," RESULT("a",
 									     "1") "," RESULT("b",
 											     "") "]}",
-		  NOW "'messages':[{'role':'user','content':[" TEXT(
-			  "q") "]},"
-			       "{'role':'assistant','content':[" TEXT("hm") "," USE("a", "{'n':9007199254740993}") "," USE(
-				       "b",
-				       "{}") "]},"
-					     "{'role':'user','content':[" GOT(
-						     "a",
-						     "1") ","
-							  "{'type':'tool_result','tool_use_id':'b'}," TEXT(
-								  "wait") "]}]}" },
+		  NOW
+		  "'messages':[{'role':'user','content':'q'},"
+		  "{'role':'assistant','content':[" TEXT("hm") "," USE("a", "{'n':9007199254740993}") "," USE(
+			  "b", "{}") "]},"
+				     "{'role':'user','content':[" GOT(
+					     "a",
+					     "1") ","
+						  "{'type':'tool_result','tool_use_id':'b'}," TEXT(
+							  "wait") "]}]}" },
 		/* ids of other providers lose the characters that are refused here */
 		{ HEAD "'messages':[{'role':'assistant','content':null,'tool_calls':[" CALL(
 			  "functions.f:0", "") "}]}," RESULT("functions.f:0", "1") "]}",
@@ -586,15 +585,15 @@ static void test_signature_round_trip(void **state)
 	(void)state;
 	reply_sends(
 		&config, text, "/v1/messages",
-		NOW "'messages':[{'role':'user','content':[" TEXT(
-			"q") "]},{'role':'assistant',"
-			     "'content':[{'type':'thinking','thinking':'','signature':'SIG='},"
-			     "{'type':'redacted_thinking','data':'D'}," TEXT(
-				     "hm") ","
-					   "{'type':'tool_use','id':'toolu_1','name':'f','input':{'n':9007199254740993}},"
-					   "{'type':'tool_use','id':'toolu_2','name':'g','input':{}}]},"
-					   "{'role':'user','content':[" GOT("toolu_1", "1") "," GOT(
-						   "toolu_2", "2") "]}]}");
+		NOW
+		"'messages':[{'role':'user','content':'q'},{'role':'assistant',"
+		"'content':[{'type':'thinking','thinking':'','signature':'SIG='},"
+		"{'type':'redacted_thinking','data':'D'}," TEXT(
+			"hm") ","
+			      "{'type':'tool_use','id':'toolu_1','name':'f','input':{'n':9007199254740993}},"
+			      "{'type':'tool_use','id':'toolu_2','name':'g','input':{}}]},"
+			      "{'role':'user','content':[" GOT("toolu_1", "1") "," GOT("toolu_2",
+										       "2") "]}]}");
 	free(text);
 	json_decref(o);
 	reply_done(&r);

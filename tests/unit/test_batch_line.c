@@ -62,7 +62,7 @@ static const struct draft drafts[] = {
 	  "\"outputDimensionality\":4}}\n" },
 	{ "anthropic", CHAT(",\"max_tokens\":9"), "/v1/messages", "",
 	  "anthropic-version: 2026-10-21",
-	  "{\"custom_id\":\"t-7\",\"params\":{\"max_tokens\":9,\"messages\":[{\"content\":[{\"text\":\"hi\",\"type\":\"text\"}],\"role\":\"user\"}],"
+	  "{\"custom_id\":\"t-7\",\"params\":{\"max_tokens\":9,\"messages\":[{\"content\":\"hi\",\"role\":\"user\"}],"
 	  "\"model\":\"m1\"}}\n" },
 	{ "anthropic", CHAT(",\"max_tokens\":9,\"temperature\":1"), "/v1/messages", "",
 	  "anthropic-version: 2023-06-01", NULL },
