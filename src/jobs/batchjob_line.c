@@ -202,6 +202,7 @@ static int prepare(void *arg, struct job *j)
 		indices[i] = w->v[i].s.index;
 	if (r == 0)
 		r = picks_deal(&j->picks, indices, w->n);
+	j->picks.offered = w->c->terms.ns && w->c->terms.cache != REQUEST_CACHE_BYPASS;
 	free(indices);
 	for (unsigned i = 0; r == 0 && i < w->n; i++)
 		if (w->v[i].how == BATCHJOB_IS_BROUGHT)

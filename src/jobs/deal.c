@@ -63,6 +63,7 @@ struct share {
 	struct flight *f;
 	const char *ns;
 	struct taken taken;
+	bool begun; /* taken is known */
 };
 
 /* what other requests of the namespace have been dealt and not yet recorded */
@@ -73,7 +74,7 @@ static int take_dealt_locked(struct share *s, struct list *jobs)
 	LIST_EACH(l, jobs) {
 		const struct job *j = job_at(l);
 
-		if (!j->terms.ns || strcmp(j->terms.ns, s->ns) != 0)
+		if (!j->terms.ns || j->picks.offered || strcmp(j->terms.ns, s->ns) != 0)
 			continue;
 		for (unsigned i = 0; i < j->picks.n && r == 0; i++)
 			r = take(&s->taken, j->picks.v[i].index);
@@ -99,6 +100,7 @@ static int share_begin(struct share *s)
 	for (size_t i = 0; i < n && r == 0; i++)
 		r = take(&s->taken, used[i]);
 	free(used);
+	s->begun = r == 0;
 	return r;
 }
 
@@ -139,7 +141,7 @@ static void had_by_twin(struct flight *f, const struct job *j, uint32_t *indices
 		LIST_EACH(l, lists[i]) {
 			const struct job *t = job_at(l);
 
-			if (t == j || !t->picks.v || !t->terms.ns ||
+			if (t == j || !t->picks.v || t->picks.offered || !t->terms.ns ||
 			    strcmp(t->terms.ns, j->terms.ns) != 0 ||
 			    strcmp(hand_id(t), hand_id(j)) != 0)
 				continue;
@@ -160,6 +162,47 @@ static int deal_locked(struct broker *b, struct job *j, const uint32_t *indices)
 	return r;
 }
 
+/* ---- what a batch dealt, before the request was in the flight ---- */
+
+static bool is_taken(const struct taken *t, uint32_t i)
+{
+	return i / 64 < t->n && t->bits[i / 64] >> (i % 64) & 1;
+}
+
+/* The request's own, from before, are not somebody else's. */
+static bool still_free(const struct share *s, const struct picks *p, const uint32_t *own,
+		       unsigned n_own)
+{
+	for (unsigned i = 0; i < p->n; i++)
+		if ((i >= n_own || own[i] != p->v[i].index) && is_taken(&s->taken, p->v[i].index))
+			return false;
+	return true;
+}
+
+/* true: j has what it was offered; false: it must be dealt anew, for another request was faster */
+static int take_offer(struct share *s, struct job *j, const uint32_t *own, unsigned n_own)
+{
+	struct broker *b = s->f->b;
+	struct picks gone = { 0 };
+	int r = 0;
+
+	if (still_free(s, &j->picks, own, n_own)) {
+		for (unsigned i = 0; i < j->picks.n && r == 0; i++)
+			r = take(&s->taken, j->picks.v[i].index);
+		lock_take(&b->lock);
+		j->picks.offered = false;
+		purchase_joined_locked(s->f, j);
+		lock_drop(&b->lock);
+		return r < 0 ? r : true;
+	}
+	lock_take(&b->lock);
+	gone = j->picks;
+	j->picks = (struct picks){ 0 };
+	lock_drop(&b->lock);
+	picks_done(b, &s->f->key, &gone);
+	return false;
+}
+
 /* 0, or -ENOENT: it must wait for the end of the window */
 static int deal_one(struct share *s, struct job *j, bool only_recorded)
 {
@@ -168,6 +211,12 @@ static int deal_one(struct share *s, struct job *j, bool only_recorded)
 	unsigned n = 0;
 	int r = had_before(f->b, j, &f->key, &indices, &n);
 
+	if (r == 0 && j->picks.offered)
+		r = take_offer(s, j, indices, n);
+	if (r > 0) {
+		free(indices);
+		return 0;
+	}
 	if (r == 0 && n < (unsigned)j->terms.n && only_recorded)
 		r = -ENOENT;
 	if (r == 0)
@@ -194,6 +243,11 @@ static int by_namespace_and_id(const void *a, const void *b)
 	return r ? r : x->id < y->id ? -1 : x->id > y->id;
 }
 
+static bool is_undealt(const struct job *j)
+{
+	return !j->picks.v || j->picks.offered;
+}
+
 static struct job **undealt(struct flight *f, size_t *out_n)
 {
 	struct job **v;
@@ -202,11 +256,11 @@ static struct job **undealt(struct flight *f, size_t *out_n)
 	*out_n = 0;
 	LOCK_SCOPE(&f->b->lock);
 	LIST_EACH(l, &f->jobs)
-		n += !job_at(l)->picks.v;
+		n += is_undealt(job_at(l));
 	v = n ? calloc(n, sizeof(struct job *)) : NULL;
 	if (v)
 		LIST_EACH(l, &f->jobs)
-			if (!job_at(l)->picks.v)
+			if (is_undealt(job_at(l)))
 				v[(*out_n)++] = job_ref(job_at(l));
 	return v;
 }
@@ -232,8 +286,10 @@ void deal_jobs(struct flight *f, bool only_recorded)
 		if (!s.ns || strcmp(s.ns, v[i]->terms.ns) != 0) {
 			free(s.taken.bits);
 			s = (struct share){ .f = f, .ns = v[i]->terms.ns };
-			r = only_recorded ? 0 : share_begin(&s);
+			r = 0;
 		}
+		if (r == 0 && !s.begun && (!only_recorded || v[i]->picks.offered))
+			r = share_begin(&s);
 		if (r == 0)
 			r = deal_one(&s, v[i], only_recorded);
 		if (r < 0 && r != -ENOENT)

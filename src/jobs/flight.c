@@ -536,7 +536,7 @@ static int deal_plain(struct job *j)
 /* an equal request that is being answered already needs no turn: ten thousand may wait for one call */
 static bool shared_locked(struct flight *f, struct job *j)
 {
-	return j->picks.n == 1 && !f->gather.until_mono &&
+	return j->picks.n == 1 && !j->picks.offered && !f->gather.until_mono &&
 	       purchase_of_locked(f, j->picks.v[0].index) != NULL;
 }
 

@@ -45,6 +45,7 @@ struct tally {
 struct picks {
 	struct pick *v; /* NULL: not dealt */
 	unsigned n, have;
+	bool offered;  /* dealt elsewhere: deal_jobs looks whether nobody else has them */
 	bool recorded; /* the pins are no longer ours */
 	struct tally tally;
 };

@@ -202,6 +202,77 @@ static void twins(void **state)
 	assert_string_equal(has(elsewhere), "0");
 }
 
+/* ---- dealt by a batch ---- */
+
+static struct job *offered(struct hand *h, const char *path, unsigned n, const uint32_t *indices)
+{
+	struct job *j = hand_join(h, path, "n", n, indices);
+
+	j->picks.offered = true;
+	return j;
+}
+
+static void an_offer_is_taken_when_it_is_free(void **state)
+{
+	static const uint32_t mine[] = { 3, 7 }, theirs[] = { 0 };
+	struct hand *h = *state;
+	struct job *j, *other;
+
+	used(h, "n", "them", theirs, 1);
+	j = offered(h, "line", 2, mine);
+	other = undealt(h, "other", "n", 3);
+	deal_jobs(h->flight, true); /* nor does it wait for a window */
+	assert_string_equal(has(j), "3,7");
+	assert_false(j->picks.offered);
+	assert_null(other->picks.v);
+	deal_jobs(h->flight, false);
+	assert_string_equal(has(other), "1,2,4");
+}
+
+/* Another request of the namespace had the sample in the meantime: nobody gets it twice. */
+static void an_offer_that_somebody_has(void **state)
+{
+	static const uint32_t wanted[] = { 1, 2 }, recorded[] = { 1 }, dealt[] = { 0 };
+	struct hand *h = *state;
+	struct job *j, *waits;
+
+	used(h, "n", "them", recorded, 1);
+	(void)hand_join(h, "dealt", "n", 1, dealt);
+	j = offered(h, "line", 2, wanted);
+	waits = offered(h, "waits", 1, dealt);
+	deal_jobs(h->flight, true);
+	assert_null(j->picks.v);
+	assert_null(waits->picks.v);
+	deal_jobs(h->flight, false);
+	assert_string_equal(has(j), "2,3");
+	assert_string_equal(has(waits), "4");
+}
+
+static void two_offers_of_one_sample(void **state)
+{
+	static const uint32_t both[] = { 0 };
+	struct hand *h = *state;
+	struct job *a = offered(h, "a", 1, both), *b = offered(h, "b", 1, both);
+
+	deal_jobs(h->flight, false);
+	assert_string_equal(has(a), "0");
+	assert_string_equal(has(b), "1");
+}
+
+/* What it was given in an earlier life is recorded as its own. */
+static void an_offer_of_what_it_had(void **state)
+{
+	static const uint32_t mine[] = { 5, 1 };
+	struct hand *h = *state;
+	struct job *j;
+
+	used(h, "n", "me", mine, 2);
+	j = with_id(offered(h, "line", 2, mine), "me");
+	deal_jobs(h->flight, false);
+	assert_string_equal(has(j), "5,1");
+	assert_false(j->picks.offered);
+}
+
 static void a_twin_that_is_being_recorded(void **state)
 {
 	static const uint32_t first[] = { 7, 3 };
@@ -380,6 +451,10 @@ int main(void)
 		TEST(an_open_window),
 		TEST(twins),
 		TEST(a_twin_that_is_being_recorded),
+		TEST(an_offer_is_taken_when_it_is_free),
+		TEST(an_offer_that_somebody_has),
+		TEST(two_offers_of_one_sample),
+		TEST(an_offer_of_what_it_had),
 		TEST(others_numbers_are_not_mine),
 		cmocka_unit_test(as_recorded),
 		TEST(each_once_by_owner),
