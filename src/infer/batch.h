@@ -12,7 +12,8 @@
  *        BATCH_POLL      job.id -> how it is, job.output once it is over
  *        BATCH_FETCH     job.output -> lines; from the beginning each time
  *        BATCH_CANCEL    asks for it; polls tell when
- *        BATCH_REMOVE    input and output at the provider; what is gone already is fine
+ *        BATCH_REMOVE    input and output at the provider, and what uploads that were cut off have left there; what
+ *                        is gone already is fine
  *      batch_stop        done(ECANCELED) comes soon
  *   3. batch_reader_line a fetched line -> its index and an answer, or why there is none
  *
@@ -93,6 +94,7 @@ struct batch_job {
 	uint64_t
 		begun_real_ns; /* not later than the first CREATE was sent: FIND looks no further back */
 	char input[BATCH_NAME_MAX];
+	bool strays; /* the file may be there more than once: REMOVE looks for it by its name */
 	char id[BATCH_NAME_MAX];
 	char output[BATCH_OUTPUTS][BATCH_NAME_MAX]; /* answers and errors: either may be missing */
 };

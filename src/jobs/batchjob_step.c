@@ -296,6 +296,9 @@ static void failed(struct batchjob *x)
 		return; /* the next mount goes on */
 	if (x->at.step == BATCH_CREATE && r->unsure)
 		x->at.find = true;
+	lock_take(&x->b->lock);
+	x->r.job_at.strays |= r->job.strays;
+	lock_drop(&x->b->lock);
 	if (x->at.step == BATCH_POLL && r->gone) {
 		ended(x, BATCH_FAILED, "the provider knows no such batch any more");
 	} else if (x->at.step == BATCH_FETCH && r->gone) {
