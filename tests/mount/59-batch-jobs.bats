@@ -2,52 +2,13 @@
 # Jobs of the providers' batch APIs: .batch.jsonl
 load ../lib/helpers
 load ../lib/sent
+load ../lib/batches
 
 setup() {
 	setup_dirs
 	start_provider
-	P=$M/prompts R=$M/responses
 }
 teardown() { finish_test; }
-
-ALL='openai mistral gemini anthropic'
-at() { # TYPE: where it is below the server's address
-	[ "$1" = openai ] && echo /v1 || echo "/$1"
-}
-mount_batches() { # [LINE]...: into [batch], whose pauses are short; a backend for each provider, called by its type
-	local t config
-
-	config=$(printf '%s\n' '[inferfs]' 'model = openai/small' '[batch]' 'poll_min_s = 0.02' \
-		'poll_max_s = 0.1' "$@")
-	for t in $ALL; do
-		config+=$'\n'$(printf '%s\n' "[backend $t]" "type = $t" "url = http://127.0.0.1:$PORT$(at $t)" \
-			'price = free' 'key_env = TEST_KEY' 'backoff_ms = 2' 'backoff_max_ms = 10' 'retries = 1' \
-			'breaker_failures = 0')
-	done
-	mount_inferfs "$config"
-}
-requests() { # BACKEND FROM TO [MEMBERS]: lines of a job
-	local i
-
-	for i in $(seq "$2" "$3"); do
-		echo "{\"custom_id\":\"l$i\",\"model\":\"$1/small\",\"prompt\":\"line $i\"${4:+,$4}}"
-	done
-}
-job() { # NAME: standard input becomes a job
-	cat >"$W/in" && cp "$W/in" "$P/$1.batch.jsonl"
-}
-output() { timeout $((30 * SLOW)) cat "$R/$1/output.jsonl"; } # NAME, waiting for its end
-texts() { output "$1" | jq -r '.custom_id + " " + (.response.samples[0].text // .error.errno)'; }
-usage_of() { jq -c "$2" "$R/$1/usage.json"; } # NAME FILTER
-settings() { provider_ctl batches -d "$1" >/dev/null; } # JSON OBJECT
-creations() { # how many batches were made
-	provider_requests '[.requests[]|select(.method=="POST" and (.path|test("/batches$|/batch/jobs$|:batchGenerateContent$")))]|length'
-}
-singles() { # requests that were sent one by one
-	provider_requests '[.requests[]|select(.method=="POST" and (.path|test("completions$|generateContent$|/messages$|GenerateContent\\?")))]|length'
-}
-has_batch() { until_true 10 grep -q "taken by $1" "$LOG"; } # BACKEND: it has made a batch
-nothing_left() { ! compgen -G "$STATE/jobs/*.batch" >/dev/null; }
 
 @test "a job goes out as one batch at each provider, and comes back in the order of its lines" {
 	local t
@@ -81,49 +42,6 @@ nothing_left() { ! compgen -G "$STATE/jobs/*.batch" >/dev/null; }
 	requests openai 1 9 | job again
 	is "$(texts again | wc -l)" 9
 	is "$(usage_of again '[.cached,.batches]')" '[9,[]]'
-	is "$(creations)" 1
-}
-
-@test "killed at every step: one batch at the provider, every line once, every sample counted once" {
-	local t point
-
-	for t in openai anthropic; do
-		for point in batch-staged batch-uploaded batch-created batch-polled batch-fetched batch-removed object; do
-			[ $t:$point = anthropic:batch-uploaded ] && point=batch-staged
-			provider_reset
-			rm -rf "$STATE" "$CACHE"
-			DAEMON_ENV=("INFERFS_FAULT=$point:$([ $point = object ] && echo 7 || echo 1)")
-			mount_batches
-			local pid
-			pid=$(daemon_pid)
-			requests $t 1 20 | job j
-			wait_gone "$pid" 20
-			DAEMON_ENV=()
-			remount
-			is "$(texts j | md5sum)" "$(seq 20 | sed 's/.*/l& echo: line &/' | md5sum)" "$t $point"
-			is "$(usage_of j '[.done,.bought]')" '[20,20]' "$t $point"
-			is "$(creations)" 1 "$t $point"
-			is "$(singles)" 0
-			is "$(summary samples_fresh)" 20 "$t $point"
-			until_true 10 nothing_left
-			umount_inferfs
-		done
-	done
-}
-
-@test "killed while the provider works, again and again" {
-	mount_batches
-	settings '{"hold":true}'
-	requests mistral 1 10 | job j
-	until_true 10 eval '[ "$(creations)" = 1 ]'
-	kill9
-	remount
-	kill9
-	remount
-	settings '{}'
-	provider_ctl advance -d '' >/dev/null
-	provider_ctl advance -d '' >/dev/null
-	is "$(texts j | wc -l)" 10
 	is "$(creations)" 1
 }
 
