@@ -50,7 +50,8 @@ struct batch_reader;
 /* what a backend takes in one batch */
 struct batch_limits {
 	uint64_t requests, bytes; /* of the file, newlines included */
-	bool uploads;		  /* BATCH_UPLOAD comes before BATCH_CREATE */
+	uint64_t inputs; /* texts to embed, of all requests together; 0: as many as there are */
+	bool uploads;	 /* BATCH_UPLOAD comes before BATCH_CREATE */
 	bool tagged; /* FIND is sure; else it goes by count, time and, when the batch is over, by custom ids */
 	unsigned hours; /* it expires after so many */
 };
@@ -69,6 +70,7 @@ struct batch_group {
 
 struct batch_draft {
 	struct batch_group group;
+	uint64_t inputs; /* see batch_limits */
 	json_t *body;
 };
 

@@ -265,7 +265,7 @@ static int read_line(json_t *line, struct batch_found *out)
 
 const struct batch_api batch_anthropic = {
 	.limits = { .requests = 100000,
-		    .bytes = (256u << 20) - 64, /* less what is around the list */
+		    .bytes = 256000000 - 64, /* less what is around the list */
 		    .uploads = false,
 		    .tagged = false,
 		    .hours = 24 },

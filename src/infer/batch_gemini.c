@@ -405,7 +405,7 @@ static int read_line(json_t *line, struct batch_found *out)
 
 const struct batch_api batch_gemini = {
 	.limits = { .requests = 100000,
-		    .bytes = 2000u << 20,
+		    .bytes = 2000000000,
 		    .uploads = true,
 		    .tagged = true,
 		    .hours = 48 },

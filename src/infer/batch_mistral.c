@@ -126,7 +126,7 @@ static enum batch_next reply(struct batch_walk *w, json_t *answer, const struct 
 
 const struct batch_api batch_mistral = {
 	.limits = { .requests = 100000,
-		    .bytes = 512u << 20,
+		    .bytes = 512000000,
 		    .uploads = true,
 		    .tagged = true,
 		    .hours = 24 },

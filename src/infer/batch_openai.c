@@ -127,7 +127,8 @@ static enum batch_next reply(struct batch_walk *w, json_t *answer, const struct 
 
 const struct batch_api batch_openai = {
 	.limits = { .requests = 50000,
-		    .bytes = 200u << 20,
+		    .bytes = 200000000,
+		    .inputs = 50000,
 		    .uploads = true,
 		    .tagged = true,
 		    .hours = 24 },
