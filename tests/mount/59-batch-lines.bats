@@ -118,3 +118,18 @@ texts() { output "$1" | jq -r '.custom_id + ": " + (.error.errno // ([.response.
 		like "$(cat "$R/$t/items/b/text" 2>&1)" 'Invalid argument$'
 	done
 }
+
+@test "one line more than a batch takes: two batches, and after a kill only what is new goes into a third" {
+	settings '{"hold":true}'
+	mount_batches
+	seq 50001 | sed 's/.*/{"prompt":"&"}/' | job j
+	until_true 40 eval '[ "$(grep -c "taken by openai" "$LOG")" = 2 ]'
+	is "$(there '[.batches[].requests]|sort')" '[1,50000]'
+	kill9
+	remount
+	seq 50002 | sed 's/.*/{"prompt":"&"}/' | job j
+	until_true 40 eval '[ "$(made_at openai)" -gt 2 ]'
+	is "$(there '[.batches[].requests]|sort')" '[1,1,50000]'
+	rm "$P/j.batch.jsonl"
+	until_true 20 eval '[ "$(there "[.batches[].state]|unique")" = "[\"cancelling\"]" ]'
+}
