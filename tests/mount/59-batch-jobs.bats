@@ -7,6 +7,7 @@ load ../lib/batches
 setup() {
 	setup_dirs
 	start_provider
+	P=$M/prompts R=$M/responses
 }
 teardown() { finish_test; }
 
@@ -98,6 +99,57 @@ teardown() { finish_test; }
 				"$([ $what = expired ] && echo ETIMEDOUT || echo ECANCELED)" "$t $what"
 		done
 	done
+}
+
+@test "what comes to nothing is handed in again as often as resubmit says, through every state" {
+	local t n left
+
+	settings '{"states":["waiting","running","finalizing","cancelling","expired"]}'
+	for n in 0 2; do
+		mount_batches "resubmit = $n"
+		for t in $ALL; do
+			requests $t 1 12 | sed "s/line/again $n/" | job $t-$n
+		done
+		for t in $ALL; do
+			# every second one is answered: 6, 3 and 2 of 12, 6 and 3; Gemini gives nothing
+			left=$([ $n = 0 ] && echo 6 || echo 1)
+			[ $t = gemini ] && left=12
+			is "$(texts $t-$n | grep -c ETIMEDOUT)" $left "$t $n"
+			is "$(usage_of $t-$n '[.done,.failed,.bought]')" "[12,$left,$((12 - left))]" "$t $n"
+			is "$(made_at $t)" $([ $n = 0 ] && echo 1 || echo 4) "$t $n"
+		done
+		until_true 10 nothing_left
+		umount_inferfs
+	done
+	is "$(there '[.files[]|select(.deleted|not)]')" '[]' "files that are left"
+}
+
+@test "results that are missing, doubled, garbled, huge or somebody else's: every line is final, its neighbours unharmed" {
+	local t bad
+
+	expect_log ' warning a line of the results of a batch is passed over: '
+	settings '{"lines":[{"match":"line 2\"","as":"refused"},{"match":"line 3\"","as":"duplicate"},
+		{"match":"line 4\"","as":"garbled"},{"match":"line 5\"","as":"missing"},{"match":"line 6\"","as":"unknown"},
+		{"match":"line 7\"","as":"huge"},{"match":"line 8\"","as":"expired"},{"match":"line 9\"","as":"cancelled"}]}'
+	mount_batches 'resubmit = 1'
+	for t in $ALL; do
+		requests $t 1 12 | job $t
+	done
+	for t in $ALL; do
+		bad=$'l2 EINVAL\nl4 ECANCELED\nl5 ECANCELED\nl6 ECANCELED\n'
+		case $t in
+		mistral) bad+=$'l8 ECANCELED\nl9 ECANCELED' ;; # they have no results at all
+		gemini) bad+=$'l8 EREMOTEIO\nl9 ECANCELED' ;; # its word for that is the one for a slow server
+		*) bad+=$'l8 ETIMEDOUT\nl9 ECANCELED' ;;
+		esac
+		is "$(texts $t | grep -v ': line')" "$bad" $t
+		is "$(texts $t | grep -c ': line')" 6 $t
+		is "$(usage_of $t '[.total,.done,.failed,.bought]')" '[12,12,6,6]' $t
+		is "$(there "[.batches[]|select(.at==\"$t\")|.requests]|sort")" '[5,12]' "$t: what was refused is not asked again"
+	done
+	is "$(summary samples_fresh) $(summary samples) $(summary calls)" '24 24 24'
+	until_true 10 nothing_left
+	is "$(there '[.files[]|select(.deleted|not)]')" '[]' "files that are left"
 }
 
 @test "a batch that fails as a whole; a key that is rejected" {

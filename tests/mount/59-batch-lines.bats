@@ -7,6 +7,7 @@ load ../lib/batches
 setup() {
 	setup_dirs
 	start_provider
+	P=$M/prompts R=$M/responses
 	N=$M/namespaces
 }
 teardown() { finish_test; }
