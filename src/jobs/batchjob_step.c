@@ -33,6 +33,8 @@ void batchjob_step_resume(struct batchjob *x)
 static void sleep_for(struct batchjob *x, double s, const struct err *e)
 {
 	LOCK_SCOPE(&x->b->lock);
+	if (!e && x->r.cancel && !x->at.cancel_sent && x->r.state == BATCHJOB_CREATED)
+		s = 0; /* that came while it was looked at */
 	x->at.trouble = e ? *e : (struct err){ 0 };
 	x->at.due_mono = mono_ns() + (uint64_t)(s * 1e9) + 1;
 	cond_signal(&x->b->tick);
