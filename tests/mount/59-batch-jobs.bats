@@ -188,6 +188,27 @@ teardown() { finish_test; }
 	done
 }
 
+@test "ctl cancel in the middle of a look: the batch is cancelled at once, not after the pause" {
+	local t
+
+	settings '{"hold":true}'
+	mount_batches
+	umount_inferfs
+	sed -i 's/^poll_\(m[a-z]*\)_s.*/poll_\1_s = 100/' "$W/config.ini"
+	provider_script '[{"method":"GET","path":"/batches/","barrier":"look"},{"method":"GET","path":"/batch/jobs/","barrier":"look"}]'
+	remount
+	for t in $ALL; do
+		requests $t 1 4 | job $t
+	done
+	provider_waiting look 4
+	for t in $ALL; do
+		echo cancel >"$R/$t/ctl"
+		wait_status $t cancelled
+	done
+	provider_release look
+	until_true 10 eval '[ "$(there "[.batches[].state]|unique")" = "[\"cancelling\"]" ]'
+}
+
 @test "rm of the prompt: the batch is cancelled, and nothing is left, also over a restart" {
 	mount_batches
 	settings '{"hold":true}'
