@@ -11,8 +11,8 @@ setup() {
 }
 teardown() { finish_test; }
 
-merging() { # [MS]: the mount waits so long for equal requests
-	mount_inferfs "$(provider_config)"$'\n[merge]\nwindow_ms = '"${1:-500}"
+merging() { # the mount waits half a second for equal requests
+	mount_inferfs "$(provider_config)"$'\n[merge]\nwindow_ms = 500'
 }
 ask_ns() { # STEM N [MEMBERS]: in a namespace, where each has samples of its own
 	fop put "$P/$1.json" "{\"prompt\":\"q\",\"n\":$2,\"namespace\":\"ns\"${3:+,$3}}" >/dev/null

@@ -116,7 +116,7 @@ teardown() { finish_test; }
 			[ $t = gemini ] && left=12
 			is "$(texts $t-$n | grep -c ETIMEDOUT)" $left "$t $n"
 			is "$(usage_of $t-$n '[.done,.failed,.bought]')" "[12,$left,$((12 - left))]" "$t $n"
-			is "$(made_at $t)" $([ $n = 0 ] && echo 1 || echo 4) "$t $n"
+			is "$(made_at $t)" "$([ $n = 0 ] && echo 1 || echo 4)" "$t $n"
 		done
 		until_true 10 nothing_left
 		umount_inferfs

@@ -61,46 +61,30 @@ all_points() { # TYPE
 
 # ---- in the middle of each request: all four providers' batches in one mount ----
 
-CREATE='"method":"POST","path":"/batches" "method":"POST","path":"/batch/jobs" "method":"POST","path":":batchGenerateContent"'
-LISTS='"method":"GET","path":"/batches" "method":"GET","path":"/batch/jobs"'
-POLL='"method":"GET","path":"/batches/" "method":"GET","path":"/batch/jobs/"'
-FETCH='"method":"GET","path":"/content" "method":"GET","path":":download" "method":"GET","path":"/results"'
-CANCEL='"method":"POST","path":"cancel"'
-DELETE='"method":"DELETE","path":"/"'
+# METHOD:PART OF A PATH; the first that fits counts
+CREATE='POST:/batches POST:/batch/jobs POST::batchGenerateContent'
+LISTS='GET:/batches GET:/batch/jobs'
+POLL='GET:/batches/ GET:/batch/jobs/'
+FETCH='GET:/content GET::download GET:/results'
+CANCEL='POST:cancel'
+DELETE='DELETE:/'
 # Anthropic has no files: it is held in its creation
-UPLOAD='"method":"POST","path":"/files" "method":"POST","path":"/messages/batches"'
+UPLOAD='POST:/files POST:/messages/batches'
+# what is removed before the file that was uploaded
+REMOVED_FIRST='DELETE:file-out- DELETE:file-err- DELETE:/v1beta/batches/'
 
-held() { # NAME RULES...: nothing of it is done; without a rule nothing is held
-	local r rules=
-
-	for r in "${@:2}"; do
-		rules+="{$r,\"barrier\":\"$1\"},"
-	done
-	echo "$rules"
-}
-unanswered() { # NAME RULES...: it is done, and not answered
-	local r rules=
-
-	for r in "${@:2}"; do
-		rules+="{$r,\"piece_barriers\":{\"0\":\"$1\"}},"
-	done
-	echo "$rules"
-}
-halved() { # NAME RULES...: the answer stops in its middle
-	local r rules=
-
-	for r in "${@:2}"; do
-		rules+="{$r,\"piece_barriers\":{\"1\":\"$1\"}},"
-	done
-	echo "$rules"
-}
-passing() { # RULES...: none of the later rules is for these
+rules() { # MEMBERS METHOD:PATH...
 	local r
 
-	for r; do
-		echo "{$r},"
+	for r in "${@:2}"; do
+		echo "{\"method\":\"${r%%:*}\",\"path\":\"${r#*:}\"$1},"
 	done
 }
+# NAME METHOD:PATH...: nothing of it is done; it is done, and not answered; the answer stops in its middle
+held() { rules ",\"barrier\":\"$1\"" "${@:2}"; }
+unanswered() { rules ",\"piece_barriers\":{\"0\":\"$1\"}" "${@:2}"; }
+halved() { rules ",\"piece_barriers\":{\"1\":\"$1\"}" "${@:2}"; }
+passing() { rules '' "$@"; } # METHOD:PATH...: no later rule is for these
 hold() { provider_script "[${1%,}]"; } # RULES
 hold_until() { # NAME N RULES: from now on; and N of them are held
 	hold "$3"
@@ -136,8 +120,8 @@ nothing_there() { # the files are gone, there and here
 	hold "$(held upload $UPLOAD)"
 	four_jobs
 	kill_at upload 4 "$(held upload $UPLOAD)"
-	kill_at uploaded 4 "$(unanswered uploaded '"method":"POST","path":"/v1/files"' '"method":"POST","path":"/v1beta/files/"')$(
-		held uploaded '"method":"POST","path":"/messages/batches"')"
+	kill_at uploaded 4 "$(unanswered uploaded POST:/v1/files POST:/v1beta/files/)$(
+		held uploaded POST:/messages/batches)"
 	kill_at create 4 "$(held create $CREATE)"
 	is "$(there '.batches')" '[]'
 	kill_at created 4 "$(unanswered created $CREATE)"
@@ -153,12 +137,10 @@ nothing_there() { # the files are gone, there and here
 	hold_until half 4 "$(halved half $FETCH)"
 	until_true 10 eval '[ "$(stored_objects)" -ge 16 ]'
 	kill9
-	kill_at errors 4 "$(held errors '"method":"GET","path":"file-err-"' $DELETE)"
+	kill_at errors 4 "$(held errors GET:file-err- $DELETE)"
 	kill_at remove 4 "$(held remove $DELETE)"
-	kill_at removing 4 "$(passing '"method":"DELETE","path":"file-out-"' '"method":"DELETE","path":"file-err-"' \
-		'"method":"DELETE","path":"/v1beta/batches/"')$(held removing $DELETE)"
-	kill_at removed 4 "$(passing '"method":"DELETE","path":"file-out-"' '"method":"DELETE","path":"file-err-"' \
-		'"method":"DELETE","path":"/v1beta/batches/"')$(unanswered removed $DELETE)"
+	kill_at removing 4 "$(passing $REMOVED_FIRST)$(held removing $DELETE)"
+	kill_at removed 4 "$(passing $REMOVED_FIRST)$(unanswered removed $DELETE)"
 	go_on
 	for t in $ALL; do
 		is "$(texts $t)" "$(seq 12 | sed 's/.*/l& echo: line &/; s/l3 .*/l3 EINVAL/')" $t
@@ -249,8 +231,8 @@ nothing_there() { # the files are gone, there and here
 		four_jobs
 		kill_at first 4 "$(held first $POLL)"
 		# the first batch is tidied up, the second on its way there: Gemini's is held before, with its file
-		hold_until second 8 "$(held second $DELETE $UPLOAD '"method":"POST","path":"/batch"' \
-			'"method":"POST","path":":batchGenerateContent"')"
+		hold_until second 8 "$(held second $DELETE $UPLOAD POST:/batch \
+			POST::batchGenerateContent)"
 		kill9
 		go_on
 		for t in $ALL; do
