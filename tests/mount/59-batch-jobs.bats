@@ -240,7 +240,7 @@ teardown() { finish_test; }
 }
 
 @test "a backend without a batch API: refused when it is the only one, else the line's error" {
-	mount_inferfs "$(provider_config)"$'\n'"[backend o]"$'\n'"type = ollama"$'\n'"url = http://127.0.0.1:$PORT/ollama"
+	mount_inferfs "$(provider_config)"$'\n'"[backend o]"$'\n'"type = ollama"$'\n'"url = http://127.0.0.1:$PORT/ollama"$'\n[batch]\npoll_min_s = 0.02'
 	run fop put "$P/a.batch.jsonl" '{"model":"o/x","prompt":"hi"}'
 	like "$output" EOPNOTSUPP
 	like "$(cat "$R/a/error.json")" '\.jsonl'
