@@ -12,7 +12,8 @@
  *        BATCH_POLL      job.id -> how it is, job.output once it is over
  *        BATCH_FETCH     job.output -> lines; from the beginning each time
  *        BATCH_CANCEL    asks for it; polls tell when
- *        BATCH_REMOVE    input and output at the provider; what is gone already is fine
+ *        BATCH_REMOVE    input and output at the provider, and what uploads that were cut off have left there; what
+ *                        is gone already is fine
  *      batch_stop        done(ECANCELED) comes soon
  *   3. batch_reader_line a fetched line -> its index and an answer, or why there is none
  *
@@ -49,7 +50,8 @@ struct batch_reader;
 /* what a backend takes in one batch */
 struct batch_limits {
 	uint64_t requests, bytes; /* of the file, newlines included */
-	bool uploads;		  /* BATCH_UPLOAD comes before BATCH_CREATE */
+	uint64_t inputs; /* texts to embed, of all requests together; 0: as many as there are */
+	bool uploads;	 /* BATCH_UPLOAD comes before BATCH_CREATE */
 	bool tagged; /* FIND is sure; else it goes by count, time and, when the batch is over, by custom ids */
 	unsigned hours; /* it expires after so many */
 };
@@ -68,6 +70,7 @@ struct batch_group {
 
 struct batch_draft {
 	struct batch_group group;
+	uint64_t inputs; /* see batch_limits */
 	json_t *body;
 };
 
@@ -93,6 +96,7 @@ struct batch_job {
 	uint64_t
 		begun_real_ns; /* not later than the first CREATE was sent: FIND looks no further back */
 	char input[BATCH_NAME_MAX];
+	bool strays; /* the file may be there more than once: REMOVE looks for it by its name */
 	char id[BATCH_NAME_MAX];
 	char output[BATCH_OUTPUTS][BATCH_NAME_MAX]; /* answers and errors: either may be missing */
 };

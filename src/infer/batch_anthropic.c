@@ -62,12 +62,9 @@ static void ask_create(struct batch_ask *out)
 static bool ask_peek(const struct batch_walk *w, struct batch_ask *out)
 {
 	char id[BATCH_NAME_MAX];
-	size_t n = strcspn(w->found, " ");
 
-	if (!n)
+	if (!batch_api_found_first(w, id))
 		return false;
-	memcpy(id, w->found, n); /* it was an id, so it fits */
-	id[n] = '\0';
 	batch_api_path(out, BATCHES "/", id, "/results");
 	out->lines = out->peek = true;
 	return true;
@@ -179,16 +176,13 @@ static bool may_be_it(const struct batch_walk *w, const json_t *batch)
 static void note(struct batch_walk *w, const json_t *batch)
 {
 	struct batch_result r = *w->result;
-	size_t n = strlen(w->found);
 
 	if (!may_be_it(w, batch) || !take(&r, batch))
 		return;
 	if (!batch_state_over(r.state))
 		*w->result = r;
-	else if (r.job.output[0][0] && n + strlen(r.job.id) + 2 <= sizeof(w->found)) {
-		(void)str_copy(w->found + n, sizeof(w->found) - n, r.job.id); /* both fit */
-		(void)str_copy(w->found + n + strlen(r.job.id), 2, " ");
-	}
+	else if (r.job.output[0][0])
+		batch_api_found_add(w, r.job.id);
 }
 
 static enum batch_next look_through(struct batch_walk *w, const json_t *page, struct err *e)
@@ -215,17 +209,16 @@ static enum batch_next look_at(struct batch_walk *w, const json_t *line)
 {
 	const char *custom_id = json_string_value(json_object_get(line, "custom_id"));
 	struct batch_job *j = &w->result->job;
-	size_t n = strlen(j->tag), id = strcspn(w->found, " ");
+	size_t n = strlen(j->tag);
 
-	if (custom_id && strncmp(custom_id, j->tag, n) == 0 && custom_id[n] == '-') {
-		memcpy(j->id, w->found, id);
-		j->id[id] = '\0';
+	if (custom_id && strncmp(custom_id, j->tag, n) == 0 && custom_id[n] == '-' &&
+	    batch_api_found_first(w, j->id)) {
 		(void)str_copy(j->output[0], BATCH_NAME_MAX, j->id); /* same size */
 		w->result->state = BATCH_DONE;
 		w->result->total = w->result->succeeded = w->result->failed = -1;
 		return BATCH_NEXT_DONE;
 	}
-	memmove(w->found, w->found + id + 1, strlen(w->found + id));
+	batch_api_found_drop(w);
 	return BATCH_NEXT_ASK;
 }
 
@@ -272,7 +265,7 @@ static int read_line(json_t *line, struct batch_found *out)
 
 const struct batch_api batch_anthropic = {
 	.limits = { .requests = 100000,
-		    .bytes = (256u << 20) - 64, /* less what is around the list */
+		    .bytes = 256000000 - 64, /* less what is around the list */
 		    .uploads = false,
 		    .tagged = false,
 		    .hours = 24 },

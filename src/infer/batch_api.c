@@ -128,6 +128,36 @@ int64_t batch_api_since(const struct batch_walk *w)
 	return (int64_t)(w->result->job.begun_real_ns / 1000000000u) - CLOCKS_APART_S;
 }
 
+/* An id is visible ASCII, so each can have a space after it. */
+void batch_api_found_add(struct batch_walk *w, const char *id)
+{
+	size_t at = strlen(w->found), n = strlen(id);
+
+	if (!n || at + n + 2 > sizeof(w->found))
+		return;
+	memcpy(w->found + at, id, n);
+	memcpy(w->found + at + n, " ", 2);
+}
+
+bool batch_api_found_first(const struct batch_walk *w, char out[BATCH_NAME_MAX])
+{
+	size_t n = strcspn(w->found, " ");
+
+	if (!n || n >= BATCH_NAME_MAX)
+		return false;
+	memcpy(out, w->found, n);
+	out[n] = '\0';
+	return true;
+}
+
+void batch_api_found_drop(struct batch_walk *w)
+{
+	size_t n = strcspn(w->found, " ");
+
+	if (w->found[n])
+		memmove(w->found, w->found + n + 1, strlen(w->found + n));
+}
+
 void batch_api_json(struct batch_ask *out, json_t *take_body)
 {
 	if (!take_body || canon_write(take_body, &out->text))

@@ -28,8 +28,8 @@ struct batch_walk {
 	unsigned back;		     /* the phase where trying again begins; ask may lower it */
 	unsigned pages;		     /* of a list, or looks at a file that is not ready */
 	char cursor[HTTP_LINK_MAX];  /* where the next request goes on: page, address */
-	char found[HTTP_LINK_MAX];   /* ids that wait to be looked at, each with a space after it */
-	bool elsewhere;		     /* the file was not at its first place: ask for its second */
+	char found[HTTP_LINK_MAX]; /* ids that wait to be looked at or deleted: batch_api_found_* */
+	bool elsewhere;		   /* the file was not at its first place: ask for its second */
 	bool (*known)(void *arg, const char *id);
 	void *arg;
 };
@@ -129,6 +129,11 @@ void batch_api_header(struct batch_ask *out, const char *line);
 void batch_api_why(struct batch_result *r, const json_t *message);
 /* batch_api_since - a batch made before this second is not the one that FIND looks for; clocks may differ */
 int64_t batch_api_since(const struct batch_walk *w);
+/* batch_api_found_add - one more id behind the others; what finds no room is left out
+ * batch_api_found_first - false: there is none; batch_api_found_drop - it was dealt with */
+void batch_api_found_add(struct batch_walk *w, const char *id);
+bool batch_api_found_first(const struct batch_walk *w, char out[BATCH_NAME_MAX]);
+void batch_api_found_drop(struct batch_walk *w);
 /* batch_api_json - take_body as the request's text; NULL: out of memory */
 void batch_api_json(struct batch_ask *out, json_t *take_body);
 

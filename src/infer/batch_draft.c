@@ -39,6 +39,17 @@ static int shape(const struct backend_config *c, const struct batch_api *api,
 	return 0;
 }
 
+/* one text, a list of them, or no embedding at all */
+static uint64_t inputs_of(const json_t *effective)
+{
+	const char *endpoint = json_string_value(json_object_get(effective, "endpoint"));
+	const json_t *input = json_object_get(effective, "input");
+
+	return endpoint && strcmp(endpoint, "embedding") == 0 && json_is_array(input)
+		       ? json_array_size(input)
+		       : 1;
+}
+
 int batch_draft_make(const struct backend_config *c, const json_t *effective, const json_t *images,
 		     struct batch_draft *out, struct err *e)
 {
@@ -52,6 +63,8 @@ int batch_draft_make(const struct backend_config *c, const json_t *effective, co
 	rc = c->type->build(c, &(struct backend_ask){ effective, images, 1 }, &built, e);
 	if (!rc)
 		rc = shape(c, api, &built, out, e);
+	if (!rc)
+		out->inputs = inputs_of(effective);
 	buf_done(&built.body);
 	return rc;
 }

@@ -1,6 +1,7 @@
 /*
  * infer/batch_files.c - the steps of batches that are made from a file
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/auto.h"
@@ -8,6 +9,9 @@
 #include "infer/batch_files.h"
 
 #include "base/banned.h"
+
+/* of a removal: those whose ids are known, then those of our name, which an upload that was cut off has left */
+enum remove { REMOVE_KNOWN, REMOVE_LOOK = BATCH_OUTPUTS + 1, REMOVE_STRAYS };
 
 /* ---- asking ---- */
 
@@ -29,16 +33,32 @@ static const char *file_of(struct batch_walk *w, bool with_input)
 	return w->phase < ARRAY_LEN(files) ? files[w->phase] : NULL;
 }
 
-static bool ask_file(struct batch_walk *w, const struct batch_files *f, struct batch_ask *out)
+static bool ask_fetch(struct batch_walk *w, const struct batch_files *f, struct batch_ask *out)
 {
-	bool remove = w->step == BATCH_REMOVE;
-	const char *file = file_of(w, remove);
+	const char *file = file_of(w, false);
 
 	if (!file)
 		return false;
-	batch_api_path(out, f->files, file, remove ? "" : "/content");
-	out->method = remove ? "DELETE" : NULL;
-	out->lines = !remove;
+	batch_api_path(out, f->files, file, "/content");
+	out->lines = true;
+	return true;
+}
+
+static bool ask_remove(struct batch_walk *w, const struct batch_files *f, struct batch_ask *out)
+{
+	const char *file = file_of(w, true);
+	char stray[BATCH_NAME_MAX] = "";
+
+	if (!file && !w->result->job.strays)
+		return false;
+	if (w->phase == REMOVE_LOOK) {
+		f->uploads(w, out);
+		return true;
+	}
+	if (!file && !batch_api_found_first(w, stray))
+		return false;
+	batch_api_path(out, f->files, file ? file : stray, "");
+	out->method = "DELETE";
 	return true;
 }
 
@@ -66,8 +86,10 @@ bool batch_files_ask(struct batch_walk *w, struct batch_ask *out)
 		batch_api_path(out, f->batches, j->id, "/cancel");
 		batch_api_nothing(out);
 		break;
+	case BATCH_FETCH:
+		return ask_fetch(w, f, out);
 	default:
-		return ask_file(w, f, out);
+		return ask_remove(w, f, out);
 	}
 	return true;
 }
@@ -93,6 +115,39 @@ static enum batch_next look_through(struct batch_walk *w, const struct batch_fil
 	return f->more(w, page) && ++w->pages < BATCH_PAGES_MAX ? BATCH_NEXT_ASK : BATCH_NEXT_DONE;
 }
 
+/* A list that is not to be had leaves them there: they are no more than untidy. */
+static enum batch_next look_for_strays(struct batch_walk *w, const struct batch_files *f,
+				       const json_t *page)
+{
+	char name[BATCH_TAG_MAX + 8], id[BATCH_NAME_MAX];
+	const json_t *file;
+	size_t i;
+
+	(void)snprintf(name, sizeof(name), "%s.jsonl", w->result->job.tag);
+	json_array_foreach(json_object_get(page, "data"), i, file) {
+		const char *theirs = json_string_value(json_object_get(file, "filename"));
+
+		if (theirs && strcmp(theirs, name) == 0 &&
+		    batch_api_id(id, json_object_get(file, "id")))
+			batch_api_found_add(w, id);
+	}
+	if (!f->more_uploads(w, page) || ++w->pages >= BATCH_PAGES_MAX)
+		w->phase = REMOVE_STRAYS;
+	return BATCH_NEXT_ASK;
+}
+
+static enum batch_next removed(struct batch_walk *w, const struct batch_files *f,
+			       const json_t *answer)
+{
+	if (w->phase == REMOVE_LOOK)
+		return look_for_strays(w, f, answer);
+	if (w->phase == REMOVE_STRAYS)
+		batch_api_found_drop(w);
+	else
+		w->phase++;
+	return BATCH_NEXT_ASK;
+}
+
 enum batch_next batch_files_reply(struct batch_walk *w, json_t *answer,
 				  const struct http_head *head, struct err *e)
 {
@@ -114,6 +169,8 @@ enum batch_next batch_files_reply(struct batch_walk *w, json_t *answer,
 	case BATCH_CANCEL:
 		(void)f->take(r, answer); /* without it the next poll tells */
 		return BATCH_NEXT_DONE;
+	case BATCH_REMOVE:
+		return removed(w, f, answer);
 	default:
 		w->phase++;
 		return BATCH_NEXT_ASK;

@@ -20,6 +20,9 @@ struct batch_files {
 	bool (*take)(struct batch_result *r, const json_t *batch);
 	/* more - this page was looked through in vain: is there another? fills w->cursor */
 	bool (*more)(struct batch_walk *w, const json_t *page);
+	/* uploads, more_uploads - the same of the files that were uploaded for batches */
+	void (*uploads)(const struct batch_walk *w, struct batch_ask *out);
+	bool (*more_uploads)(struct batch_walk *w, const json_t *page);
 };
 
 /* batch_files_ask, batch_files_reply - of a batch_api that has files */

@@ -16,6 +16,8 @@
 #include "base/banned.h"
 
 enum upload { UPLOAD_START, UPLOAD_BYTES, UPLOAD_LOOK };
+/* those whose names are known, then those that uploads which were cut off have left */
+enum remove { REMOVE_KNOWN, REMOVE_LOOK = 3, REMOVE_STRAYS };
 
 static const struct batch_word states[] = {
 	{ "UNSPECIFIED", BATCH_WAITING },
@@ -140,13 +142,26 @@ static void ask_create(const struct batch_job *j, struct batch_ask *out)
 static bool ask_remove(struct batch_walk *w, struct batch_ask *out)
 {
 	const struct batch_job *j = &w->result->job;
-	const char *const ids[] = { j->id, j->output[0], j->input };
+	const char *const ids[REMOVE_LOOK] = { j->id, j->output[0], j->input };
+	char stray[BATCH_NAME_MAX] = "";
+	bool known;
 
-	while (w->phase < ARRAY_LEN(ids) && !ids[w->phase][0])
+	while (w->phase < REMOVE_LOOK && !ids[w->phase][0])
 		w->phase++;
-	if (w->phase >= ARRAY_LEN(ids))
+	known = w->phase < REMOVE_LOOK;
+	if (!known && !j->strays)
 		return false;
-	batch_api_path(out, w->phase ? "/v1beta/files/" : "/v1beta/batches/", ids[w->phase], "");
+	if (w->phase == REMOVE_LOOK) {
+		batch_api_path(out,
+			       w->cursor[0] ? "/v1beta/files?pageSize=100&pageToken="
+					    : "/v1beta/files?pageSize=100",
+			       w->cursor, "");
+		return true;
+	}
+	if (!known && !batch_api_found_first(w, stray))
+		return false;
+	batch_api_path(out, w->phase ? "/v1beta/files/" : "/v1beta/batches/",
+		       known ? ids[w->phase] : stray, "");
 	out->method = "DELETE";
 	return true;
 }
@@ -275,10 +290,18 @@ static enum batch_next take_upload(struct batch_walk *w, const json_t *answer,
 	return BATCH_NEXT_ASK;
 }
 
+/* false: this page was the last */
+static bool next_page(struct batch_walk *w, const json_t *page)
+{
+	const char *token = json_string_value(json_object_get(page, "nextPageToken"));
+
+	return token && *token && ++w->pages < BATCH_PAGES_MAX &&
+	       str_copy(w->cursor, sizeof(w->cursor), token);
+}
+
 static enum batch_next look_through(struct batch_walk *w, const json_t *page, struct err *e)
 {
 	const json_t *list = json_object_get(page, "operations"), *batch;
-	const char *token = json_string_value(json_object_get(page, "nextPageToken"));
 	size_t i;
 
 	if (!json_is_object(page)) /* an account without batches has an empty one */
@@ -291,9 +314,34 @@ static enum batch_next look_through(struct batch_walk *w, const json_t *page, st
 			return take(w->result, batch) ? BATCH_NEXT_DONE
 						      : batch_api_protocol(w, "its name", e);
 	}
-	if (!token || !*token || ++w->pages >= BATCH_PAGES_MAX ||
-	    !str_copy(w->cursor, sizeof(w->cursor), token))
-		return BATCH_NEXT_DONE;
+	return next_page(w, page) ? BATCH_NEXT_ASK : BATCH_NEXT_DONE;
+}
+
+static void look_for_strays(struct batch_walk *w, const json_t *page)
+{
+	char id[BATCH_NAME_MAX];
+	const json_t *file;
+	size_t i;
+
+	json_array_foreach(json_object_get(page, "files"), i, file) {
+		const char *theirs = json_string_value(json_object_get(file, "displayName"));
+
+		if (theirs && strcmp(theirs, w->result->job.tag) == 0 &&
+		    take_name(id, json_object_get(file, "name"), "files/"))
+			batch_api_found_add(w, id);
+	}
+	if (!next_page(w, page))
+		w->phase = REMOVE_STRAYS;
+}
+
+static enum batch_next removed(struct batch_walk *w, const json_t *answer)
+{
+	if (w->phase == REMOVE_LOOK)
+		look_for_strays(w, answer);
+	else if (w->phase == REMOVE_STRAYS)
+		batch_api_found_drop(w);
+	else
+		w->phase++;
 	return BATCH_NEXT_ASK;
 }
 
@@ -311,6 +359,8 @@ static enum batch_next reply(struct batch_walk *w, json_t *answer, const struct 
 		return look_through(w, answer, e);
 	case BATCH_CANCEL:
 		return BATCH_NEXT_DONE; /* {}; the next poll tells */
+	case BATCH_REMOVE:
+		return removed(w, answer);
 	default:
 		w->phase++;
 		return BATCH_NEXT_ASK;
@@ -355,7 +405,7 @@ static int read_line(json_t *line, struct batch_found *out)
 
 const struct batch_api batch_gemini = {
 	.limits = { .requests = 100000,
-		    .bytes = 2000u << 20,
+		    .bytes = 2000000000,
 		    .uploads = true,
 		    .tagged = true,
 		    .hours = 48 },

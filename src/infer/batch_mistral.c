@@ -89,17 +89,32 @@ static bool more(struct batch_walk *w, const json_t *page)
 	return json_array_size(data) >= PAGE && (created < 0 || created >= batch_api_since(w));
 }
 
+static void uploads(const struct batch_walk *w, struct batch_ask *out)
+{
+	(void)snprintf(out->path, sizeof(out->path),
+		       "/v1/files?purpose=batch&search=%s&page=%u&page_size=%d", w->result->job.tag,
+		       w->pages, PAGE);
+}
+
+static bool more_uploads(struct batch_walk *w, const json_t *page)
+{
+	(void)w;
+	return json_array_size(json_object_get(page, "data")) >= PAGE;
+}
+
 static const struct batch_files files = { .files = "/v1/files/",
 					  .batches = "/v1/batch/jobs/",
 					  .fields = fields,
 					  .create = create,
 					  .list = list,
 					  .take = take,
-					  .more = more };
+					  .more = more,
+					  .uploads = uploads,
+					  .more_uploads = more_uploads };
 
 const struct batch_api batch_mistral = {
 	.limits = { .requests = 100000,
-		    .bytes = 512u << 20,
+		    .bytes = 512000000,
 		    .uploads = true,
 		    .tagged = true,
 		    .hours = 24 },

@@ -95,17 +95,28 @@ static bool more(struct batch_walk *w, const json_t *page)
 	       batch_api_id(w->cursor, json_object_get(last, "id"));
 }
 
+static void uploads(const struct batch_walk *w, struct batch_ask *out)
+{
+	batch_api_path(out,
+		       w->cursor[0] ? "/files?purpose=batch&limit=1000&after="
+				    : "/files?purpose=batch&limit=1000",
+		       w->cursor, "");
+}
+
 static const struct batch_files files = { .files = "/files/",
 					  .batches = "/batches/",
 					  .fields = fields,
 					  .create = create,
 					  .list = list,
 					  .take = take,
-					  .more = more };
+					  .more = more,
+					  .uploads = uploads,
+					  .more_uploads = more };
 
 const struct batch_api batch_openai = {
 	.limits = { .requests = 50000,
-		    .bytes = 200u << 20,
+		    .bytes = 200000000,
+		    .inputs = 50000,
 		    .uploads = true,
 		    .tagged = true,
 		    .hours = 24 },

@@ -246,13 +246,13 @@ static int on_body(void *arg, const char *p, size_t n)
 
 /* ---- what it was ---- */
 
-/* A creation is repeated only when the provider cannot have made the batch. */
-static bool may_have_made(const struct batch_call *c, const struct http_result *r)
+/* A creation is repeated only when the provider cannot have made the batch, and the file of an upload that is
+ * repeated may be there already. */
+static bool may_be_done(const struct http_result *r)
 {
 	int status = r->head->status;
 
-	return c->order.step == BATCH_CREATE && r->sent &&
-	       !(status >= 300 && status <= 499 && status != 408);
+	return r->sent && !(status >= 300 && status <= 499 && status != 408);
 }
 
 static void failed(struct batch_call *c, const struct http_result *r, struct retry_why *why,
@@ -262,7 +262,9 @@ static void failed(struct batch_call *c, const struct http_result *r, struct ret
 	double patience = c->shop->config->limits.timeout_s;
 	int64_t pause;
 
-	c->result.unsure = may_have_made(c, r);
+	c->result.unsure = c->order.step == BATCH_CREATE && may_be_done(r);
+	if (c->order.step == BATCH_UPLOAD && may_be_done(r))
+		c->result.job.strays = true;
 	why->retryable = why->retryable && !c->result.unsure;
 	if (patience > 0 && patience < 1e9) /* a long wait is better spent outside of a step */
 		when.limit_ns = when.now_ns + (uint64_t)(patience * 1e9);

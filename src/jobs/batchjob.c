@@ -387,6 +387,9 @@ static void recover_one(struct broker *b, struct batchjob_set *s, const struct l
 		r = read_staged(x);
 	if (r == 0) {
 		x->at.find = x->r.creating;
+		if (x->r.state ==
+		    BATCHJOB_STAGED) /* it may have been in the middle of the upload */
+			x->r.job_at.strays = true;
 		return;
 	}
 	log_msg(LOG_ERROR,

@@ -81,6 +81,7 @@ struct batchjob {
 	struct bulk_set staged; /* hashes of paths, until they are fetched */
 	struct {		/* while it is gathered, by the job's turn */
 		struct bulk_out lines, map;
+		uint64_t inputs; /* texts to embed */
 		struct list link;
 	} gather;
 	struct {	    /* steps */

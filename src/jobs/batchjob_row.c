@@ -95,11 +95,12 @@ char *batchjob_row_write(const struct batchjob_record *r)
 	json_t *o = json_pack("{s:s, s:I, s:s, s:b, s:b, s:i}", "state", states[r->state], "job",
 			      (json_int_t)r->job, "backend", r->backend, "creating", r->creating,
 			      "cancel", r->cancel, "ended", (int)r->ended);
-	json_t *at = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:s, s:s, s:s}", "endpoint",
-			       j->group.endpoint, "model", j->group.model, "header",
+	json_t *at = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:s, s:b, s:s, s:s, s:s}",
+			       "endpoint", j->group.endpoint, "model", j->group.model, "header",
 			       j->group.header, "tag", j->tag, "requests", (json_int_t)j->requests,
-			       "begun", (json_int_t)j->begun_real_ns, "input", j->input, "id",
-			       j->id, "output", j->output[0], "errors", j->output[1]);
+			       "begun", (json_int_t)j->begun_real_ns, "input", j->input, "strays",
+			       j->strays, "id", j->id, "output", j->output[0], "errors",
+			       j->output[1]);
 	char *text = NULL;
 
 	if (o && at) {
@@ -132,6 +133,7 @@ static void read_at(const json_t *o, struct batch_job *j)
 	take(j->id, sizeof(j->id), o, "id");
 	take(j->output[0], BATCH_NAME_MAX, o, "output");
 	take(j->output[1], BATCH_NAME_MAX, o, "errors");
+	j->strays = json_is_true(json_object_get(o, "strays"));
 	j->requests = (uint64_t)json_integer_value(json_object_get(o, "requests"));
 	j->begun_real_ns = (uint64_t)json_integer_value(json_object_get(o, "begun"));
 }

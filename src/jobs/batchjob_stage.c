@@ -112,7 +112,8 @@ struct drafted {
 	struct batch_draft draft;
 };
 
-static int append(struct batchjob *x, const struct batchjob_want *w, const struct buf *line)
+static int append(struct batchjob *x, const struct batchjob_want *w, const struct buf *line,
+		  uint64_t inputs)
 {
 	AUTO_BUF struct buf map = BUF_INIT(OBJECT_MAX);
 	int r = batchjob_row_sample_write(&w->s, &map);
@@ -126,8 +127,17 @@ static int append(struct batchjob *x, const struct batchjob_want *w, const struc
 	lock_take(&x->b->lock);
 	r = bulk_set_add(&x->staged, bulk_set_hash(w->s.path, strlen(w->s.path)));
 	x->r.job_at.requests++;
+	x->gather.inputs += inputs;
 	lock_drop(&x->b->lock);
 	return r < 0 ? r : 0;
+}
+
+static bool has_room(const struct batchjob *x, const struct drafted *d, size_t n)
+{
+	const struct batch_limits *l = &d->limits;
+
+	return x->r.job_at.requests < l->requests && x->gather.lines.bytes + n <= l->bytes &&
+	       (!l->inputs || x->gather.inputs + d->draft.inputs <= l->inputs);
 }
 
 static int stage_one(struct batchjob_wants *w, const struct drafted *d,
@@ -148,10 +158,8 @@ static int stage_one(struct batchjob_wants *w, const struct drafted *d,
 				     &line);
 		if (r < 0)
 			return r;
-		if (!to->r.job_at.requests ||
-		    (to->r.job_at.requests < d->limits.requests &&
-		     to->gather.lines.bytes + line.len <= d->limits.bytes))
-			return append(to, x, &line);
+		if (!to->r.job_at.requests || has_room(to, d, line.len))
+			return append(to, x, &line, d->draft.inputs);
 		r = batchjob_stage_hand_in(to); /* full */
 		if (r < 0)
 			return r;

@@ -33,6 +33,8 @@ void batchjob_step_resume(struct batchjob *x)
 static void sleep_for(struct batchjob *x, double s, const struct err *e)
 {
 	LOCK_SCOPE(&x->b->lock);
+	if (!e && x->r.cancel && !x->at.cancel_sent && x->r.state == BATCHJOB_CREATED)
+		s = 0; /* that came while it was looked at */
 	x->at.trouble = e ? *e : (struct err){ 0 };
 	x->at.due_mono = mono_ns() + (uint64_t)(s * 1e9) + 1;
 	cond_signal(&x->b->tick);
@@ -296,6 +298,9 @@ static void failed(struct batchjob *x)
 		return; /* the next mount goes on */
 	if (x->at.step == BATCH_CREATE && r->unsure)
 		x->at.find = true;
+	lock_take(&x->b->lock);
+	x->r.job_at.strays |= r->job.strays;
+	lock_drop(&x->b->lock);
 	if (x->at.step == BATCH_POLL && r->gone) {
 		ended(x, BATCH_FAILED, "the provider knows no such batch any more");
 	} else if (x->at.step == BATCH_FETCH && r->gone) {

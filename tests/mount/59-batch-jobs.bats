@@ -2,6 +2,7 @@
 # Jobs of the providers' batch APIs: .batch.jsonl
 load ../lib/helpers
 load ../lib/sent
+load ../lib/batches
 
 setup() {
 	setup_dirs
@@ -9,45 +10,6 @@ setup() {
 	P=$M/prompts R=$M/responses
 }
 teardown() { finish_test; }
-
-ALL='openai mistral gemini anthropic'
-at() { # TYPE: where it is below the server's address
-	[ "$1" = openai ] && echo /v1 || echo "/$1"
-}
-mount_batches() { # [LINE]...: into [batch], whose pauses are short; a backend for each provider, called by its type
-	local t config
-
-	config=$(printf '%s\n' '[inferfs]' 'model = openai/small' '[batch]' 'poll_min_s = 0.02' \
-		'poll_max_s = 0.1' "$@")
-	for t in $ALL; do
-		config+=$'\n'$(printf '%s\n' "[backend $t]" "type = $t" "url = http://127.0.0.1:$PORT$(at $t)" \
-			'price = free' 'key_env = TEST_KEY' 'backoff_ms = 2' 'backoff_max_ms = 10' 'retries = 1' \
-			'breaker_failures = 0')
-	done
-	mount_inferfs "$config"
-}
-requests() { # BACKEND FROM TO [MEMBERS]: lines of a job
-	local i
-
-	for i in $(seq "$2" "$3"); do
-		echo "{\"custom_id\":\"l$i\",\"model\":\"$1/small\",\"prompt\":\"line $i\"${4:+,$4}}"
-	done
-}
-job() { # NAME: standard input becomes a job
-	cat >"$W/in" && cp "$W/in" "$P/$1.batch.jsonl"
-}
-output() { timeout $((30 * SLOW)) cat "$R/$1/output.jsonl"; } # NAME, waiting for its end
-texts() { output "$1" | jq -r '.custom_id + " " + (.response.samples[0].text // .error.errno)'; }
-usage_of() { jq -c "$2" "$R/$1/usage.json"; } # NAME FILTER
-settings() { provider_ctl batches -d "$1" >/dev/null; } # JSON OBJECT
-creations() { # how many batches were made
-	provider_requests '[.requests[]|select(.method=="POST" and (.path|test("/batches$|/batch/jobs$|:batchGenerateContent$")))]|length'
-}
-singles() { # requests that were sent one by one
-	provider_requests '[.requests[]|select(.method=="POST" and (.path|test("completions$|generateContent$|/messages$|GenerateContent\\?")))]|length'
-}
-has_batch() { until_true 10 grep -q "taken by $1" "$LOG"; } # BACKEND: it has made a batch
-nothing_left() { ! compgen -G "$STATE/jobs/*.batch" >/dev/null; }
 
 @test "a job goes out as one batch at each provider, and comes back in the order of its lines" {
 	local t
@@ -81,49 +43,6 @@ nothing_left() { ! compgen -G "$STATE/jobs/*.batch" >/dev/null; }
 	requests openai 1 9 | job again
 	is "$(texts again | wc -l)" 9
 	is "$(usage_of again '[.cached,.batches]')" '[9,[]]'
-	is "$(creations)" 1
-}
-
-@test "killed at every step: one batch at the provider, every line once, every sample counted once" {
-	local t point
-
-	for t in openai anthropic; do
-		for point in batch-staged batch-uploaded batch-created batch-polled batch-fetched batch-removed object; do
-			[ $t:$point = anthropic:batch-uploaded ] && point=batch-staged
-			provider_reset
-			rm -rf "$STATE" "$CACHE"
-			DAEMON_ENV=("INFERFS_FAULT=$point:$([ $point = object ] && echo 7 || echo 1)")
-			mount_batches
-			local pid
-			pid=$(daemon_pid)
-			requests $t 1 20 | job j
-			wait_gone "$pid" 20
-			DAEMON_ENV=()
-			remount
-			is "$(texts j | md5sum)" "$(seq 20 | sed 's/.*/l& echo: line &/' | md5sum)" "$t $point"
-			is "$(usage_of j '[.done,.bought]')" '[20,20]' "$t $point"
-			is "$(creations)" 1 "$t $point"
-			is "$(singles)" 0
-			is "$(summary samples_fresh)" 20 "$t $point"
-			until_true 10 nothing_left
-			umount_inferfs
-		done
-	done
-}
-
-@test "killed while the provider works, again and again" {
-	mount_batches
-	settings '{"hold":true}'
-	requests mistral 1 10 | job j
-	until_true 10 eval '[ "$(creations)" = 1 ]'
-	kill9
-	remount
-	kill9
-	remount
-	settings '{}'
-	provider_ctl advance -d '' >/dev/null
-	provider_ctl advance -d '' >/dev/null
-	is "$(texts j | wc -l)" 10
 	is "$(creations)" 1
 }
 
@@ -182,6 +101,57 @@ nothing_left() { ! compgen -G "$STATE/jobs/*.batch" >/dev/null; }
 	done
 }
 
+@test "what comes to nothing is handed in again as often as resubmit says, through every state" {
+	local t n left
+
+	settings '{"states":["waiting","running","finalizing","cancelling","expired"]}'
+	for n in 0 2; do
+		mount_batches "resubmit = $n"
+		for t in $ALL; do
+			requests $t 1 12 | sed "s/line/again $n/" | job $t-$n
+		done
+		for t in $ALL; do
+			# every second one is answered: 6, 3 and 2 of 12, 6 and 3; Gemini gives nothing
+			left=$([ $n = 0 ] && echo 6 || echo 1)
+			[ $t = gemini ] && left=12
+			is "$(texts $t-$n | grep -c ETIMEDOUT)" $left "$t $n"
+			is "$(usage_of $t-$n '[.done,.failed,.bought]')" "[12,$left,$((12 - left))]" "$t $n"
+			is "$(made_at $t)" "$([ $n = 0 ] && echo 1 || echo 4)" "$t $n"
+		done
+		until_true 10 nothing_left
+		umount_inferfs
+	done
+	is "$(there '[.files[]|select(.deleted|not)]')" '[]' "files that are left"
+}
+
+@test "results that are missing, doubled, garbled, huge or somebody else's: every line is final, its neighbours unharmed" {
+	local t bad
+
+	expect_log ' warning a line of the results of a batch is passed over: '
+	settings '{"lines":[{"match":"line 2\"","as":"refused"},{"match":"line 3\"","as":"duplicate"},
+		{"match":"line 4\"","as":"garbled"},{"match":"line 5\"","as":"missing"},{"match":"line 6\"","as":"unknown"},
+		{"match":"line 7\"","as":"huge"},{"match":"line 8\"","as":"expired"},{"match":"line 9\"","as":"cancelled"}]}'
+	mount_batches 'resubmit = 1'
+	for t in $ALL; do
+		requests $t 1 12 | job $t
+	done
+	for t in $ALL; do
+		bad=$'l2 EINVAL\nl4 ECANCELED\nl5 ECANCELED\nl6 ECANCELED\n'
+		case $t in
+		mistral) bad+=$'l8 ECANCELED\nl9 ECANCELED' ;; # they have no results at all
+		gemini) bad+=$'l8 EREMOTEIO\nl9 ECANCELED' ;; # its word for that is the one for a slow server
+		*) bad+=$'l8 ETIMEDOUT\nl9 ECANCELED' ;;
+		esac
+		is "$(texts $t | grep -v ': line')" "$bad" $t
+		is "$(texts $t | grep -c ': line')" 6 $t
+		is "$(usage_of $t '[.total,.done,.failed,.bought]')" '[12,12,6,6]' $t
+		is "$(there "[.batches[]|select(.at==\"$t\")|.requests]|sort")" '[5,12]' "$t: what was refused is not asked again"
+	done
+	is "$(summary samples_fresh) $(summary samples) $(summary calls)" '24 24 24'
+	until_true 10 nothing_left
+	is "$(there '[.files[]|select(.deleted|not)]')" '[]' "files that are left"
+}
+
 @test "a batch that fails as a whole; a key that is rejected" {
 	mount_batches 'resubmit = 0'
 	settings '{"states":["running","failed"],"why":"no credit left"}'
@@ -218,6 +188,27 @@ nothing_left() { ! compgen -G "$STATE/jobs/*.batch" >/dev/null; }
 	done
 }
 
+@test "ctl cancel in the middle of a look: the batch is cancelled at once, not after the pause" {
+	local t
+
+	settings '{"hold":true}'
+	mount_batches
+	umount_inferfs
+	sed -i 's/^poll_\(m[a-z]*\)_s.*/poll_\1_s = 100/' "$W/config.ini"
+	provider_script '[{"method":"GET","path":"/batches/","barrier":"look"},{"method":"GET","path":"/batch/jobs/","barrier":"look"}]'
+	remount
+	for t in $ALL; do
+		requests $t 1 4 | job $t
+	done
+	provider_waiting look 4
+	for t in $ALL; do
+		echo cancel >"$R/$t/ctl"
+		wait_status $t cancelled
+	done
+	provider_release look
+	until_true 10 eval '[ "$(there "[.batches[].state]|unique")" = "[\"cancelling\"]" ]'
+}
+
 @test "rm of the prompt: the batch is cancelled, and nothing is left, also over a restart" {
 	mount_batches
 	settings '{"hold":true}'
@@ -249,7 +240,7 @@ nothing_left() { ! compgen -G "$STATE/jobs/*.batch" >/dev/null; }
 }
 
 @test "a backend without a batch API: refused when it is the only one, else the line's error" {
-	mount_inferfs "$(provider_config)"$'\n'"[backend o]"$'\n'"type = ollama"$'\n'"url = http://127.0.0.1:$PORT/ollama"
+	mount_inferfs "$(provider_config)"$'\n'"[backend o]"$'\n'"type = ollama"$'\n'"url = http://127.0.0.1:$PORT/ollama"$'\n[batch]\npoll_min_s = 0.02'
 	run fop put "$P/a.batch.jsonl" '{"model":"o/x","prompt":"hi"}'
 	like "$output" EOPNOTSUPP
 	like "$(cat "$R/a/error.json")" '\.jsonl'

@@ -2,36 +2,17 @@
 # What a line of a .batch.jsonl may ask for, at the four providers that take batches.
 load ../lib/helpers
 load ../lib/sent
+load ../lib/batches
 
 setup() {
 	setup_dirs
 	start_provider
-	P=$M/prompts R=$M/responses N=$M/namespaces
+	P=$M/prompts R=$M/responses
+	N=$M/namespaces
 }
 teardown() { finish_test; }
 
-ALL='openai mistral gemini anthropic'
-mount_batches() { # a backend for each provider; the pauses are short
-	local t config
-
-	config=$(printf '%s\n' '[inferfs]' 'model = openai/small' '[batch]' 'poll_min_s = 0.02' 'poll_max_s = 0.1')
-	for t in $ALL; do
-		config+=$'\n'$(printf '%s\n' "[backend $t]" "type = $t" 'price = free' 'key_env = TEST_KEY' 'retries = 1' \
-			"url = http://127.0.0.1:$PORT$([ "$t" = openai ] && echo /v1 || echo "/$t")" \
-			'backoff_ms = 2' 'backoff_max_ms = 10' 'breaker_failures = 0')
-	done
-	mount_inferfs "$config"
-}
-job() { # NAME: standard input becomes a job
-	mkdir -p "$(dirname "$P/$1")"
-	cat >"$W/in" && cp "$W/in" "$P/$1.batch.jsonl"
-}
-output() { timeout $((30 * SLOW)) cat "$R/$1/output.jsonl"; } # NAME, waiting for its end
 texts() { output "$1" | jq -r '.custom_id + ": " + (.error.errno // ([.response.samples[].text] | join(", ")))'; }
-usage_of() { jq -c "$2" "$R/$1/usage.json"; } # NAME FILTER
-creations() { # how many batches were made
-	provider_requests '[.requests[]|select(.method=="POST" and (.path|test("/batches$|/batch/jobs$|:batchGenerateContent$")))]|length'
-}
 
 @test "n and namespaces: each line of a namespace gets samples of its own" {
 	local t
@@ -137,4 +118,19 @@ creations() { # how many batches were made
 		is "$(jq -c .provider_message "$R/$t/items/b/error.json")" "$(jq -c .error.provider_message "$R/$t/errors.jsonl")" "$t"
 		like "$(cat "$R/$t/items/b/text" 2>&1)" 'Invalid argument$'
 	done
+}
+
+@test "one line more than a batch takes: two batches, and after a kill only what is new goes into a third" {
+	settings '{"hold":true}'
+	mount_batches
+	seq 50001 | sed 's/.*/{"prompt":"&"}/' | job j
+	until_true 40 eval '[ "$(grep -c "taken by openai" "$LOG")" = 2 ]'
+	is "$(there '[.batches[].requests]|sort')" '[1,50000]'
+	kill9
+	remount
+	seq 50002 | sed 's/.*/{"prompt":"&"}/' | job j
+	until_true 40 eval '[ "$(made_at openai)" -gt 2 ]'
+	is "$(there '[.batches[].requests]|sort')" '[1,1,50000]'
+	rm "$P/j.batch.jsonl"
+	until_true 20 eval '[ "$(there "[.batches[].state]|unique")" = "[\"cancelling\"]" ]'
 }

@@ -11,8 +11,9 @@ static struct batch_file *files;
 static unsigned last_id;
 static json_t *settings;
 
-static const char *const state_words[STATE_COUNT] = { "waiting", "running", "cancelling", "done",
-						      "failed",	 "expired", "cancelled" };
+static const char *const state_words[STATE_COUNT] = { "waiting",    "running",	"finalizing",
+						      "cancelling", "done",	"failed",
+						      "expired",    "cancelled" };
 static const char *const end_words[LINE_ENDS] = { "answered",  "refused", "expired",
 						  "cancelled", "missing", "duplicate",
 						  "garbled",   "unknown", "huge" };
@@ -37,7 +38,7 @@ int batches_script(const json_t *o, const char **out_why)
 	*out_why = "an object with states, hold, lines, why, processing or lag";
 	if (!json_is_object(o))
 		return -1;
-	*out_why = "states: waiting running cancelling done failed expired cancelled";
+	*out_why = "states: waiting running finalizing cancelling done failed expired cancelled";
 	json_array_foreach(json_object_get(o, "states"), i, v) {
 		if (word_at(state_words, STATE_COUNT, v) < 0)
 			return -1;
@@ -117,6 +118,15 @@ struct batch_file *batches_file(const char *id)
 	struct batch_file *f = files;
 
 	while (f && (f->deleted || strcmp(f->id, id)))
+		f = f->next;
+	return f;
+}
+
+struct batch_file *batches_uploads(const struct dialect *d, struct batch_file *after)
+{
+	struct batch_file *f = after ? after->next : files;
+
+	while (f && (f->deleted || !f->name[0] || f->dialect != d))
 		f = f->next;
 	return f;
 }
@@ -222,6 +232,24 @@ void batches_cancel(struct batch *b)
 	b->state = STATE_CANCELLING;
 }
 
+void batches_show(struct buf *out)
+{
+	const char *comma = "";
+
+	buf_str(out, "{\"files\":[");
+	for (const struct batch_file *f = files; f; f = f->next, comma = ",")
+		buf_fmt(out, "%s{\"id\":\"%s\",\"deleted\":%s}", comma, f->id,
+			f->deleted ? "true" : "false");
+	buf_str(out, "],\"batches\":[");
+	comma = "";
+	for (const struct batch *x = batches; x; x = x->next, comma = ",")
+		buf_fmt(out,
+			"%s{\"id\":\"%s\",\"at\":\"%s\",\"state\":\"%s\",\"requests\":%zu,\"deleted\":%s}",
+			comma, x->id, x->dialect->name, state_words[x->state], x->total,
+			x->deleted ? "true" : "false");
+	buf_str(out, "]}");
+}
+
 /* ---- what the four ways share ---- */
 
 int batches_refuse(const struct dialect *d, struct buf *out, int status, const char *field,
@@ -273,6 +301,28 @@ const char *batches_form(const struct batch_ask *ask, const char *name, size_t *
 		}
 	}
 	return NULL;
+}
+
+/* NULL: there is no such part, or its purpose is not batch */
+struct batch_file *batches_add_form(const struct dialect *d, const struct batch_ask *ask,
+				    const char *prefix)
+{
+	static const char mark[] = "filename=\"";
+	size_t n = 0, len = 0, name_len;
+	const char *purpose = batches_form(ask, "purpose", &n);
+	const char *data = batches_form(ask, "file", &len), *name, *end;
+	struct batch_file *f;
+
+	if (!data || !purpose || n != 5 || memcmp(purpose, "batch", 5))
+		return NULL;
+	f = batches_add_file(prefix, data, len);
+	f->dialect = d;
+	name = memmem(ask->body->p, ask->body->len, mark, sizeof(mark) - 1);
+	name = name ? name + sizeof(mark) - 1 : "file";
+	end = memchr(name, '"', sizeof(f->name) - 1);
+	name_len = end ? (size_t)(end - name) : strlen("file");
+	snprintf(f->name, sizeof(f->name), "%.*s", (int)name_len, name);
+	return f;
 }
 
 int batches_serve(const struct dialect *d, struct batch_ask *ask, struct buf *out)

@@ -20,6 +20,7 @@
 enum batch_state {
 	STATE_WAITING,
 	STATE_RUNNING,
+	STATE_FINALIZING, /* a word of its own at one service only */
 	STATE_CANCELLING,
 	STATE_DONE,
 	STATE_FAILED,
@@ -44,6 +45,8 @@ enum line_end {
 
 struct batch_file {
 	char id[40];
+	char name[96]; /* "" where it was not uploaded */
+	const struct dialect *dialect;
 	struct buf data;
 	long looks; /* a file that is processed first: so many looks still say so */
 	bool deleted;
@@ -95,7 +98,7 @@ struct batch_ask {
 	const char *(*argument)(void *arg, const char *name);
 	void *arg;
 	const char *type; /* of the answer; JSON unless set */
-	char link[200];	  /* X-Goog-Upload-URL of the answer; "" none */
+	char link[260];	  /* X-Goog-Upload-URL of the answer; "" none */
 };
 
 /* batches_serve: an answer's status, with its body in out; 0: that is no address of batches. */
@@ -103,6 +106,8 @@ int batches_serve(const struct dialect *d, struct batch_ask *ask, struct buf *ou
 /* Settings, an object of states [words], hold, lines [{match, as}], why, processing, lag; 0 or -1 with a reason. */
 int batches_script(const json_t *settings, const char **out_why);
 void batches_reset(void);
+/* What is there: {"files":[{id, deleted}], "batches":[{id, at, state, requests, deleted}]}, oldest last. */
+void batches_show(struct buf *out);
 /* One state on, for all of them. */
 void batches_advance(void);
 
@@ -111,6 +116,8 @@ void batches_advance(void);
 /* prefix NULL: the id is a UUID */
 struct batch_file *batches_add_file(const char *prefix, const char *data, size_t n);
 struct batch_file *batches_file(const char *id);
+/* The next one that was uploaded here, newest first, behind `after` (NULL: the first). */
+struct batch_file *batches_uploads(const struct dialect *d, struct batch_file *after);
 /* With the lines of `input`; NULL: the caller puts them into lines. */
 struct batch *batches_new(const char *prefix, const struct dialect *d, const struct batch_wire *w,
 			  struct batch_file *input);
@@ -134,6 +141,9 @@ int batchwire_anthropic(const struct dialect *d, struct batch_ask *ask, struct b
 
 /* A part of a form; NULL: it has none of that name. */
 const char *batches_form(const struct batch_ask *ask, const char *name, size_t *out_len);
+/* The uploaded file with its file name. */
+struct batch_file *batches_add_form(const struct dialect *d, const struct batch_ask *ask,
+				    const char *prefix);
 /* A refusal in the dialect's words. */
 int batches_refuse(const struct dialect *d, struct buf *out, int status, const char *field,
 		   const char *text);

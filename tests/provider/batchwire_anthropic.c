@@ -150,6 +150,8 @@ static int one_batch(const struct dialect *d, const struct batch_ask *ask, struc
 		if (!b->over)
 			return batches_refuse(d, out, 400, "id", "it has not ended");
 		b->deleted = true;
+		if (b->output)
+			b->output->deleted = true;
 		buf_fmt(out, "{\"id\":\"%s\",\"type\":\"message_batch_deleted\"}", b->id);
 		return 200;
 	}

@@ -5,8 +5,8 @@
 
 #include "batches.h"
 
-static const char *const words[STATE_COUNT] = { "PENDING", "RUNNING", "RUNNING",  "SUCCEEDED",
-						"FAILED",  "EXPIRED", "CANCELLED" };
+static const char *const words[STATE_COUNT] = { "PENDING",   "RUNNING", "RUNNING", "RUNNING",
+						"SUCCEEDED", "FAILED",	"EXPIRED", "CANCELLED" };
 
 static bool embeds(const struct batch *b)
 {
@@ -142,9 +142,9 @@ static int create(const struct dialect *d, const struct batch_ask *ask, const ch
 static void show_file(struct buf *out, struct batch_file *f)
 {
 	buf_fmt(out,
-		"{\"name\":\"files/%s\",\"mimeType\":\"application/jsonl\",\"sizeBytes\":\"%zu\","
-		"\"state\":\"%s\"}",
-		f->id, f->data.len, f->looks > 0 ? "PROCESSING" : "ACTIVE");
+		"{\"name\":\"files/%s\",\"displayName\":\"%s\",\"mimeType\":\"application/jsonl\","
+		"\"sizeBytes\":\"%zu\",\"state\":\"%s\"}",
+		f->id, f->name, f->data.len, f->looks > 0 ? "PROCESSING" : "ACTIVE");
 }
 
 static bool says(const struct batch_ask *ask, const char *header, const char *value)
@@ -159,12 +159,18 @@ static int start_upload(const struct dialect *d, struct batch_ask *ask, struct b
 {
 	const char *host = ask->header(ask->arg, "Host");
 	const char *length = ask->header(ask->arg, "X-Goog-Upload-Header-Content-Length");
+	json_t *o = json_loadb(ask->body->p ? ask->body->p : "", ask->body->len, 0, NULL);
+	const char *name =
+		json_string_value(json_object_get(json_object_get(o, "file"), "displayName"));
+	char id[64];
 
+	snprintf(id, sizeof(id), "%s", name ? name : "unnamed");
+	json_decref(o);
 	if (!says(ask, "X-Goog-Upload-Protocol", "resumable") ||
 	    !says(ask, "X-Goog-Upload-Command", "start") || !length || !host)
 		return batches_refuse(d, out, 400, "upload", "resumable, start, and a length");
-	snprintf(ask->link, sizeof(ask->link), "http://%s%s/upload/v1beta/files/%s?upload_id=1",
-		 host, d->prefix, length);
+	snprintf(ask->link, sizeof(ask->link), "http://%s%s/upload/v1beta/files/%s?upload_id=%s",
+		 host, d->prefix, length, id);
 	buf_str(out, "{}");
 	return 200;
 }
@@ -172,6 +178,7 @@ static int start_upload(const struct dialect *d, struct batch_ask *ask, struct b
 static int take_upload(const struct dialect *d, const struct batch_ask *ask, const char *length,
 		       struct buf *out)
 {
+	const char *name = ask->argument(ask->arg, "upload_id");
 	struct batch_file *f;
 
 	if (!says(ask, "X-Goog-Upload-Command", "upload, finalize") ||
@@ -179,6 +186,8 @@ static int take_upload(const struct dialect *d, const struct batch_ask *ask, con
 	    ask->body->len != (size_t)strtoull(length, NULL, 10))
 		return batches_refuse(d, out, 400, "upload", "not the bytes that were announced");
 	f = batches_add_file("f", ask->body->p ? ask->body->p : "", ask->body->len);
+	f->dialect = d;
+	snprintf(f->name, sizeof(f->name), "%s", name ? name : "");
 	buf_str(out, "{\"file\":");
 	show_file(out, f);
 	buf_str(out, "}");
@@ -225,6 +234,27 @@ static int one_batch(const struct dialect *d, const struct batch_ask *ask, const
 	else
 		batches_cancel(b);
 	buf_str(out, "{}");
+	return 200;
+}
+
+static int list_files(const struct dialect *d, const struct batch_ask *ask, struct buf *out)
+{
+	const char *token = ask->argument(ask->arg, "pageToken");
+	const char *size = ask->argument(ask->arg, "pageSize");
+	long from = token ? strtol(token, NULL, 10) : 0, i = 0;
+	long end = from + (size ? strtol(size, NULL, 10) : 10);
+
+	buf_str(out, "{\"files\":[");
+	for (struct batch_file *f = batches_uploads(d, NULL); f; f = batches_uploads(d, f), i++) {
+		if (i < from || i >= end)
+			continue;
+		buf_str(out, i > from ? "," : "");
+		show_file(out, f);
+	}
+	buf_str(out, "]");
+	if (i > end)
+		buf_fmt(out, ",\"nextPageToken\":\"%ld\"", end);
+	buf_str(out, "}");
 	return 200;
 }
 
@@ -275,6 +305,8 @@ int batchwire_gemini(const struct dialect *d, struct batch_ask *ask, struct buf 
 		return one_file(d, ask, id, true, out);
 	if (!post && batches_path(ask->path, "/v1beta/files/", "", id))
 		return one_file(d, ask, id, false, out);
+	if (get && !strcmp(ask->path, "/v1beta/files"))
+		return list_files(d, ask, out);
 	if (get && !strcmp(ask->path, "/v1beta/batches"))
 		return list(d, ask, out);
 	if (post && batches_path(ask->path, "/v1beta/batches/", ":cancel", id))

@@ -4,9 +4,10 @@
 
 #include "batches.h"
 
-static const char *const words[STATE_COUNT] = { "QUEUED",   "RUNNING", "CANCELLATION_REQUESTED",
-						"SUCCESS",  "FAILED",  "TIMEOUT_EXCEEDED",
-						"CANCELLED" };
+static const char *const words[STATE_COUNT] = { "QUEUED",	    "RUNNING",
+						"RUNNING",	    "CANCELLATION_REQUESTED",
+						"SUCCESS",	    "FAILED",
+						"TIMEOUT_EXCEEDED", "CANCELLED" };
 
 static void line_path(struct buf *out, const struct batch *b)
 {
@@ -130,21 +131,22 @@ static int create(const struct dialect *d, const struct batch_ask *ask, struct b
 	return status;
 }
 
-static int upload(const struct dialect *d, const struct batch_ask *ask, struct buf *out)
+static void show_file(struct buf *out, const struct batch_file *f)
 {
-	size_t n = 0, len = 0;
-	const char *purpose = batches_form(ask, "purpose", &n);
-	const char *data = batches_form(ask, "file", &len);
-	struct batch_file *f;
-
-	if (!data || !purpose || n != 5 || memcmp(purpose, "batch", 5))
-		return batches_refuse(d, out, 422, "file", "a form with file and purpose=batch");
-	f = batches_add_file(NULL, data, len);
 	buf_fmt(out,
 		"{\"id\":\"%s\",\"object\":\"file\",\"bytes\":%zu,\"created_at\":%lld,\"filename\":"
-		"\"in.jsonl\",\"purpose\":\"batch\",\"sample_type\":\"batch_request\",\"source\":"
+		"\"%s\",\"purpose\":\"batch\",\"sample_type\":\"batch_request\",\"source\":"
 		"\"upload\"}",
-		f->id, len, (long long)time(NULL));
+		f->id, f->data.len, (long long)time(NULL), f->name);
+}
+
+static int upload(const struct dialect *d, const struct batch_ask *ask, struct buf *out)
+{
+	const struct batch_file *f = batches_add_form(d, ask, NULL);
+
+	if (!f)
+		return batches_refuse(d, out, 422, "file", "a form with file and purpose=batch");
+	show_file(out, f);
 	return 200;
 }
 
@@ -168,6 +170,26 @@ static int list(const struct dialect *d, const struct batch_ask *ask, struct buf
 		show(out, b);
 	}
 	buf_fmt(out, "],\"total\":%ld}", i);
+	return 200;
+}
+
+static int list_files(const struct dialect *d, const struct batch_ask *ask, struct buf *out)
+{
+	const char *search = ask->argument(ask->arg, "search");
+	long size = argument(ask, "page_size", 100);
+	long from = argument(ask, "page", 0) * size, i = 0;
+
+	buf_str(out, "{\"object\":\"list\",\"data\":[");
+	for (struct batch_file *f = batches_uploads(d, NULL); f; f = batches_uploads(d, f)) {
+		if (search && !strstr(f->name, search))
+			continue;
+		if (i >= from && i < from + size) {
+			buf_str(out, i > from ? "," : "");
+			show_file(out, f);
+		}
+		i++;
+	}
+	buf_str(out, "]}");
 	return 200;
 }
 
@@ -206,8 +228,8 @@ int batchwire_mistral(const struct dialect *d, struct batch_ask *ask, struct buf
 	bool post = !strcmp(ask->method, "POST"), get = !strcmp(ask->method, "GET");
 	char id[64];
 
-	if (!strcmp(ask->path, "/v1/files") && post)
-		return upload(d, ask, out);
+	if (!strcmp(ask->path, "/v1/files") && (post || get))
+		return post ? upload(d, ask, out) : list_files(d, ask, out);
 	if (!strcmp(ask->path, "/v1/batch/jobs") && (post || get))
 		return post ? create(d, ask, out) : list(d, ask, out);
 	if ((get && batches_path(ask->path, "/v1/files/", "/content", id)) ||

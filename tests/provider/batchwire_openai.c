@@ -1,12 +1,13 @@
 /* Files and batches as OpenAI has them; see batches.h. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "batches.h"
 
-static const char *const words[STATE_COUNT] = { "validating", "in_progress", "cancelling",
-						"completed",  "failed",	     "expired",
-						"cancelled" };
+static const char *const words[STATE_COUNT] = { "validating", "in_progress", "finalizing",
+						"cancelling", "completed",   "failed",
+						"expired",    "cancelled" };
 
 static void line_path(struct buf *out, const struct batch *b)
 {
@@ -116,20 +117,43 @@ static int create(const struct dialect *d, const struct batch_ask *ask, struct b
 	return status;
 }
 
-static int upload(const struct dialect *d, const struct batch_ask *ask, struct buf *out)
+static void show_file(struct buf *out, const struct batch_file *f)
 {
-	size_t n = 0, len = 0;
-	const char *purpose = batches_form(ask, "purpose", &n);
-	const char *data = batches_form(ask, "file", &len);
-	struct batch_file *f;
-
-	if (!data || !purpose || n != 5 || memcmp(purpose, "batch", 5))
-		return batches_refuse(d, out, 400, "file", "a form with file and purpose=batch");
-	f = batches_add_file("file-", data, len);
 	buf_fmt(out,
 		"{\"id\":\"%s\",\"object\":\"file\",\"bytes\":%zu,\"created_at\":%lld,\"filename\":"
-		"\"in.jsonl\",\"purpose\":\"batch\",\"status\":\"processed\"}",
-		f->id, len, (long long)time(NULL));
+		"\"%s\",\"purpose\":\"batch\",\"status\":\"processed\"}",
+		f->id, f->data.len, (long long)time(NULL), f->name);
+}
+
+static int upload(const struct dialect *d, const struct batch_ask *ask, struct buf *out)
+{
+	const struct batch_file *f = batches_add_form(d, ask, "file-");
+
+	if (!f)
+		return batches_refuse(d, out, 400, "file", "a form with file and purpose=batch");
+	show_file(out, f);
+	return 200;
+}
+
+/* Newest first; `after` is the last id of the page before. */
+static int list_files(const struct dialect *d, const struct batch_ask *ask, struct buf *out)
+{
+	const char *after = ask->argument(ask->arg, "after");
+	const char *limit = ask->argument(ask->arg, "limit");
+	long left = limit ? strtol(limit, NULL, 10) : 10000;
+	struct batch_file *f = batches_uploads(d, NULL);
+	const char *comma = "";
+
+	while (after && f && strcmp(f->id, after))
+		f = batches_uploads(d, f);
+	if (after && f)
+		f = batches_uploads(d, f);
+	buf_str(out, "{\"object\":\"list\",\"data\":[");
+	for (; f && left-- > 0; f = batches_uploads(d, f), comma = ",") {
+		buf_str(out, comma);
+		show_file(out, f);
+	}
+	buf_fmt(out, "],\"has_more\":%s}", f ? "true" : "false");
 	return 200;
 }
 
@@ -193,8 +217,8 @@ int batchwire_openai(const struct dialect *d, struct batch_ask *ask, struct buf 
 	bool post = !strcmp(ask->method, "POST"), get = !strcmp(ask->method, "GET");
 	char id[64];
 
-	if (!strcmp(ask->path, "/v1/files") && post)
-		return upload(d, ask, out);
+	if (!strcmp(ask->path, "/v1/files") && (post || get))
+		return post ? upload(d, ask, out) : list_files(d, ask, out);
 	if (!strcmp(ask->path, "/v1/batches") && (post || get))
 		return post ? create(d, ask, out) : list(d, ask, out);
 	if ((get && batches_path(ask->path, "/v1/files/", "/content", id)) ||

@@ -48,7 +48,7 @@ struct call {
 	struct plan plan;
 	struct events ev; /* also the buffer of answers that are not streamed */
 	struct flow flow;
-	char link[200]; /* X-Goog-Upload-URL of the answer; "" none */
+	char link[260]; /* X-Goog-Upload-URL of the answer; "" none */
 };
 
 struct call *call_new(struct MHD_Connection *conn, const char *method, const char *path);

@@ -92,6 +92,13 @@ static int run_batches(struct call *c, struct buf *out)
 	return MHD_HTTP_OK;
 }
 
+static int run_show(struct call *c, struct buf *out)
+{
+	(void)c;
+	batches_show(out);
+	return MHD_HTTP_OK;
+}
+
 static int run_advance(struct call *c, struct buf *out)
 {
 	(void)c;
@@ -185,19 +192,13 @@ static int run_extra(struct call *c, struct buf *out)
 }
 
 static const struct action actions[] = {
-	{ "POST", "script", run_script },
-	{ "POST", "release", run_release },
-	{ "POST", "reset", run_reset },
-	{ "POST", "key", run_key },
-	{ "GET", "waiting", run_waiting },
-	{ "GET", "requests", run_requests },
-	{ "GET", "count", run_count },
-	{ "GET", "aborted", run_aborted },
-	{ "GET", "times", run_times },
-	{ "POST", "batches", run_batches },
-	{ "POST", "advance", run_advance },
-	{ "POST", "extra", run_extra },
-	{ NULL, NULL, NULL },
+	{ "POST", "script", run_script },  { "POST", "release", run_release },
+	{ "POST", "reset", run_reset },	   { "POST", "key", run_key },
+	{ "GET", "waiting", run_waiting }, { "GET", "requests", run_requests },
+	{ "GET", "count", run_count },	   { "GET", "aborted", run_aborted },
+	{ "GET", "times", run_times },	   { "POST", "batches", run_batches },
+	{ "GET", "batches", run_show },	   { "POST", "advance", run_advance },
+	{ "POST", "extra", run_extra },	   { NULL, NULL, NULL },
 };
 
 enum MHD_Result control_answer(struct call *c)

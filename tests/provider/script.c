@@ -24,6 +24,7 @@ struct field {
 static const struct field fields[] = {
 	{ "match", T_STR, AT(match), 0 },
 	{ "path", T_STR, AT(path), 0 },
+	{ "method", T_STR, AT(method), 0 },
 	{ "times", T_INT, AT(times), 0 },
 	{ "status", T_JSON, 0, 0 }, /* an int, not a long: taken by hand below */
 	{ "body", T_BODY, AT(head.body), 0 },
@@ -216,6 +217,8 @@ static bool fits(const struct rule *r, const char *method, const char *path, con
 	if (!r->times)
 		return false;
 	if (r->path ? !strstr(path, r->path) : !!strcmp(method, "POST"))
+		return false;
+	if (r->method && strcmp(method, r->method))
 		return false;
 	if (!r->match || !*r->match)
 		return true;

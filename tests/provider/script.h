@@ -79,6 +79,7 @@ struct rule {
 	char *body_text; /* owns head.body when the script gave JSON instead of a string */
 	const char *match;
 	const char *path;
+	const char *method;
 	struct rule_head head;
 	struct rule_text say;
 	struct rule_flow flow;

@@ -641,6 +641,88 @@ static void test_removal(void **state)
 	end();
 }
 
+/* An upload that was cut off may have left its file there; that of another batch is not ours to delete. */
+static void test_strays(void **state)
+{
+	static const struct {
+		const char *type, *pages[2];
+		const char *asked[6];
+	} k[] = {
+		{ "openai",
+		  { "{\"data\":[{\"id\":\"x\",\"filename\":\"tag-12.jsonl\"},{\"id\":\"y\",\"filename\":"
+		    "\"tag-1.jsonl\"}],\"has_more\":true}",
+		    "{\"data\":[{\"id\":\"z\",\"filename\":\"tag-1.jsonl\"},{\"id\":7}]}" },
+		  { "DELETE /files/in1 ", "GET /files?purpose=batch&limit=1000 ",
+		    "GET /files?purpose=batch&limit=1000&after=y ", "DELETE /files/y ",
+		    "DELETE /files/z " } },
+		{ "mistral",
+		  { "{\"data\":[{\"id\":\"x\",\"filename\":\"tag-1.json\"},{\"id\":\"y\",\"filename\":"
+		    "\"tag-1.jsonl\"}]}",
+		    NULL },
+		  { "DELETE /v1/files/in1 ",
+		    "GET /v1/files?purpose=batch&search=tag-1&page=0&page_size=100 ",
+		    "DELETE /v1/files/y " } },
+		{ "gemini",
+		  { "{\"files\":[{\"name\":\"files/x\"},{\"name\":\"files/y\",\"displayName\":\"tag-1\"}],"
+		    "\"nextPageToken\":\"p 2\"}",
+		    "{\"files\":[{\"name\":\"files/z\",\"displayName\":\"tag-1\"},{\"displayName\":"
+		    "\"tag-1\"}]}" },
+		  { "DELETE /v1beta/files/in1 ", "GET /v1beta/files?pageSize=100 ",
+		    "GET /v1beta/files?pageSize=100&pageToken=p%202 ", "DELETE /v1beta/files/y ",
+		    "DELETE /v1beta/files/z " } },
+		{ "mistral", /* a list that is not to be had */
+		  { "{\"object\":\"list\"}", NULL },
+		  { "DELETE /v1/files/in1 ", "GET /v1/files?" } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(k); i++) {
+		struct batch_job j = job("");
+		struct step s;
+		size_t n = 0;
+
+		(void)str_copy(j.input, sizeof(j.input), "in1");
+		j.strays = true;
+		begin(k[i].type);
+		wire_add_json(w, 200, NULL, "{}");
+		for (int p = 0; p < 2; p++)
+			if (k[i].pages[p])
+				wire_add_json(w, 200, NULL, k[i].pages[p]);
+		wire_add_json(w, 404, NULL, "{}"); /* gone is fine */
+		assert_int_equal(run(&s, BATCH_REMOVE, &j), 0);
+		for (; k[i].asked[n]; n++)
+			assert_true(str_starts(wire_request(w, n), k[i].asked[n]));
+		assert_int_equal(wire_requests(w), n);
+		done(&s);
+		end();
+	}
+}
+
+/* An upload that may have arrived before it broke is told, whatever comes of the next attempt. */
+static void test_upload_again(void **state)
+{
+	static const struct {
+		int first;
+		bool strays;
+	} k[] = { { 429, false }, { 500, true } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(k); i++) {
+		struct batch_job j = job("");
+		struct step s;
+
+		begin("openai");
+		wire_add_json(w, k[i].first, NULL, "{}");
+		wire_add_json(w, 200, NULL, "{\"id\":\"f\"}");
+		s = upload("openai", &j, strlen(two_lines));
+		assert_int_equal(s.err.code, 0);
+		assert_int_equal(wire_requests(w), 2);
+		assert_int_equal(s.result.job.strays, k[i].strays);
+		done(&s);
+		end();
+	}
+}
+
 /* ---- finding ---- */
 
 static void test_find(void **state)
@@ -1026,6 +1108,7 @@ int main(void)
 		cmocka_unit_test(test_gone),	      cmocka_unit_test(test_states),
 		cmocka_unit_test(test_counts),	      cmocka_unit_test(test_form),
 		cmocka_unit_test(test_big_form),      cmocka_unit_test(test_creations),
+		cmocka_unit_test(test_strays),	      cmocka_unit_test(test_upload_again),
 		cmocka_unit_test(test_removal),	      cmocka_unit_test(test_find),
 		cmocka_unit_test(test_find_pages),    cmocka_unit_test(test_find_untagged),
 		cmocka_unit_test(test_resumable),     cmocka_unit_test(test_failed_file),

@@ -35,15 +35,16 @@ static void who_has_batches(void **state)
 		const char *type;
 		enum backend_dialect dialect;
 		const struct batch_api *api;
+		uint64_t requests, megabytes, inputs; /* the file; what surrounds it comes off */
 	} backends[] = {
-		{ "openai", BACKEND_OPENAI, &batch_openai },
-		{ "openai", BACKEND_VLLM, NULL },
-		{ "openai", BACKEND_LLAMACPP, NULL },
-		{ "mistral", BACKEND_OPENAI, &batch_mistral },
-		{ "gemini", BACKEND_OPENAI, &batch_gemini },
-		{ "anthropic", BACKEND_OPENAI, &batch_anthropic },
-		{ "ollama", BACKEND_OPENAI, NULL },
-		{ "echo", BACKEND_OPENAI, NULL },
+		{ "openai", BACKEND_OPENAI, &batch_openai, 50000, 200, 50000 },
+		{ "openai", BACKEND_VLLM, NULL, 0, 0, 0 },
+		{ "openai", BACKEND_LLAMACPP, NULL, 0, 0, 0 },
+		{ "mistral", BACKEND_OPENAI, &batch_mistral, 100000, 512, 0 },
+		{ "gemini", BACKEND_OPENAI, &batch_gemini, 100000, 2000, 0 },
+		{ "anthropic", BACKEND_OPENAI, &batch_anthropic, 100000, 256, 0 },
+		{ "ollama", BACKEND_OPENAI, NULL, 0, 0, 0 },
+		{ "echo", BACKEND_OPENAI, NULL, 0, 0, 0 },
 	};
 
 	(void)state;
@@ -59,7 +60,11 @@ static void who_has_batches(void **state)
 		assert_ptr_equal(batch_api_of(&c), backends[i].api);
 		if (backends[i].api) {
 			assert_int_equal(batch_can(&c, &limits, &e), 0);
-			assert_true(limits.requests && limits.bytes && limits.hours);
+			assert_int_equal(limits.requests, backends[i].requests);
+			assert_in_range(limits.bytes, backends[i].megabytes * 1000000 - 100,
+					backends[i].megabytes * 1000000);
+			assert_int_equal(limits.inputs, backends[i].inputs);
+			assert_true(limits.hours);
 			continue;
 		}
 		assert_int_equal(batch_can(&c, &limits, &e), -EOPNOTSUPP);

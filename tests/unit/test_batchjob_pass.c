@@ -239,6 +239,71 @@ static void a_full_batch_is_handed_in_and_another_begins(void **state)
 	assert_int_equal(wire_requests(t->wire), 0);
 }
 
+/* 50,000 requests and 200 MB are what one batch takes at OpenAI, both to the last one. */
+static void a_batch_is_filled_to_its_limits(void **state)
+{
+	enum { MOST = 50000, BYTES = 200000000 };
+	static const struct {
+		uint64_t requests; /* there before the line */
+		int64_t room;	   /* of the file, beyond the line's own size */
+		bool fits;
+	} k[] = { { MOST - 2, 0, true },  { MOST - 1, 0, true }, { MOST, 0, false },
+		  { MOST + 1, 0, false }, { 1, 1, true },	 { 1, 0, true },
+		  { 1, -1, false },	  { MOST, -1, false } };
+	struct batchy *t = *state;
+
+	for (size_t i = 0; i < sizeof(k) / sizeof(*k); i++) {
+		struct batchjob_pass *p = begin(t);
+		uint64_t line;
+		struct batchjob *x;
+
+		assert_int_equal(ask_line(t, 1, &(struct asking){ .n = 1 }), 0);
+		x = gathering(p);
+		x->r.cancel = true; /* it goes nowhere */
+		/* the next one is as long, but for the number in its custom id */
+		line = x->gather.lines.bytes - strlen("0") +
+		       (size_t)snprintf(NULL, 0, "%llu", (unsigned long long)k[i].requests);
+		x->r.job_at.requests = k[i].requests;
+		x->gather.lines.bytes = (uint64_t)((int64_t)(BYTES - line) - k[i].room);
+		assert_int_equal(ask_line(t, 2, &(struct asking){ .n = 2 }), 0);
+		assert_int_equal(how_many(p), 1);
+		if (gathering(p)->r.job_at.requests != (k[i].fits ? k[i].requests + 1 : 1))
+			fail_msg("row %zu: %llu", i,
+				 (unsigned long long)gathering(p)->r.job_at.requests);
+		gathering(p)->r.cancel = true;
+		end(t);
+		assert_true(batchy_await_none(t));
+	}
+	assert_int_equal(wire_requests(t->wire), 0);
+}
+
+/* A list of texts counts as many as it has. */
+static void texts_to_embed_are_counted_too(void **state)
+{
+	static const char two[] =
+		"{\"endpoint\":\"embedding\",\"input\":[\"a\",\"b\"],\"model\":\"m1\"}";
+	static const struct {
+		uint64_t there;
+		bool fits;
+	} k[] = { { 49997, true }, { 49998, true }, { 49999, false }, { 50000, false } };
+	struct batchy *t = *state;
+
+	for (size_t i = 0; i < sizeof(k) / sizeof(*k); i++) {
+		struct batchjob_pass *p = begin(t);
+
+		assert_int_equal(ask_line(t, 1, &(struct asking){ .n = 1, .effective = two }), 0);
+		assert_int_equal(gathering(p)->gather.inputs, 2);
+		gathering(p)->gather.inputs = k[i].there;
+		gathering(p)->r.cancel = true; /* it goes nowhere */
+		assert_int_equal(ask_line(t, 2, &(struct asking){ .n = 2, .effective = two }), 0);
+		assert_int_equal(gathering(p)->r.job_at.requests, k[i].fits ? 2 : 1);
+		assert_int_equal(gathering(p)->gather.inputs, k[i].fits ? k[i].there + 2 : 2);
+		gathering(p)->r.cancel = true;
+		end(t);
+		assert_true(batchy_await_none(t));
+	}
+}
+
 /* ---- the last line was read ---- */
 
 static void a_pass_is_over_when_nothing_waits(void **state)
@@ -309,6 +374,8 @@ int main(void)
 		TEST(each_sample_is_gathered_once),
 		TEST(what_cannot_share_a_batch_has_its_own),
 		TEST(a_full_batch_is_handed_in_and_another_begins),
+		TEST(a_batch_is_filled_to_its_limits),
+		TEST(texts_to_embed_are_counted_too),
 		TEST(a_pass_is_over_when_nothing_waits),
 		TEST(cancelling_forgets_what_was_gathered),
 		TEST(what_no_batch_can_take_is_said),

@@ -47,6 +47,7 @@ static void a_record_comes_back(void **state)
 			    .requests = 50000,
 			    .begun_real_ns = 1795301022310280273,
 			    .input = "file-1",
+			    .strays = true,
 			    .id = "batch_2",
 			    .output = { "file-out", "file-err" } },
 		.ended = BATCH_EXPIRED,

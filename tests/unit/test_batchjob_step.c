@@ -318,15 +318,19 @@ struct cut {
 };
 
 static const struct cut cuts[] = {
-	{ "in the upload: once more",
+	{ "in the upload: once more; what the first has left there goes, too",
 	  { { 1, NULL } },
 	  { { 200, FILE_1 },
 	    { 200, COMPLETED },
 	    { 200, COMPLETED },
 	    { 200, RESULT("0") },
+	    { 200, DELETED },
+	    { 200, DELETED },
+	    { 200, LIST("{\"id\":\"file-0\",\"filename\":\"tag.jsonl\"}") },
 	    { 200, DELETED } },
 	  { "POST /files ", "POST /files ", "POST /batches ", "GET /batches/batch_1 ",
-	    "GET /files/file-o/content ", "DELETE /files/file-o ", "DELETE /files/file-1 " },
+	    "GET /files/file-o/content ", "DELETE /files/file-o ", "DELETE /files/file-1 ",
+	    "GET /files?purpose=batch", "DELETE /files/file-0 " },
 	  1 },
 	{ "in the creation, which was made: it is found",
 	  { { 200, FILE_1 }, { 1, NULL } },
