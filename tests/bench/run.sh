@@ -12,7 +12,7 @@ dir=$(realpath "$dir")
 
 clean() { # nothing stays mounted, whatever happened
 	local m
-	for m in "$dir"/*/mnt "$dir"/empty; do
+	for m in "$dir"/*/mnt; do
 		[ -d "$m" ] && mountpoint -q "$m" 2>/dev/null && fusermount3 -uz "$m"
 	done
 	rm -rf --one-file-system "$dir"
