@@ -1,13 +1,13 @@
 /*
  * tests/bench/relay.c - the least a FUSE file system can add to a request: nothing but the relay
  *
- *   relay MOUNTPOINT URL BODY AT [DIR]
+ *   relay MOUNTPOINT URL BODY AT [files:DIR | log:FILE]
  *
  * One thread, one epoll(7). What is written to `ask` gives eight digits, after its first "number "; file
  * BODY is sent to URL with them at offset AT, and the stream that comes back is what a read gets,
- * undecoded, when it is complete. With DIR it is also put there as inferfs does: written to tmp/, renamed
- * into a directory by two bytes of a hash, nothing synced, after the reader has got it and before he
- * learns that it is the end.
+ * undecoded, when it is complete. It can also be kept, after the reader has got it and before he learns
+ * that it is the end: as inferfs does, written to DIR/tmp, renamed into a directory by two bytes of a hash,
+ * nothing synced; or at the end of one file.
  */
 #define FUSE_USE_VERSION 312
 #include <curl/curl.h>
@@ -46,7 +46,7 @@ static struct call *idle;
 static const char *url;
 static char *template;
 static size_t template_len, digits_at;
-static int watcher = -1, dir = -1;
+static int watcher = -1, dir = -1, log_file = -1;
 static int64_t due = -1; /* when curl wants to be called, ms */
 static unsigned long names;
 static unsigned flying;
@@ -123,6 +123,12 @@ static void call_give(struct call *c)
 
 /* ---- the store ---- */
 
+static void call_append(const struct call *c)
+{
+	if (write(log_file, c->got, c->len) != (ssize_t)c->len)
+		perror("relay: error: append");
+}
+
 static void call_store(const struct call *c)
 {
 	uint64_t hash = strtoull(c->body + digits_at, NULL, 10) * UINT64_C(0x9E3779B97F4A7C15);
@@ -193,6 +199,8 @@ static void collect(void)
 			call_give(c);
 		if (dir >= 0)
 			call_store(c);
+		if (log_file >= 0)
+			call_append(c);
 		if (c->closed)
 			call_drop(c);
 	}
@@ -373,6 +381,21 @@ static bool run(void)
 	return true;
 }
 
+static bool keep_in(const char *where)
+{
+	const char *path = strchr(where, ':');
+
+	if (!path)
+		return false;
+	if (strncmp(where, "log:", 4) == 0) {
+		log_file = open(path + 1, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+		return log_file >= 0;
+	}
+	dir = open(path + 1, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+	(void)mkdirat(dir, "tmp", 0700);
+	return dir >= 0;
+}
+
 static bool arguments(int argc, char **argv)
 {
 	FILE *f = argc > 4 ? fopen(argv[3], "r") : NULL;
@@ -388,12 +411,7 @@ static bool arguments(int argc, char **argv)
 	if (n < 0 || digits_at + DIGITS > (size_t)n)
 		return false;
 	template_len = (size_t)n;
-	if (argc > 5) {
-		dir = open(argv[5], O_DIRECTORY | O_RDONLY | O_CLOEXEC);
-		(void)mkdirat(dir, "tmp", 0700);
-		return dir >= 0;
-	}
-	return true;
+	return argc < 6 || keep_in(argv[5]);
 }
 
 int main(int argc, char **argv)
@@ -404,7 +422,7 @@ int main(int argc, char **argv)
 	int rc = 1;
 
 	if (!arguments(argc, argv)) {
-		fprintf(stderr, "usage: relay MOUNTPOINT URL BODY AT [DIR]\n");
+		fprintf(stderr, "usage: relay MOUNTPOINT URL BODY AT [files:DIR | log:FILE]\n");
 		return 2;
 	}
 	session = fuse_session_new(&args, &ops, sizeof(ops), NULL);

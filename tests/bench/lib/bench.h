@@ -111,6 +111,7 @@ void world_provider_end(struct bench *b);
 
 void row_hits(struct bench *b);	   /* 1, 2, 3 */
 void row_misses(struct bench *b);  /* 4 */
+void row_store(struct bench *b);   /* a part of 4 */
 void row_waiters(struct bench *b); /* 5 */
 void row_tree(struct bench *b);	   /* 6 */
 void row_memory(struct bench *b);  /* 7 */

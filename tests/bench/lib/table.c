@@ -10,7 +10,7 @@ static unsigned hits, misses;
 
 void table_head(const struct bench *b)
 {
-	printf("%-56s %-8s %14s %14s %11s %11s %-6s %7s\n", "what", "CPUs", "floor", "inferfs",
+	printf("%-64s %-8s %14s %14s %11s %11s %-6s %7s\n", "what", "CPUs", "floor", "inferfs",
 	       "value", "target", "", "RSS MiB");
 	(void)b;
 	fflush(stdout);
@@ -27,7 +27,7 @@ void table_add(const struct bench *b, struct table_row row)
 	if (row.rule != TABLE_NONE)
 		snprintf(target, sizeof(target), "%s %.3g%s",
 			 row.rule == TABLE_AT_LEAST ? ">=" : "<=", row.target, row.unit);
-	printf("%-56s %-8s %14s %14s %11s %11s %-6s %7.1f\n", row.name,
+	printf("%-64s %-8s %14s %14s %11s %11s %-6s %7.1f\n", row.name,
 	       b->pinned ? "pinned" : "all", row.floor ? row.floor : "-", row.ours, value, target,
 	       row.rule == TABLE_NONE ? ""
 	       : row.possible	      ? (ok ? "can" : "cannot")
