@@ -12,7 +12,8 @@
  *       alike    as many as it sends to inferfs, see below
  *       noopen   least, and open(2) is never told: a hit is no message at all. The kernel takes that
  *                for the whole mount, so a file system that has streams cannot have it.
- *       work     least, but `ask` parses, hashes and reads a file below DIR
+ *       hash     least, but `ask` parses and hashes what is written
+ *       work     hash, and `ask` reads and parses a file below DIR, too
  *
  * What a hit by files sends, per operation, counted on inferfs -d over 500 stored keys:
  *
@@ -61,7 +62,7 @@ struct asked { /* an open `ask` */
 static struct fuse_session *session;
 static char *answer;
 static size_t answer_len;
-static bool alike, no_open;
+static bool alike, no_open, hashes;
 static int stored = -1;	      /* directory, for mode work */
 static bool exists[KEYS_MAX]; /* prompts */
 static unsigned short
@@ -272,13 +273,13 @@ static void on_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t siz
 	(void)off;
 	if (kind_of(ino) == ASK && size <= sizeof(a->doc)) {
 		a->at = 0;
-		if (stored >= 0)
+		if (hashes)
 			memcpy(a->doc, buf, a->doc_len = size);
 	}
 	fuse_reply_write(req, size);
 }
 
-/* ---- mode work ---- */
+/* ---- modes hash and work ---- */
 
 static void store(const char *path, const char *text)
 {
@@ -300,8 +301,22 @@ static void store(const char *path, const char *text)
 	close(fd);
 }
 
-/* The least that a hit can do: parse the question, hash it, open, read and parse what is stored. A first
- * question stores. */
+static ssize_t read_stored(const char *path, char *buf, size_t cap)
+{
+	int fd = openat(stored, path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0) {
+		store(path, answer);
+		return 0;
+	}
+	n = read(fd, buf, cap);
+	close(fd);
+	return n;
+}
+
+/* What a hit can hardly leave out: parse the question and hash it; and unless answers are kept in memory,
+ * open and read what is stored, which inferfs has as JSON. A first question stores. */
 static bool look_up(struct asked *a)
 {
 	json_t *doc = json_loadb(a->doc, a->doc_len, 0, NULL), *kept;
@@ -310,19 +325,13 @@ static bool look_up(struct asked *a)
 	char path[2 * sizeof(hash) + 8];
 	size_t at = 0;
 	ssize_t n = -1;
-	int fd;
 
 	if (words) {
 		SHA256((const unsigned char *)words, strlen(words), hash);
 		for (size_t i = 0; i < sizeof(hash); i++)
 			at += (size_t)snprintf(path + at, sizeof(path) - at,
 					       i < 2 ? "%02x/" : "%02x", hash[i]);
-		fd = openat(stored, path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0)
-			store(path, answer);
-		n = fd < 0 ? 0 : read(fd, buf, sizeof(buf));
-		if (fd >= 0)
-			close(fd);
+		n = stored < 0 ? 0 : read_stored(path, buf, sizeof(buf));
 	}
 	kept = n > 0 ? json_loadb(buf, (size_t)n, 0, NULL) : NULL;
 	a->found = n == 0 || json_string_length(json_object_get(kept, "text")) == answer_len;
@@ -338,7 +347,7 @@ static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	struct asked *a = kind_of(ino) == ASK ? (struct asked *)(uintptr_t)fi->fh : NULL;
 	size_t at = a ? a->at : (size_t)off, n;
 
-	if (a && stored >= 0 && !a->at && !look_up(a)) {
+	if (a && hashes && !a->at && !look_up(a)) {
 		fuse_reply_err(req, EIO);
 		return;
 	}
@@ -385,10 +394,14 @@ static bool arguments(int argc, char **argv)
 	answer_len = strtoul(argv[2], NULL, 10);
 	alike = strcmp(argv[3], "alike") == 0;
 	no_open = strcmp(argv[3], "noopen") == 0;
-	if (strcmp(argv[3], "work") == 0)
-		stored = argc > 4 ? open(argv[4], O_DIRECTORY | O_RDONLY | O_CLOEXEC) : -1;
-	else if (!alike && !no_open && strcmp(argv[3], "least") != 0)
+	hashes = strcmp(argv[3], "hash") == 0 || strcmp(argv[3], "work") == 0;
+	if (!alike && !no_open && !hashes && strcmp(argv[3], "least") != 0)
 		return false;
+	if (strcmp(argv[3], "work") == 0) {
+		stored = argc > 4 ? open(argv[4], O_DIRECTORY | O_RDONLY | O_CLOEXEC) : -1;
+		if (stored < 0)
+			return false;
+	}
 	answer = calloc(1, answer_len + 1);
 	if (answer)
 		memset(answer, 'x', answer_len);
@@ -404,7 +417,8 @@ int main(int argc, char **argv)
 	int rc = 1;
 
 	if (!arguments(argc, argv)) {
-		fprintf(stderr, "usage: leastfs MOUNTPOINT BYTES least|alike|noopen|work [DIR]\n");
+		fprintf(stderr,
+			"usage: leastfs MOUNTPOINT BYTES least|alike|noopen|hash|work [DIR]\n");
 		return 2;
 	}
 	if (!alike)

@@ -5,7 +5,8 @@
 # BENCH_QUICK=1 a smoke test; BENCH_CPUS=pinned|all; BENCH_KEYS of rows 1 to 4; BENCH_ENTRIES of row 6;
 # BENCH_DIR: a directory on ext4 for everything it writes.
 #
-# "can" and "cannot" in rows 1 to 4: whether the least that a FUSE file system can do meets the target here.
+# "can" and "cannot" in rows 1 to 4: whether what the row names, done by a file system that does nothing
+# else, meets the target on this machine.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 build=$(realpath "${INFERFS_BUILD:-build}")

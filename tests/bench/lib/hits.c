@@ -16,6 +16,7 @@
 static const char *const names[HITS_SIDES] = { [HITS_LEAST] = "least",
 					       [HITS_ALIKE] = "alike",
 					       [HITS_NOOPEN] = "noopen",
+					       [HITS_HASH] = "hash",
 					       [HITS_WORK] = "work" };
 
 static char **many(size_t n)

@@ -12,7 +12,8 @@ enum hits_side {
 	HITS_LEAST,  /* leastfs, see there: the fewest messages */
 	HITS_ALIKE,  /*   as many as the kernel sends to inferfs */
 	HITS_NOOPEN, /*   no open(2) */
-	HITS_WORK,   /*   `ask` parses, hashes and reads a file */
+	HITS_HASH,   /*   `ask` parses and hashes */
+	HITS_WORK,   /*   and reads and parses a file */
 	HITS_SIDES
 };
 
