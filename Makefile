@@ -154,7 +154,7 @@ asan tsan: %: %-unit build/%-programs examples ## unit and mount tests under a s
 fuzz-programs: $(FUZZ:%=build/fuzz/%)
 fuzz: fuzz-programs ## every fuzz target for FUZZ_SECONDS (60)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run/fuzz.sh $(FUZZ:%=build/fuzz/%)
-bench: all $(BENCH:%=build/bench/%) build/provider ## the table of targets; ROWS=12 for some, BENCH_QUICK=1 to see that it works
+bench: all $(BENCH:%=build/bench/%) build/provider ## the table of targets; ROWS=12 for some, BENCH_KEYS=1000 for a smaller sample, BENCH_QUICK=1 to see that it works
 	@tests/bench/run.sh $(ROWS)
 bench-smoke: all $(BENCH:%=build/bench/%) build/provider ## every row with a few operations, times not judged
 	@if BENCH_QUICK=1 BENCH_CPUS=all tests/bench/run.sh; then echo "ok bench"; else echo "not ok bench"; exit 1; fi

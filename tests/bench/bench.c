@@ -5,6 +5,7 @@
  *                              tenth), all if absent
  *   BENCH_QUICK=1              a few hundred operations: does it work, not how fast
  *   BENCH_CPUS=pinned|all      one of the two passes only
+ *   BENCH_KEYS=N               distinct keys in rows 1 to 4, instead of 10,000: a smaller sample
  *   BENCH_ENTRIES=N            of the cache in row 6, instead of 100,000
  */
 #include <stdio.h>
@@ -59,6 +60,7 @@ static void say_where(const struct bench *b)
 int main(int argc, char **argv)
 {
 	const char *cpus = getenv("BENCH_CPUS"), *quick = getenv("BENCH_QUICK");
+	const char *keys = getenv("BENCH_KEYS");
 	struct bench b = { .quick = quick && *quick && *quick != '0' };
 	struct rlimit files;
 
@@ -69,7 +71,11 @@ int main(int argc, char **argv)
 	b.build = argv[1];
 	b.dir = argv[2];
 	b.rows = argc > 3 && *argv[3] ? argv[3] : "1234567890";
-	b.keys = b.quick ? 300 : 10000;
+	b.keys = keys && *keys ? strtoul(keys, NULL, 10) : b.quick ? 300 : 10000;
+	if (b.keys < 100) {
+		fprintf(stderr, "bench: BENCH_KEYS must be a number from 100\n");
+		return 2;
+	}
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);

@@ -56,13 +56,19 @@ void words_prompt(char kind, size_t i, char out[WORDS_PROMPT + 1]);
 char *words_document(char kind, size_t i, size_t *out_len); /* {"prompt":...} */
 char *words_echo(char kind, size_t i, size_t *out_len);	    /* what echo answers */
 
-/* ---- pair.c: two operations by turns ---- */
+/* ---- pair.c: operations by turns ---- */
 
 typedef void pair_fn(void *arg, size_t i);
 struct pair {
 	double floor, ours; /* medians, ns per operation */
 };
-/* pair_run - n operations of each in batches; every operation sees each i once */
+struct pair_side {
+	pair_fn *fn;
+	void *arg;
+	double ns; /* the median, by pair_turns */
+};
+/* pair_turns - n operations of each in batches; every operation sees each i once */
+void pair_turns(size_t n, size_t batch, struct pair_side *sides, size_t count);
 struct pair pair_run(size_t n, size_t batch, pair_fn *floor, pair_fn *ours, void *arg);
 
 /* ---- table.c ---- */
@@ -74,12 +80,15 @@ struct table_row {
 	const char *unit;   /* of value; "" for a ratio */
 	double value, target;
 	enum table_rule rule;
+	bool possible; /* no result of ours: could the target be met? counted neither way */
 };
 void table_head(const struct bench *b);
 void table_add(const struct bench *b, struct table_row row);
 void table_foot(void);
 /* table_pair - the usual row: rate of ours to rate of the floor, at least target */
 void table_pair(const struct bench *b, const char *name, struct pair p, double target);
+/* table_possible - the same where the least that can be done stands in the place of ours */
+void table_possible(const struct bench *b, const char *name, struct pair p, double target);
 
 /* ---- world.c: the processes ---- */
 
@@ -91,8 +100,10 @@ uint64_t world_rss_bytes(struct bench *b);
 /* world_settle - returns when the daemon has nothing to do: what it does behind an answer belongs
  * to no later measurement */
 void world_settle(struct bench *b);
-pid_t world_empty(struct bench *b, const char *mnt, size_t answer); /* the empty file system */
-void world_empty_end(const char *mnt, pid_t pid);
+/* world_helper - a file system of build/bench: its name, the mountpoint (for run.sh's sake dir/NAME/mnt),
+ * its other arguments */
+pid_t world_helper(struct bench *b, const char *const argv[]);
+void world_helper_end(const char *mnt, pid_t pid);
 void world_provider(struct bench *b);
 void world_provider_end(struct bench *b);
 
@@ -100,6 +111,7 @@ void world_provider_end(struct bench *b);
 
 void row_hits(struct bench *b);	   /* 1, 2, 3 */
 void row_misses(struct bench *b);  /* 4 */
+void row_store(struct bench *b);   /* a part of 4 */
 void row_waiters(struct bench *b); /* 5 */
 void row_tree(struct bench *b);	   /* 6 */
 void row_memory(struct bench *b);  /* 7 */

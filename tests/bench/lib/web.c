@@ -132,6 +132,17 @@ struct web *web_free(struct web *w)
 	return NULL;
 }
 
+const char *web_url(const struct web *w)
+{
+	return w->url;
+}
+
+const char *web_body(const struct web *w, size_t *out_at)
+{
+	*out_at = w->at;
+	return w->body;
+}
+
 void web_one(struct web *w, size_t number)
 {
 	struct slot *s = slot_of(w, 0);

@@ -13,6 +13,9 @@ struct web *web_new(int port, const char *body, size_t at);
 /* web_learn - the same with the body of the last request the server saw; digits: where they are in it */
 struct web *web_learn(int port, const char *digits);
 struct web *web_free(struct web *w);
+/* web_body - where its requests go, and what is sent there, for who sends the same */
+const char *web_url(const struct web *w);
+const char *web_body(const struct web *w, size_t *out_at);
 /* web_one - one streamed request on the kept connection, read to its end mark */
 void web_one(struct web *w, size_t number);
 /* web_many - numbers from, from + 1, ...: n of them, `width` at a time */

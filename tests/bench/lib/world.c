@@ -1,5 +1,5 @@
 /*
- * tests/bench/lib/world.c - the daemon, the provider server, the empty file system
+ * tests/bench/lib/world.c - the daemon, the provider server, the file systems beside it
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -169,22 +169,25 @@ void world_settle(struct bench *b)
 	bench_die("the daemon of %s is still busy after %d s", b->mnt, WAIT_MS / 1000);
 }
 
-pid_t world_empty(struct bench *b, const char *mnt, size_t answer)
+pid_t world_helper(struct bench *b, const char *const argv[])
 {
+	const char *full[8] = { NULL };
 	struct stat below;
 	pid_t pid;
 
-	bench_mkdir(mnt);
-	if (stat(mnt, &below) < 0)
-		bench_die("%s: %s", mnt, strerror(errno));
-	pid = start((const char *[]){ bench_fmt("%s/bench/emptyfs", b->build), mnt,
-				      bench_fmt("%zu", answer), NULL },
-		    -1);
-	await_mount(mnt, below.st_dev, pid);
+	for (size_t i = 0; argv[i] && i + 1 < sizeof(full) / sizeof(*full); i++)
+		full[i] = argv[i];
+	full[0] = bench_fmt("%s/bench/%s", b->build, argv[0]);
+	bench_mkdir(argv[1]);
+	if (stat(argv[1], &below) < 0)
+		bench_die("%s: %s", argv[1], strerror(errno));
+	pid = start(full, -1);
+	await_mount(argv[1], below.st_dev, pid);
+	free((char *)(uintptr_t)full[0]);
 	return pid;
 }
 
-void world_empty_end(const char *mnt, pid_t pid)
+void world_helper_end(const char *mnt, pid_t pid)
 {
 	end(mnt, pid);
 }
