@@ -11,6 +11,8 @@
 
 #include "base/banned.h"
 
+#define DIR_TTL 1.0 /* when its name changes, the kernel is told at once */
+
 static uint32_t dir_of(uint64_t nodeid)
 {
 	return (uint32_t)VFS_REST(nodeid);
@@ -31,7 +33,7 @@ void mirror_dir_entry(struct vfs *v, uint32_t idx, struct vfs_entry *out)
 
 	*out = (struct vfs_entry){ .nodeid = VFS_NODE(VFS_MIRROR, idx),
 				   .generation = prompts_generation(v, idx),
-				   .attr_ttl_s = 1 };
+				   .attr_ttl_s = DIR_TTL };
 	vfs_fill_attr(v, &out->st, out->nodeid, S_IFDIR | 0755, 0, v->start_ns);
 	/* the change time stays: within the time to live a new one would make tar say "file changed" */
 	if (prompts_attr(v, idx, &st) == 0)
@@ -72,6 +74,8 @@ int mirror_entry(struct vfs *v, uint32_t dir, const char *name, struct vfs_entry
 
 	if (name[0] != '.' && prompts_lookup_dir(v, dir, name, &idx) == 0) {
 		mirror_dir_entry(v, idx, out);
+		out->entry_ttl_s = DIR_TTL;
+		given_add(v->given, dir, name);
 		return 0;
 	}
 	r = prompts_lookup_stem(v, dir, name, &found);

@@ -242,6 +242,25 @@ prompt() { put "$1.json" "{\"prompt\":\"$2\"}"; } # STEM TEXT
 	sent one two
 }
 
+@test "a directory's name under responses/ is never an old one" {
+	mkdir "$P/d" "$P/e"
+	prompt d/a one
+	prompt e/a two
+	is "$(answer d/a)$(answer e/a)" "echo: oneecho: two"
+	is "$(fop exchange "$P/d" "$P/e")" "exchange ok"
+	is "$(answer d/a)$(answer e/a)" "echo: twoecho: one"
+	rm -r "$P/d"
+	[ ! -e "$R/d" ]
+	prompt d three
+	is "$(answer d)" "echo: three"
+	rm "$P/d.json"
+	mv "$P/e" "$P/d"
+	is "$(answer d/a)" "echo: one"
+	[ ! -e "$R/e" ]
+	is "$(ls "$R")" d
+	sent one three two
+}
+
 @test "RENAME_EXCHANGE exchanges the responses" {
 	prompt a one
 	prompt b two
