@@ -24,6 +24,8 @@
 #include "infer/batch.h"
 #include "jobs/bulk.h"
 
+struct checked;
+
 #define BATCHJOB_PATH_MAX 112 /* of a sample, with its NUL */
 
 enum batchjob_state {

@@ -6,6 +6,7 @@
 #include "base/auto.h"
 #include "base/str.h"
 #include "jobs/batchjob_stage.h"
+#include "jobs/check.h"
 #include "jobs/flight.h"
 #include "jobs/sweep.h"
 

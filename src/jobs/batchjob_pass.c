@@ -5,6 +5,7 @@
 
 #include "base/auto.h"
 #include "jobs/batchjob_stage.h"
+#include "jobs/check.h"
 
 #include "base/banned.h"
 

@@ -9,6 +9,7 @@
 
 #include "base/auto.h"
 #include "jobs/batchjob_stage.h"
+#include "jobs/check.h"
 #include "jobs/image.h"
 
 #include "base/banned.h"

@@ -6,10 +6,10 @@
 #include "base/auto.h"
 #include "base/mono.h"
 #include "core/response.h"
+#include "jobs/check.h"
 #include "jobs/fallback.h"
 #include "jobs/flight.h"
 #include "jobs/image.h"
-#include "jobs/inside.h"
 #include "jobs/settle.h"
 
 #include "base/banned.h"

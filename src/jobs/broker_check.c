@@ -8,10 +8,10 @@
 #include "base/mono.h"
 #include "base/str.h"
 #include "core/response.h"
+#include "jobs/check.h"
 #include "jobs/deal.h"
 #include "jobs/fallback.h"
 #include "jobs/image.h"
-#include "jobs/inside.h"
 #include "jobs/settle.h"
 
 #include "base/banned.h"

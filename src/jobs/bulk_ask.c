@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "jobs/bulk_ask.h"
+#include "jobs/check.h"
 #include "jobs/image.h"
 
 #include "base/banned.h"

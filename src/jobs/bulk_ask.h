@@ -9,6 +9,8 @@
 #include "jobs/bulk_item.h"
 #include "jobs/inside.h"
 
+struct checked;
+
 struct bulk_ask {
 	struct broker *b;
 	const char *root, *path; /* of the prompt's file */

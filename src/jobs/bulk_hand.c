@@ -6,6 +6,7 @@
 #include "base/auto.h"
 #include "base/str.h"
 #include "jobs/bulk_hand.h"
+#include "jobs/check.h"
 
 #include "base/banned.h"
 

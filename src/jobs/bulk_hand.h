@@ -9,6 +9,8 @@
 
 #include "jobs/bulk.h"
 
+struct checked;
+
 /* bulk_hand_name - fill hand_id and hand_path of what is asked; 0, -ENOMEM */
 int bulk_hand_name(struct bulk *k, struct bulk_asked *a, struct checked *c);
 /* bulk_hand_same - the row of an earlier run is known by the same */

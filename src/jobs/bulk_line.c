@@ -9,6 +9,7 @@
 #include "base/mono.h"
 #include "base/str.h"
 #include "jobs/bulk.h"
+#include "jobs/check.h"
 #include "jobs/flight.h"
 
 #include "base/banned.h"

@@ -14,6 +14,8 @@
 #include "jobs/bulk_item.h"
 #include "jobs/inside.h"
 
+struct checked;
+
 struct bulk;
 
 struct bulk_line {

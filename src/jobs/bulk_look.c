@@ -5,6 +5,7 @@
 #include "core/canon.h"
 #include "jobs/batchjob_stage.h"
 #include "jobs/bulk_look.h"
+#include "jobs/check.h"
 #include "jobs/flight.h"
 
 #include "base/banned.h"

@@ -11,6 +11,7 @@
 #include "jobs/bulk.h"
 #include "jobs/bulk_ask.h"
 #include "jobs/bulk_hand.h"
+#include "jobs/check.h"
 
 #include "base/banned.h"
 

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "core/canon.h"
+#include "jobs/check.h"
 #include "jobs/fallback.h"
 #include "jobs/image.h"
-#include "jobs/inside.h"
 
 #include "base/banned.h"
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "jobs/check.h"
 #include "jobs/fallback.h"
 #include "jobs/flight.h"
 

@@ -12,6 +12,8 @@
 
 #include "jobs/inside.h"
 
+struct checked;
+
 /* fallback_check - 0, or the error that the first unfit model would give, naming it */
 int fallback_check(struct broker *b, const struct checked *c, const json_t *models, struct err *e);
 /* fallback_left - another model could be asked; the lock is held, or nobody else knows j yet */

@@ -9,8 +9,8 @@
 #include "base/str.h"
 #include "core/response.h"
 #include "jobs/bulk.h"
+#include "jobs/check.h"
 #include "jobs/flight.h"
-#include "jobs/inside.h"
 #include "jobs/purchase.h"
 
 #include "base/banned.h"

@@ -8,6 +8,7 @@
 #include "base/mono.h"
 #include "core/price.h"
 #include "core/vectors.h"
+#include "jobs/check.h"
 #include "jobs/keep.h"
 #include "jobs/land.h"
 #include "jobs/settle.h"

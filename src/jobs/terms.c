@@ -6,6 +6,7 @@
 #include "base/auto.h"
 #include "base/mono.h"
 #include "jobs/bulk_line.h"
+#include "jobs/check.h"
 
 #include "base/banned.h"
 

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "batchjob_fixture.h"
+#include "jobs/check.h"
 
 static struct batchjob_pass *begin(struct batchy *t)
 {

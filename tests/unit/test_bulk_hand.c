@@ -11,6 +11,7 @@
 
 #include "broker_fixture.h"
 #include "jobs/bulk_hand.h"
+#include "jobs/check.h"
 
 struct stage {
 	struct fixture f;

@@ -14,6 +14,7 @@
 #include "base/fdio.h"
 #include "broker_fixture.h"
 #include "jobs/bulk_look.h"
+#include "jobs/check.h"
 
 static int setup(void **state)
 {

@@ -12,6 +12,7 @@
 
 #include "base/auto.h"
 #include "hand.h"
+#include "jobs/check.h"
 #include "jobs/deal.h"
 #include "jobs/purchase.h"
 

@@ -12,6 +12,7 @@
 
 #include "base/auto.h"
 #include "hand.h"
+#include "jobs/check.h"
 #include "jobs/land.h"
 
 static int set_up(void **state)
