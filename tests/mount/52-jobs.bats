@@ -27,7 +27,8 @@ many() { # N
 	}'
 }
 script_many() { # N
-	provider_script "[{\"match\":\"bad line\",\"status\":400},{\"match\":\"shaky\",\"times\":$(($1 / 50)),\"reset\":true}]"
+	provider_script "$(jq -cn --argjson n "$1" '[{match: "bad line", status: 400}] +
+		[range(7; $n + 1; 50) | {match: "shaky line \(.).", times: 1, reset: true}]')"
 }
 # what output.jsonl of many() must be, as ID TAB ANSWER or ERRNO
 expected() { # N
