@@ -170,7 +170,7 @@ endif
 lint: ## every check of style, budgets and layers, both compilers, tidy, cppcheck, shellcheck
 	@JOBS=$(JOBS) tests/lint/lint.sh
 fmt: ## format all C files
-	$(CLANG_FORMAT) -i $(ALL_C) $(ALL_H)
+	@$(CLANG_FORMAT) -i $(ALL_C) $(ALL_H)
 fmt-check: ## say which C files are not formatted
 	@$(CLANG_FORMAT) --dry-run -Werror --ferror-limit=3 $(ALL_C) $(ALL_H)
 headers: $(HDR:%.h=build/lint/headers/%.ok) ## compile every header alone
