@@ -3,23 +3,24 @@
 #include <stdlib.h>
 
 #include "fuse/answer.h"
+#include "fuse/ops.h"
 
 #include "base/banned.h"
 
 struct answer_op {
 	fuse_req_t req;
+	struct ops_context *context;
 	bool plus;
 	void (*interrupted)(void *arg);
 	void *arg;
 };
 
-static fuse_req_t take(void *impl)
+/* The reply is written; before that the session is in use. */
+static int answered(struct answer_op *op, int result)
 {
-	struct answer_op *op = impl;
-	fuse_req_t req = op->req;
-
+	atomic_fetch_sub(&op->context->unanswered, 1);
 	free(op);
-	return req;
+	return result;
 }
 
 static void to_param(const struct vfs_entry *e, struct fuse_entry_param *p)
@@ -44,68 +45,87 @@ static void to_info(const struct vfs_open *o, struct fuse_file_info *fi)
  * interrupted and forgot the request; anything else means that the connection is gone. */
 static void on_err(void *impl, int code)
 {
-	(void)fuse_reply_err(take(impl), code);
+	struct answer_op *op = impl;
+
+	(void)answered(op, fuse_reply_err(op->req, code));
 }
 
 static int on_entry(void *impl, const struct vfs_entry *e)
 {
+	struct answer_op *op = impl;
 	struct fuse_entry_param p;
 
 	to_param(e, &p);
-	return fuse_reply_entry(take(impl), &p);
+	return answered(op, fuse_reply_entry(op->req, &p));
 }
 
 static int on_open(void *impl, const struct vfs_open *o)
 {
+	struct answer_op *op = impl;
 	struct fuse_file_info fi;
 
 	to_info(o, &fi);
-	return fuse_reply_open(take(impl), &fi);
+	return answered(op, fuse_reply_open(op->req, &fi));
 }
 
 static int on_create(void *impl, const struct vfs_entry *e, const struct vfs_open *o)
 {
+	struct answer_op *op = impl;
 	struct fuse_entry_param p;
 	struct fuse_file_info fi;
 
 	to_param(e, &p);
 	to_info(o, &fi);
-	return fuse_reply_create(take(impl), &p, &fi);
+	return answered(op, fuse_reply_create(op->req, &p, &fi));
 }
 
 static void on_attr(void *impl, const struct stat *st, double ttl_s)
 {
-	(void)fuse_reply_attr(take(impl), st, ttl_s);
+	struct answer_op *op = impl;
+
+	(void)answered(op, fuse_reply_attr(op->req, st, ttl_s));
 }
 
 static void on_data(void *impl, const void *p, size_t n)
 {
-	(void)fuse_reply_buf(take(impl), p, n);
+	struct answer_op *op = impl;
+
+	(void)answered(op, fuse_reply_buf(op->req, p, n));
 }
 
 static void on_written(void *impl, size_t n)
 {
-	(void)fuse_reply_write(take(impl), n);
+	struct answer_op *op = impl;
+
+	(void)answered(op, fuse_reply_write(op->req, n));
 }
 
 static void on_size(void *impl, size_t n)
 {
-	(void)fuse_reply_xattr(take(impl), n);
+	struct answer_op *op = impl;
+
+	(void)answered(op, fuse_reply_xattr(op->req, n));
 }
 
 static void on_link(void *impl, const char *target)
 {
-	(void)fuse_reply_readlink(take(impl), target);
+	struct answer_op *op = impl;
+
+	(void)answered(op, fuse_reply_readlink(op->req, target));
 }
 
 static void on_statfs(void *impl, const struct statvfs *st)
 {
-	(void)fuse_reply_statfs(take(impl), st);
+	struct answer_op *op = impl;
+
+	(void)answered(op, fuse_reply_statfs(op->req, st));
 }
 
 static void on_poll(void *impl, unsigned revents)
 {
-	(void)fuse_reply_poll(take(impl), revents);
+	struct answer_op *op = impl;
+
+	(void)answered(op, fuse_reply_poll(op->req, revents));
 }
 
 static void interrupted(fuse_req_t req, void *data)
@@ -147,13 +167,15 @@ static const struct vfs_reply_ops table = {
 bool answer_begin(fuse_req_t req, bool plus, struct vfs_req *out)
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	struct ops_context *context = fuse_req_userdata(req);
 	struct answer_op *op = malloc(sizeof(*op));
 
 	if (!op) {
 		(void)fuse_reply_err(req, ENOMEM);
 		return false;
 	}
-	*op = (struct answer_op){ .req = req, .plus = plus };
+	atomic_fetch_add(&context->unanswered, 1);
+	*op = (struct answer_op){ .req = req, .context = context, .plus = plus };
 	*out = (struct vfs_req){ &table, op, ctx->uid, ctx->gid, ctx->pid };
 	return true;
 }

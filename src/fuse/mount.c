@@ -23,8 +23,9 @@
 
 #include "base/banned.h"
 
-#define START_NS (10 * MONO_S)
-#define KICK_NS	 (20 * MONO_MS)
+#define START_NS  (10 * MONO_S)
+#define KICK_NS	  (20 * MONO_MS)
+#define SETTLE_NS (500 * MONO_MS)
 
 struct fuse_mount {
 	struct fuse_session *se;
@@ -209,7 +210,7 @@ int mount_open(const struct fuse_mount_options *o, struct fuse_mount **out, stru
 		return err_sys(e, ENOMEM, "the mount could not be prepared");
 	lock_init(&m->lock, LOCK_LEAF);
 	cond_init(&m->changed);
-	m->context = (struct ops_context){ o->vfs, on_ready, m };
+	m->context = (struct ops_context){ .vfs = o->vfs, .ready = on_ready, .arg = m };
 	if (add_words(&args, o) == 0)
 		m->se = fuse_session_new(&args, &ops_table, sizeof(ops_table), &m->context);
 	fuse_opt_free_args(&args);
@@ -275,12 +276,27 @@ static void stop_serving(struct fuse_mount *m)
 	thread_join(&m->thread);
 }
 
+/* What still reads a disk answers in a moment. true: all are answered */
+static bool settle(struct fuse_mount *m)
+{
+	uint64_t until = mono_ns() + SETTLE_NS;
+
+	LOCK_SCOPE(&m->lock);
+	while (atomic_load(&m->context.unanswered) && mono_ns() < until)
+		(void)cond_wait_until(&m->changed, &m->lock, mono_ns() + KICK_NS);
+	return !atomic_load(&m->context.unanswered);
+}
+
 struct fuse_mount *mount_close(struct fuse_mount *m)
 {
+	bool settled;
+
 	if (!m)
 		return NULL;
 	stop_serving(m);
+	settled = settle(m);
 	m->notify = notify_stop(m->notify);
 	fuse_session_unmount(m->se); /* lazily: open files do not keep the name */
-	return mount_free(m);
+	return settled ? mount_free(m)
+		       : NULL; /* a disk that hangs: its answer will still want the session */
 }

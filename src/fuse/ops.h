@@ -6,6 +6,8 @@
 #ifndef FUSE_OPS_H
 #define FUSE_OPS_H
 
+#include <stdatomic.h>
+
 struct fuse_lowlevel_ops;
 struct vfs;
 
@@ -14,6 +16,7 @@ struct ops_context {
 	struct vfs *vfs;
 	void (*ready)(void *arg); /* the kernel's INIT was answered */
 	void *arg;
+	atomic_uint unanswered; /* requests: libfuse's session must outlive them */
 };
 
 /* ops_table - every operation; userdata is a struct ops_context */

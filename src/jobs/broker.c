@@ -279,6 +279,12 @@ static bool take_job(struct map_link *l, void *arg)
 	return true;
 }
 
+bool broker_is_stopping(struct broker *b)
+{
+	LOCK_SCOPE(&b->lock);
+	return b->stopping;
+}
+
 /* every waiter and reader is told; the rows stay accepted and are finished after the next mount */
 void broker_quiet(struct broker *b)
 {

@@ -224,7 +224,7 @@ int broker_ask(struct broker *b, const struct broker_ask_doc *d, struct broker_a
 	struct checked k = { 0 };
 	int r;
 
-	if (b->stopping)
+	if (broker_is_stopping(b))
 		return err_set(e, ERR_ENDING,
 			       "the daemon is ending; ask again after the next mount");
 	r = ask_parse(d, &k, e);

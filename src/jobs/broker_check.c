@@ -439,7 +439,7 @@ static void late_run(struct pool_task *t)
 	const struct broker_doc *d = &l->doc;
 	struct err e = { 0 };
 
-	if (l->b->stopping)
+	if (broker_is_stopping(l->b))
 		tell(l->done, l->arg, ESHUTDOWN, 0, false);
 	else if (image_learn(l->b, d->root, d->path, l->k.request, &e) < 0)
 		refuse(l->b, &(struct broker_name){ d->root, d->path, d->suffix }, &e, l->done,
@@ -481,7 +481,7 @@ void broker_check(struct broker *b, const struct broker_doc *d, broker_checked_f
 	bool unfinished = false;
 	int r;
 
-	if (b->stopping) {
+	if (broker_is_stopping(b)) {
 		tell(done, arg, ESHUTDOWN, 0, false);
 		return;
 	}

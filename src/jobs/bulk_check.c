@@ -347,12 +347,6 @@ static void check_file(struct check *c)
 	ledger_row_done(&old);
 }
 
-static bool stopping(struct broker *b)
-{
-	LOCK_SCOPE(&b->lock);
-	return b->stopping;
-}
-
 static void check_one(struct check *c)
 {
 	struct err e = { 0 };
@@ -361,7 +355,7 @@ static void check_one(struct check *c)
 		(void)err_field(
 			&e, ERR_UNSUPPORTED, "suffix",
 			"there is no directory for jobs here; write one request in a .json file");
-	if (stopping(c->b))
+	if (broker_is_stopping(c->b))
 		give_up(c, ESHUTDOWN, 0, false);
 	else if (e.code)
 		refuse(c, &e);

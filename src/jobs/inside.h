@@ -150,6 +150,8 @@ struct broker {
 	struct recent *recent; /* NULL: remembers nothing */
 	int64_t first_id;      /* of this mount: smaller ones are the recovery's */
 };
+/* broker_is_stopping - nothing new begins */
+bool broker_is_stopping(struct broker *b);
 /* job.c: the steps */
 struct job *job_new(void);
 struct job *job_ref(struct job *j); /* lock held */
