@@ -74,7 +74,8 @@ no_spool() { [ -z "$(ls -A "$STATE/jobs")" ]; }
 	is "$(cat "$R/many/items/c1/text")" "echo: good line 1."
 	is "$(cat "$R/many/items/c20/status")" failed
 	is "$(jq -c '[.total, .done, .failed, .bought]' "$R/many/usage.json")" "[$n,$n,$((n / 20)),$((n - n / 20))]"
-	[ $((late - early)) -lt 30000 ] || { echo "resident memory grew from $early to $late KiB"; false; }
+	# a sanitizer keeps what was freed
+	[[ $INFERFS_BUILD == *san ]] || [ $((late - early)) -lt 30000 ] || { echo "resident memory grew from $early to $late KiB"; false; }
 }
 
 @test "a job: kill -9 three times changes nothing but time" {
