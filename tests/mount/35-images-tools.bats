@@ -235,7 +235,10 @@ failed_with() { # STEM ERRNO REGEX
 # ---- embeddings and fill-in-the-middle ----------------------------------------------------------------------------
 
 numbers() { # FILE.npy: its shape and its numbers
-	python3 - "$1" <<'PY'
+	local python=python3
+
+	[ ! -x /usr/bin/python3 ] || python=/usr/bin/python3 # the one that the package numpy is for
+	$python - "$1" <<'PY'
 import ast, struct, sys
 try:
     import numpy

@@ -40,6 +40,7 @@ test  cmd:sqlite3                                      sqlite3
 test  cmd:openssl                                      openssl
 test  cmd:nginx                                        nginx
 test  cmd:python3                                      python3
+test  file:/usr/lib/python3/dist-packages/numpy        python3-numpy
 test  cmd:script                                       bsdutils
 test  cmd:node                                         nodejs
 test  cmd:npm                                          npm
